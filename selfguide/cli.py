@@ -1,0 +1,88 @@
+"""What every command shares: composing the configuration, and ending in one clear line.
+
+Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupted.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from selfguide.config.explain import explain
+from selfguide.config.paths import config_dir
+from selfguide.config.store import register
+from selfguide.errors import SelfguideError
+
+Job = Callable[[DictConfig], Any]
+
+
+def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
+    """Decorator: a job on a composed configuration becomes a console command."""
+
+    def decorate(job: Job) -> Callable[[], Any]:
+        def main() -> Any:
+            register()
+            # Hydra then raises instead of printing its own multi-line report and exiting with 1.
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            signal.signal(signal.SIGTERM, _terminate)
+            run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_quietly(job))
+            try:
+                return run()
+            except (HydraException, OmegaConfBaseException) as error:
+                fail(explain(error))
+            except SelfguideError as error:
+                fail(str(error))
+            except KeyboardInterrupt:
+                interrupted()
+
+        main.__doc__ = job.__doc__
+        return main
+
+    return decorate
+
+
+def _quietly(job: Job) -> Job:
+    def run(config: DictConfig) -> Any:
+        try:
+            return job(config)
+        except SelfguideError as error:
+            # In a sweep the error belongs to this job alone; alone, it ends the command.
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            fail(str(error))
+        except KeyboardInterrupt:
+            interrupted()
+
+    return run
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and leave with 2."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+def interrupted() -> NoReturn:
+    """Say how to go on, and leave with 130."""
+    command_line = " ".join(["python", "-m", "selfguide.main", *map(_quoted, sys.argv[1:])])
+    print(f"interrupted: what was finished is kept. Go on with: {command_line}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.exit(130)
+
+
+def _quoted(argument: str) -> str:
+    import shlex
+
+    return shlex.quote(argument)
+
+
+def _terminate(signum: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt

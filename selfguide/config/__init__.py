@@ -1,0 +1,1 @@
+"""The configuration: typed schema, where the YAML files are, and validation."""

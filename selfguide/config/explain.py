@@ -1,0 +1,61 @@
+"""Hydra's and OmegaConf's errors as one line that names key, value and what is allowed."""
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
+
+
+def explain(error: BaseException) -> str:
+    """One line for the user; falls back to the first line of the innermost message."""
+    chain = list(_chain(error))
+    for link in chain:
+        text = str(link)
+        if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
+            return _missing_option(match[1], match[2], text)
+        if isinstance(link, ConfigKeyError | ConfigAttributeError):
+            return _unknown_key(link)
+        if isinstance(link, ValidationError):
+            return f"{_key(link)}: {_lower(_first(link))}"
+    return _first(chain[-1]) if chain else repr(error)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _missing_option(group: str, option: str, text: str) -> str:
+    listed = re.search(r"Available options in '[^']+':\n(.*)", text, re.S)
+    options = [line.strip() for line in listed[1].splitlines() if line.strip()] if listed else []
+    near = difflib.get_close_matches(option, options, n=3)
+    shown = ", ".join(near) if near else ", ".join(options[:12]) + (", …" if len(options) > 12 else "")
+    return f"{group}: there is no option {option!r}; {'did you mean' if near else 'allowed'}: {shown or 'none'}"
+
+
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
+    key = _key(error)
+    node_type = getattr(error, "object_type", None)
+    known = [] if node_type is None else list(getattr(node_type, "__dataclass_fields__", {}))
+    near = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
+    prefix = key.rpartition(".")[0]
+    if near:
+        hint = f"did you mean {prefix + '.' if prefix else ''}{near[0]}?"
+    else:
+        hint = f"allowed: {', '.join(known)}" if known else "see --cfg job"
+    return f"{key}: there is no such key; {hint}"
+
+
+def _key(error: BaseException) -> str:
+    return str(getattr(error, "full_key", None) or getattr(error, "key", None) or "configuration")
+
+
+def _first(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,235 @@
+"""The schema of the configuration. The values and what they mean are in `conf/`, commented.
+
+No value lives here (every field is MISSING), so there is one source of defaults. The dataclasses
+are not frozen because OmegaConf would make the configuration read-only before it is composed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from selfguide.config.knobs import knob
+
+FAMILIES = ("auto", "classification", "generation")
+METRICS = ("auto", "exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match")
+EXTRACTIONS = ("exact", "first_line", "last_occurrence", "reference")
+
+
+@dataclass
+class HubConfig:
+    """A Hugging Face dataset as a task (`task=hub`): where it is and what its columns mean."""
+
+    path: str | None = None
+    name: str | None = None
+    revision: str | None = None
+    split: str | None = None
+    input_template: str | None = None  # e.g. "Premise: {premise}\nHypothesis: {hypothesis}"
+    output_column: str | None = None
+    output_names: dict[str, str] = field(default_factory=dict)  # raw value -> label text
+    id_column: str | None = None
+
+
+@dataclass
+class TaskConfig:
+    """One task. `labels` may be null (inferred). Any type is taken so that `[yes, no]` is caught."""
+
+    name: str = MISSING
+    source: str = knob(one_of=("sni", "json", "hub", "micro"))
+    id: str | None = None  # sni: task190 or the file's stem
+    path: str | None = None  # json: the user's file
+    instruction: str | None = None  # hub, or to replace a file's own
+    demonstrations: list[dict[str, str]] | None = None  # hub, or to replace a file's own
+    family: str = knob(one_of=FAMILIES, default="auto")
+    labels: list[Any] | None = None
+    metric: str = knob(one_of=METRICS, default="auto")
+    label_extraction: str = knob(one_of=EXTRACTIONS, default="first_line")
+    noise_terms: list[str] = field(default_factory=list)
+    num_demonstrations: int | None = knob(ge=1, default=None)
+    demonstration_choice: str = knob(one_of=("first", "seeded"), default="first")
+    group: str | None = knob(one_of=("validation", "test"), default=None)  # which half of the paper's protocol
+    hub: HubConfig = field(default_factory=HubConfig)
+
+
+@dataclass
+class DataConfig:
+    """Where gold data comes from and how it is split. Never seen by synthesis."""
+
+    root: str | None = MISSING
+    cache: str = MISSING
+    url: str = MISSING
+    timeout_s: float = knob(gt=0)
+    retries: int = knob(ge=0)
+    split: str = knob(one_of=("seeded", "ids", "reference"))
+    split_path: str | None = MISSING
+    validation_fraction: float = knob(gt=0, lt=1)
+    split_seed: int = knob(ge=0)
+
+
+@dataclass
+class ModelConfig:
+    """The language model, teacher and student at once."""
+
+    name: str = MISSING
+    path: str = MISSING
+    revision: str | None = MISSING
+    dtype: str = knob(one_of=("auto", "float32", "bfloat16", "float16"))
+    prompt_format: str = knob(one_of=("plain", "chat"))
+    chat_template: str | None = MISSING
+    context_length: int | None = knob(ge=16)
+    trust_remote_code: bool = MISSING
+
+
+@dataclass
+class EngineConfig:
+    """What every engine has; the engines add their own knobs."""
+
+    name: str = knob(one_of=("hf", "vllm", "openai"))
+
+
+@dataclass
+class HFEngineConfig(EngineConfig):
+    """transformers in this process."""
+
+    batch_tokens: int = knob(ge=256)
+    device: str = MISSING
+    attention: str = knob(one_of=("auto", "sdpa", "eager", "flash_attention_2"))
+
+
+@dataclass
+class TemperatureConfig:
+    """The two sampling temperatures of the method."""
+
+    input: float = knob(ge=0, le=2)
+    output: float = knob(ge=0, le=2)
+
+
+@dataclass
+class GenerationConfig:
+    """Step 1: new inputs."""
+
+    schedule: str = knob(one_of=("rounds", "streaming"))
+    rounds: int = knob(ge=1)
+    prompts_per_round: int = knob(ge=1)
+    target: int | None = knob(ge=1)
+    max_drafts: int = knob(ge=0)
+    label_conditioning: bool = MISSING
+    show_outputs: bool = MISSING
+    top_k: int = knob(ge=0)
+    top_p: float = knob(gt=0, le=1)
+    max_new_tokens: int = knob(ge=1)
+    context_cutoff: int = knob(ge=16)
+    max_in_flight: int = knob(ge=1)
+
+
+@dataclass
+class FiltersConfig:
+    """Steps 2 and 4: which synthetic texts are dropped."""
+
+    input_length: str = knob(one_of=("auto", "on", "off"))
+    output_length: str = knob(one_of=("auto", "on", "off"))
+    length_sigmas: float = knob(gt=0)
+    length_floor: float = knob(ge=0)
+    noise: bool = MISSING
+    noise_terms: list[str] = MISSING
+    duplicates: bool = MISSING
+    near_duplicates: float | None = knob(gt=0, le=1)
+    strip_quotes: bool = MISSING
+    decontaminate: str = knob(one_of=("report", "drop"))
+
+
+@dataclass
+class AnnotationConfig:
+    """Step 3: outputs for the accepted inputs, by few-shot prompting and a vote."""
+
+    samples: int = knob(ge=1)
+    best_of: int = knob(ge=1)
+    top_k: int = knob(ge=0)
+    top_p: float = knob(gt=0, le=1)
+    max_new_tokens: int = knob(ge=1)
+    min_share: float = knob(ge=0, le=1)
+    share_of: str = knob(one_of=("asked", "survivors"))
+    balance: str = knob(one_of=("downsample", "oversample", "off"))
+    max_rows: int | None = knob(ge=1)
+    batch: int = knob(ge=1)
+
+
+@dataclass
+class FinetuningConfig:
+    """Step 5: the same model on its own data."""
+
+    kind: str = knob(one_of=("lora", "full", "none"))
+    epochs: int = knob(ge=1)
+    max_epochs: int = knob(ge=1)
+    learning_rate: float = knob(gt=0)
+    schedule: str = knob(one_of=("linear", "cosine", "constant"))
+    warmup_fraction: float = knob(ge=0, lt=1)
+    weight_decay: float = knob(ge=0)
+    max_grad_norm: float = knob(gt=0)
+    batch_size: int = knob(ge=1)
+    micro_batch_size: int = knob(ge=1)
+    max_length: int = knob(ge=16)
+    over_length: str = knob(one_of=("drop", "error"))
+    shuffle_demonstrations: bool = MISSING
+    rank: int = knob(ge=1)
+    alpha: float = knob(gt=0)
+    dropout: float = knob(ge=0, lt=1)
+    target_modules: str = MISSING
+    dtype: str = knob(one_of=("auto", "float32", "bfloat16"))
+    gradient_checkpointing: bool = MISSING
+    quantization: str = knob(one_of=("none", "4bit"))
+    processes: int = knob(ge=1)
+    save_every_s: float = knob(gt=0)
+
+
+@dataclass
+class EvaluationConfig:
+    """Step 6: base and tuned model on gold instances, same prompts, greedy."""
+
+    split: str = knob(one_of=("validation", "test"))
+    limit: int | None = knob(ge=1)
+    max_new_tokens: int = knob(ge=1)
+    decoding: str = knob(one_of=("free", "constrained"))
+    label_scoring: bool = MISSING
+    bootstrap: int = knob(ge=100)
+    confidence: float = knob(gt=0.5, lt=1)
+    controls: bool = MISSING
+    batch: int = knob(ge=1)
+
+
+@dataclass
+class MethodConfig:
+    """Which method makes the tuned model."""
+
+    name: str = MISSING
+
+
+@dataclass
+class StoreConfig:
+    """Where finished stages are kept for every later run."""
+
+    root: str = MISSING
+    lock_timeout_s: float = knob(gt=0)
+
+
+@dataclass
+class RunConfig:
+    """The whole configuration of one run."""
+
+    task: TaskConfig = MISSING
+    model: ModelConfig = MISSING
+    engine: EngineConfig = MISSING
+    temperature: TemperatureConfig = MISSING
+    generation: GenerationConfig = MISSING
+    filters: FiltersConfig = MISSING
+    annotation: AnnotationConfig = MISSING
+    finetuning: FinetuningConfig = MISSING
+    evaluation: EvaluationConfig = MISSING
+    method: MethodConfig = MISSING
+    data: DataConfig = MISSING
+    store: StoreConfig = MISSING
+    protocol: str = knob(one_of=("default", "paper"))
+    seed: int = knob(ge=0)
+
+
+ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig}

@@ -1,0 +1,98 @@
+"""Checks a composed configuration in milliseconds, before anything heavy is imported."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from selfguide.config.knobs import Allowed
+from selfguide.config.schema import RunConfig
+from selfguide.errors import ConfigError
+
+
+def typed(config: DictConfig) -> RunConfig:
+    """The configuration as plain dataclasses, with every knob in range.
+
+    Raises `ConfigError` naming the key, the value and what is allowed.
+    """
+    for key, node in config.items():
+        if node is None or OmegaConf.is_missing(config, key):
+            raise ConfigError(f"{key}: no option of this group is chosen; choose one with {key}=…")
+    for missing in sorted(OmegaConf.missing_keys(config)):
+        raise ConfigError(f"{missing}: has no value; set it with {missing}=…")
+    try:
+        run = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(run, RunConfig)
+    for problem in _problems(run):
+        raise ConfigError(problem)
+    return run
+
+
+def _problems(run: RunConfig) -> Iterator[str]:
+    yield from _out_of_range("", run)
+    yield from _unquoted_labels(run.task.labels)
+    yield from _combinations(run)
+
+
+def _out_of_range(prefix: str, node: Any) -> Iterator[str]:
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        key = f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _out_of_range(f"{key}.", value)
+            continue
+        allowed: Allowed | None = field.metadata.get("allowed")
+        if allowed is None or allowed.admits(value):
+            continue
+        near = difflib.get_close_matches(str(value), allowed.one_of or (), n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        yield f"{key}: {value!r} is not allowed; allowed: {allowed}{hint}"
+
+
+def _unquoted_labels(labels: list[Any] | None) -> Iterator[str]:
+    for index, label in enumerate(labels or ()):
+        if isinstance(label, bool):
+            written = "yes, true or on" if label else "no, false or off"
+            yield (
+                f"task.labels[{index}]: {label!r} is not a text: YAML reads an unquoted {written} "
+                "as a truth value; allowed: quoted labels, e.g. labels: ['yes', 'no']"
+            )
+        elif not isinstance(label, str):
+            yield f"task.labels[{index}]: {label!r} is not a text; allowed: quoted labels, e.g. labels: ['{label}']"
+
+
+def _combinations(run: RunConfig) -> Iterator[str]:
+    if run.finetuning.epochs > run.finetuning.max_epochs:
+        yield (
+            f"finetuning.epochs: {run.finetuning.epochs} is not allowed; allowed: at most "
+            f"finetuning.max_epochs={run.finetuning.max_epochs}"
+        )
+    if run.annotation.best_of < run.annotation.samples:
+        yield (
+            f"annotation.best_of: {run.annotation.best_of} is not allowed; allowed: at least "
+            f"annotation.samples={run.annotation.samples}"
+        )
+    if run.annotation.samples > 1 and run.temperature.output == 0:
+        yield (
+            f"temperature.output: 0.0 is not allowed with annotation.samples={run.annotation.samples}: "
+            "every vote would be the same; allowed: > 0, or annotation.samples=1 annotation.best_of=1"
+        )
+    if run.task.source == "json" and run.task.path is None:
+        yield "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json"
+    if run.task.source in ("sni", "micro") and run.task.id is None:
+        yield "task.id: has no value; allowed: a Super-NaturalInstructions id, task=sni task.id=task1344"
+    if run.data.split != "seeded" and run.data.split_path is None:
+        yield f"data.split_path: has no value; allowed: a folder, as data.split={run.data.split} reads it"
+
+
+def one_line(error: BaseException) -> str:
+    """A Hydra or OmegaConf error as one line: key, value, what is allowed."""
+    key = getattr(error, "full_key", None)
+    message = str(error.__cause__ or error) if key is None else str(error)
+    first = message.strip().splitlines()[0]
+    return f"{key}: {first}" if key and key not in first else first

@@ -1,0 +1,118 @@
+"""The engine contract: batch of requests in, completions in the same order out.
+
+The method code talks to this and to nothing else, and cannot tell which engine answers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Finetuned weights to answer with instead of the base model's.
+
+    `name` is a hash of the weights' bytes (16 hex digits): vLLM keys its prefix cache by it.
+    `kind` is "lora" (PEFT folder on top of the base) or "full" (a whole model folder).
+    """
+
+    name: str
+    path: Path
+    kind: Literal["lora", "full"] = "lora"
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off.
+
+    `stop` strings end a completion and are cut from its text. `choices` restricts the completion
+    to one of these texts (constrained decoding); empty means free.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    n: int = 1
+    stop: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt as token ids. The same request and seed give the same tokens alone or in any batch."""
+
+    prompt_ids: tuple[int, ...]
+    sampling: Sampling
+    seed: int = 0
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled continuation.
+
+    `text` is decoded without special tokens, cut at a stop string and stripped. `logprob` is the
+    sum over `token_ids` of log p(token | before) under the model's own distribution (temperature
+    1, no truncation). `finish` is "stop" (EOS, stop string or choice complete) or "length".
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprob: float
+    finish: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A prompt with a given continuation, both as token ids."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    weights: Weights | None = None
+
+
+@dataclass(slots=True)
+class TokenCount:
+    """Tokens that went through an engine since it started."""
+
+    prompt: int = 0
+    generated: int = 0
+
+    def __sub__(self, other: "TokenCount") -> "TokenCount":
+        return TokenCount(self.prompt - other.prompt, self.generated - other.generated)
+
+    def copy(self) -> "TokenCount":
+        return TokenCount(self.prompt, self.generated)
+
+
+Progress = Callable[[int], None]
+"""Called with the number of requests finished since the last call."""
+
+
+class Engine(Protocol):
+    """What every inference engine offers. A context manager; `close` frees the device.
+
+    Raises `PromptTooLongError` for a prompt that leaves no room for one new token, and
+    `EngineError` when the engine cannot serve.
+    """
+
+    name: str
+    context_length: int
+    tokens: TokenCount
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
+        """`n` completions for each request, in the order asked. An empty list gives an empty list."""
+        ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
+        """Log-probability of each completion token given all before it, temperature 1."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

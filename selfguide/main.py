@@ -1,0 +1,24 @@
+"""`python -m selfguide.main task=…`: the main job. Compose, check, run, print one table.
+
+Read `conf/config.yaml` first, then this file, then `selfguide/pipeline.py`.
+"""
+
+from omegaconf import DictConfig
+
+from selfguide.cli import command
+
+
+@command()
+def main(config: DictConfig) -> float:
+    """Run one task; returns what a sweeper maximises: the score of the method."""
+    from selfguide.config.validate import typed
+
+    run_config = typed(config)
+    # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
+    from selfguide.pipeline import run
+
+    return run(run_config).score.value
+
+
+if __name__ == "__main__":
+    main()
