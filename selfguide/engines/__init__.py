@@ -1,0 +1,1 @@
+"""Inference engines: one contract (`base`), several implementations."""

@@ -1,0 +1,28 @@
+"""`engine.name` -> engine. The implementations are imported only when they are asked for."""
+
+import importlib
+
+from selfguide.config.schema import RunConfig
+from selfguide.engines.base import Engine
+from selfguide.errors import ConfigError, MissingDependencyError
+
+ENGINES = {
+    "hf": "selfguide.engines.hf:HFEngine",
+    "vllm": "selfguide.engines.vllm:VLLMEngine",
+    "openai": "selfguide.engines.openai:OpenAIEngine",
+}
+"""Each class has `from_config(config: RunConfig)`."""
+
+
+def build_engine(config: RunConfig) -> Engine:
+    """The engine of this run. Raises `ConfigError` (no such engine) or `MissingDependencyError` (its package)."""
+    name = config.engine.name
+    if name not in ENGINES:
+        raise ConfigError(f"engine.name: {name!r} (allowed: {' | '.join(ENGINES)})")
+    module, _, attribute = ENGINES[name].partition(":")
+    try:
+        engine_class = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(f"engine={name} needs the package {error.name}, which is not installed") from error
+    engine: Engine = engine_class.from_config(config)
+    return engine
