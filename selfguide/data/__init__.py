@@ -1,0 +1,1 @@
+"""Tasks: where they are read from, how gold instances are split, and who may see them."""

@@ -1,0 +1,115 @@
+"""A Hugging Face dataset as a task (`task=hub`), through a mapping of its columns."""
+
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from selfguide.config.schema import HubConfig
+from selfguide.data.raw import RawTask, read_example, read_instance, require_text, unique_ids
+from selfguide.errors import ConfigError, DataError, MissingDependencyError
+
+
+def read_hub(
+    hub: HubConfig, name: str, instruction: str | None, demonstrations: list[dict[str, str]] | None
+) -> RawTask:
+    """The task that the mapping describes. Raises ConfigError, DataError, MissingDependencyError.
+
+    A local folder of data files, or one written by `save_to_disk`, may stand for the hub name.
+    """
+    path, template, output_column = _required(hub)
+    if not instruction:
+        raise ConfigError("task.instruction: required for task=hub; say in a sentence or two what the task is")
+    if not demonstrations:
+        raise ConfigError('task.demonstrations: required for task=hub; write [{input: "...", output: "..."}]')
+    where = f"{path}[{hub.split}]"
+    rows = _load(hub, path, where)
+    columns = list(rows.column_names)
+    for knob, wanted in [("input_template", _fields(template)), ("output_column", [output_column])]:
+        missing = [column for column in wanted if column not in columns]
+        if missing:
+            raise ConfigError(f"task.hub.{knob}: {where} has no column {missing[0]!r} (columns: {', '.join(columns)})")
+    if hub.id_column is not None and hub.id_column not in columns:
+        raise ConfigError(f"task.hub.id_column: {where} has no column {hub.id_column!r} ({', '.join(columns)})")
+    names = _output_names(rows, output_column, hub.output_names)
+    instances = unique_ids(
+        (
+            read_instance(
+                {
+                    "id": f"{name}-{index}" if hub.id_column is None else str(row[hub.id_column]),
+                    "input": template.format_map({key: _text(row[key]) for key in _fields(template)}),
+                    "output": _outputs(row[output_column], names, f"{where} row {index}"),
+                },
+                f"{where} row {index}",
+                f"{name}-{index}",
+            )
+            for index, row in enumerate(rows)
+        ),
+        where,
+    )
+    if not instances:
+        raise DataError(f"{where}: has no rows")
+    examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
+    return RawTask(name, require_text(instruction, "task.instruction"), examples, instances, where)
+
+
+def _required(hub: HubConfig) -> tuple[str, str, str]:
+    for knob in ("path", "split", "input_template", "output_column"):
+        if not getattr(hub, knob):
+            raise ConfigError(f"task.hub.{knob}: required for task=hub")
+    assert hub.path is not None and hub.input_template is not None and hub.output_column is not None
+    return hub.path, hub.input_template, hub.output_column
+
+
+def _fields(template: str) -> list[str]:
+    try:
+        parsed = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise ConfigError(f"task.hub.input_template: {template!r} is not a valid template ({error})") from None
+    if not parsed or not all(field.isidentifier() for field in parsed):
+        raise ConfigError(f"task.hub.input_template: {template!r} must name columns in braces, as {{premise}}")
+    return parsed
+
+
+def _load(hub: HubConfig, path: str, where: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise MissingDependencyError('task=hub needs the package "datasets": pip install "selfguide[hub]"') from None
+    from pathlib import Path
+
+    try:
+        folder = Path(path).expanduser()
+        if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
+            loaded = datasets.load_from_disk(str(folder))
+            return loaded[hub.split] if isinstance(loaded, dict) else loaded
+        return datasets.load_dataset(path, hub.name, revision=hub.revision, split=hub.split)
+    except Exception as error:  # every kind of network, cache and format failure ends here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"task.hub: {where} cannot be loaded: {type(error).__name__}: {reason[:200]}") from None
+
+
+def _output_names(rows: Any, column: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Raw value -> label text: what the user gave, or the dataset's own class names."""
+    if given:
+        return {str(key): str(value) for key, value in given.items()}
+    class_names = getattr(rows.features[column], "names", None)
+    return {} if class_names is None else {str(index): str(name) for index, name in enumerate(class_names)}
+
+
+def _outputs(value: Any, names: Mapping[str, str], where: str) -> str | list[str]:
+    if isinstance(value, list | tuple):
+        return [_output(item, names, where) for item in value]
+    return _output(value, names, where)
+
+
+def _output(value: Any, names: Mapping[str, str], where: str) -> str:
+    text = _text(value)
+    if not names:
+        return text
+    if text not in names:
+        raise DataError(f"{where}: output {text!r} is not in task.hub.output_names ({', '.join(names)})")
+    return names[text]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
