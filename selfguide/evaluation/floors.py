@@ -42,9 +42,7 @@ def copy_demonstration(task: TaskSpec, instances: Sequence[Instance]) -> Floor:
     return Floor("copy_demonstration", "", score_all(task, answers, instances))
 
 
-def floors(task: TaskSpec, instances: Sequence[Instance]) -> dict[str, float]:
-    """Name and mean score of each floor that makes sense for the task."""
-    found = [copy_input(task, instances), copy_demonstration(task, instances)]
-    if task.is_classification:
-        found.insert(0, majority_class(task, instances))
-    return {floor.name: floor.mean for floor in found}
+def floors(task: TaskSpec, instances: Sequence[Instance]) -> list[Floor]:
+    """The floors that make sense for the task."""
+    shared = [copy_input(task, instances), copy_demonstration(task, instances)]
+    return [majority_class(task, instances), *shared] if task.is_classification else shared

@@ -17,7 +17,8 @@ from selfguide.evaluation.text import UnicodeTokenizer, is_latin, normalize_answ
 from selfguide.types import Instance, LabelExtraction, Metric, TaskSpec
 
 AnyMetric = Metric | Literal["rouge_l_char"]
-NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
+# A sign, thousands grouped by commas or not, a fraction, an exponent.
+NUMBER = re.compile(r"(?:(?<!\w)[-+])?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def score(
@@ -106,7 +107,7 @@ def numeric_match(prediction: str, reference: str) -> float:
 
 def last_number(text: str) -> float | None:
     """The last number in a text; commas may group thousands."""
-    found = [match.group() for match in NUMBER.finditer(text) if any(char.isdigit() for char in match.group())]
+    found = NUMBER.findall(text)
     return float(found[-1].replace(",", "")) if found else None
 
 

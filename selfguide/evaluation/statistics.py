@@ -21,19 +21,19 @@ class Interval:
     """A mean of `n` scores with its confidence interval."""
 
     value: float
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
     n: int
 
 
 @dataclass(frozen=True, slots=True)
-class PairedTest:
+class Gain:
     """A mean paired difference with its confidence interval and two-sided p-value."""
 
-    difference: float
-    low: float
-    high: float
-    p_value: float
+    value: float
+    ci_low: float
+    ci_high: float
+    p: float
 
 
 def bootstrap_mean(scores: Scores, *, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0) -> Interval:
@@ -52,21 +52,21 @@ def bootstrap_mean(scores: Scores, *, resamples: int = 10_000, confidence: float
     return Interval(mean, low, high, len(values))
 
 
-def paired_test(
-    before: Scores, after: Scores, *, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
-) -> PairedTest:
-    """The mean of `after` minus `before` over the same instances.
+def paired_gain(
+    tuned: Scores, baseline: Scores, *, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
+) -> Gain:
+    """The mean of tuned minus baseline over the same instances.
 
     The interval is the paired bootstrap's; p is of the sign-flip permutation test (two-sided,
     exact for few or for equally large differences). Raises ValueError for unequal lengths.
     """
-    old, new = _checked(before), _checked(after)
+    new, old = _checked(tuned), _checked(baseline)
     if len(old) != len(new):
         raise ValueError(f"paired scores of unequal length: {len(old)} and {len(new)}")
     differences = new - old
     low, high = _percentiles(_resampled_means(differences, resamples, seed), confidence)
-    p_value = permutation_p(differences, resamples=resamples, seed=seed)
-    return PairedTest(float(differences.mean()), low, high, p_value)
+    p = permutation_p(differences, resamples=resamples, seed=seed)
+    return Gain(float(differences.mean()), low, high, p)
 
 
 def permutation_p(differences: Scores, *, resamples: int = 10_000, seed: int = 0) -> float:
