@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -86,3 +87,8 @@ def _quoted(argument: str) -> str:
 
 def _terminate(signum: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def run_folder() -> Path:
+    """The folder Hydra made for this run."""
+    return Path(HydraConfig.get().runtime.output_dir)

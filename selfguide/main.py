@@ -15,9 +15,10 @@ def main(config: DictConfig) -> float:
 
     run_config = typed(config)
     # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
+    from selfguide.cli import run_folder
     from selfguide.pipeline import run
 
-    return run(run_config).score.value
+    return run(run_config, run_folder()).score.value
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ def explain(error: BaseException) -> str:
             return _unknown_key(link)
         if isinstance(link, ValidationError):
             return f"{_key(link)}: {_lower(_first(link))}"
-    return _first(chain[-1]) if chain else repr(error)
+    said = [text for link in chain if (text := _first(link)) and text != "None"]
+    return said[0] if said else repr(error)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -28,11 +29,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _missing_option(group: str, option: str, text: str) -> str:
-    listed = re.search(r"Available options in '[^']+':\n(.*)", text, re.S)
-    options = [line.strip() for line in listed[1].splitlines() if line.strip()] if listed else []
+    listed = re.search(r"Available options in '[^']+':\n((?:\t.*\n?)*)", text)
+    options = listed[1].split() if listed else []
     near = difflib.get_close_matches(option, options, n=3)
     shown = ", ".join(near) if near else ", ".join(options[:12]) + (", …" if len(options) > 12 else "")
-    return f"{group}: there is no option {option!r}; {'did you mean' if near else 'allowed'}: {shown or 'none'}"
+    return f"{group}: there is no option {option!r}; {'did you mean' if near else 'allowed'}: {shown or 'none'}" + ("?" if near else "")
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:

@@ -85,6 +85,7 @@ class EngineConfig:
     """What every engine has; the engines add their own knobs."""
 
     name: str = knob(one_of=("hf", "vllm", "openai"))
+    lifetime: str = knob(one_of=("keep", "sleep", "restart"))
 
 
 @dataclass
@@ -130,6 +131,7 @@ class FiltersConfig:
     output_length: str = knob(one_of=("auto", "on", "off"))
     length_sigmas: float = knob(gt=0)
     length_floor: float = knob(ge=0)
+    length_fallback: float = knob(gt=0)
     noise: bool = MISSING
     noise_terms: list[str] = MISSING
     duplicates: bool = MISSING
@@ -171,6 +173,7 @@ class FinetuningConfig:
     max_length: int = knob(ge=16)
     over_length: str = knob(one_of=("drop", "error"))
     shuffle_demonstrations: bool = MISSING
+    demonstration_copies: int = knob(ge=1)
     rank: int = knob(ge=1)
     alpha: float = knob(gt=0)
     dropout: float = knob(ge=0, lt=1)

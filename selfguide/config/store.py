@@ -6,8 +6,11 @@ from selfguide.config import schema
 
 
 def register() -> None:
-    """Make `schema` and `schema/engine/*` known to the defaults lists in `conf/`."""
+    """Make `schema` and `schema_engine_*` known to the defaults lists in `conf/`.
+
+    They are no group, so that `--help` lists only what a user can choose.
+    """
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.RunConfig)
     for name, node in schema.ENGINES.items():
-        store.store(group="schema/engine", name=name, node=node)
+        store.store(name=f"schema_engine_{name}", node=node)

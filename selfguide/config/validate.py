@@ -23,6 +23,8 @@ def typed(config: DictConfig) -> RunConfig:
             raise ConfigError(f"{key}: no option of this group is chosen; choose one with {key}=…")
     for missing in sorted(OmegaConf.missing_keys(config)):
         raise ConfigError(f"{missing}: has no value; set it with {missing}=…")
+    for problem in _added_keys("", config):
+        raise ConfigError(problem)
     try:
         run = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
@@ -37,6 +39,20 @@ def _problems(run: RunConfig) -> Iterator[str]:
     yield from _out_of_range("", run)
     yield from _unquoted_labels(run.task.labels)
     yield from _combinations(run)
+
+
+def _added_keys(prefix: str, node: DictConfig) -> Iterator[str]:
+    """Keys that `+key=value` put into a typed node: Hydra takes them, the schema has no place for them."""
+    kind = OmegaConf.get_type(node)
+    known = list(getattr(kind, "__dataclass_fields__", {}))
+    for key in node:
+        if known and key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"allowed: {', '.join(known)}"
+            yield f"{prefix}{key}: there is no such key; {hint}"
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and not child._is_none():
+            yield from _added_keys(f"{prefix}{key}.", child)
 
 
 def _out_of_range(prefix: str, node: Any) -> Iterator[str]:

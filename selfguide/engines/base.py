@@ -4,7 +4,7 @@ The method code talks to this and to nothing else, and cannot tell which engine 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
@@ -86,6 +86,10 @@ class TokenCount:
 
     def copy(self) -> "TokenCount":
         return TokenCount(self.prompt, self.generated)
+
+    def pair(self) -> tuple[int, int]:
+        """(prompt, generated), as journals keep it."""
+        return self.prompt, self.generated
 
 
 Progress = Callable[[int], None]

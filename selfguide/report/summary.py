@@ -1,0 +1,52 @@
+"""The small table at the end of a run, and where everything is."""
+
+from pathlib import Path
+
+from selfguide.evaluation.evaluate import Evaluated
+from selfguide.report.result import RunRecord
+from selfguide.ui.console import Terminal
+
+
+def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
+    """Scores with intervals, floors, the gain, warnings repeated, paths."""
+    task, method = record.task, record.config.method.name
+    rows = [_row("few-shot ICL (base model)", record.base)]
+    rows += [_row(f"{name} (control)", control) for name, control in record.controls.items()]
+    if method != "few_shot_icl":
+        rows.append(_row(method, record.tuned))
+    rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
+    level = f"{record.config.evaluation.confidence:.0%} interval"
+    title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"
+    terminal.table(title, ("", "score", level, "n"), rows)
+    if method != "few_shot_icl":
+        terminal.say(
+            f"{method} - few-shot ICL: {_points(record.gain.value)} points "
+            f"[{_points(record.gain.ci_low)}, {_points(record.gain.ci_high)}], p = {record.gain.p:.3g} (paired)"
+        )
+        for name, control in record.controls.items():
+            difference = record.tuned.score.value - control.score.value
+            terminal.say(f"{method} - {name}: {_points(difference)} points")
+    if record.outcome.candidates:
+        terminal.say(f"synthetic pairs trained on: {len(record.outcome.pairs)} of {len(record.outcome.candidates)} proposals")
+    if record.overlaps:
+        terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
+    for warning in record.outcome.warnings:
+        terminal.say(f"warning: {warning}")
+    if all(stage.hit for stage in record.stages.values()):
+        terminal.say("every stage was found in the store; nothing was computed")
+    shown = folder if not folder.is_absolute() or not folder.is_relative_to(Path.cwd()) else folder.relative_to(Path.cwd())
+    terminal.say(f"files: {shown}/ (result.json, predictions.jsonl, candidates.jsonl, dataset.jsonl, adapter/)")
+
+
+def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:
+    score = evaluated.score
+    interval = f"{_percent(score.ci_low)} to {_percent(score.ci_high)}"
+    return name, _percent(score.value), interval, str(score.n)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"

@@ -1,0 +1,214 @@
+"""The stages of a run, each bound to the store: what is in it is found, what is not is computed.
+
+A stage's spec names everything its content depends on and nothing else: see `selfguide.store`.
+The numbers are versions of the code; raise one when a stage's output changes for the same spec.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from selfguide.engines.base import Weights
+from selfguide.session import Session, fields_of
+from selfguide.store import Stage
+from selfguide.store.atomic import Journal, canonical_json, read_jsonl, write_json, write_jsonl
+from selfguide.synthesis.candidates import Candidate, drop_counts
+from selfguide.types import Example
+
+INPUT_FILTERS = (
+    "strip_quotes", "input_length", "length_sigmas", "length_floor", "length_fallback", "noise", "noise_terms",
+    "duplicates", "near_duplicates",
+)  # fmt: skip
+OUTPUT_FILTERS = (
+    "strip_quotes", "output_length", "length_sigmas", "length_floor", "length_fallback", "noise", "noise_terms",
+)  # fmt: skip
+ELECTION = ("samples", "min_share", "share_of")
+COMPOSITION = ("balance", "max_rows")
+# Where the same training happens: none of these changes which adapter comes out.
+TRAINING_PLACE = ("epochs", "micro_batch_size", "gradient_checkpointing", "processes", "save_every_s", "over_length")
+
+
+def inputs_stage(session: Session) -> list[Candidate]:
+    """Steps 1 and 2: proposals, judged."""
+    from selfguide.synthesis.inputs import propose_inputs
+
+    config = session.config
+    spec = {
+        **session.base_spec(version=1),
+        "generation": fields_of(
+            config.generation, without=() if config.generation.schedule == "streaming" else ("max_in_flight",)
+        ),
+        "filters": fields_of(config.filters, only=INPUT_FILTERS),
+        "task_noise_terms": list(session.task.noise_terms),
+        "temperature": config.temperature.input,
+    }
+
+    def build(work: Path) -> dict[str, Any]:
+        generation = config.generation
+        with (
+            Journal(work / "journal.jsonl") as journal,
+            session.terminal.bar("new inputs", generation.rounds, "rounds") as bar,
+        ):
+            bar.resume(len(journal.rows))
+            candidates = propose_inputs(
+                session.engine,
+                session.tokenizer,
+                session.task,
+                generation,
+                config.filters,
+                config.temperature.input,
+                config.seed,
+                journal,
+                lambda _, proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted),
+            )
+            write_jsonl(work / "candidates.jsonl", (c.to_row() for c in candidates))
+            return {"tokens": journal_tokens(journal)}
+
+    stage = session.stage("inputs", "inputs", spec, build)
+    candidates = _candidates(stage)
+    accepted = sum(c.dropped is None for c in candidates)
+    session.terminal.drops("new inputs", drop_counts(candidates), accepted)
+    return candidates
+
+
+def outputs_stage(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Step 3: sampled answers to the accepted inputs."""
+    from selfguide.synthesis.outputs import annotate
+
+    config = session.config
+    spec = {
+        **session.base_spec(version=1),
+        "inputs": fingerprint([(c.id, c.input) for c in candidates if c.dropped is None]),
+        "annotation": fields_of(config.annotation, without=(*ELECTION, *COMPOSITION, "batch")),
+        "temperature": config.temperature.output,
+    }
+
+    def build(work: Path) -> dict[str, Any]:
+        total = sum(c.dropped is None for c in candidates)
+        with Journal(work / "journal.jsonl") as journal, session.terminal.bar("outputs", total, "inputs") as bar:
+            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
+            annotated = annotate(
+                session.engine,
+                session.tokenizer,
+                session.task,
+                candidates,
+                config.annotation,
+                config.temperature.output,
+                config.seed,
+                journal,
+                bar.advance,
+            )
+            write_jsonl(work / "candidates.jsonl", (c.to_row() for c in annotated))
+            return {"tokens": journal_tokens(journal)}
+
+    return _candidates(session.stage("outputs", "outputs", spec, build))
+
+
+def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[list[Example], list[Candidate]]:
+    """Step 4: vote, filters, balance. Costs no model call."""
+    from selfguide.synthesis.dataset import compose
+    from selfguide.synthesis.vote import elect
+
+    config = session.config
+    candidates = _without_contaminated(session, candidates)
+    spec = {
+        "version": 1,
+        "outputs": session.stages["outputs"].key,
+        "contaminated": [c.id for c in candidates if c.dropped == "contaminated"],
+        "annotation": fields_of(config.annotation, only=(*ELECTION, *COMPOSITION)),
+        "filters": fields_of(config.filters, only=OUTPUT_FILTERS),
+        "task_noise_terms": list(session.task.noise_terms),
+        "label_extraction": session.task.label_extraction,
+        "seed": config.seed,
+    }
+
+    def build(work: Path) -> None:
+        elected = elect(session.task, candidates, config.annotation, config.filters)
+        pairs, marked = compose(session.task, elected, config.annotation, config.seed)
+        write_jsonl(work / "candidates.jsonl", (c.to_row() for c in marked))
+        write_jsonl(work / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
+
+    stage = session.stage("dataset", "dataset", spec, build)
+    marked = _candidates(stage)
+    pairs = [Example(**row) for row in read_jsonl(stage.path / "dataset.jsonl")]
+    judged = [new for old, new in zip(candidates, marked, strict=True) if old.dropped is None]
+    session.terminal.drops("outputs", drop_counts(judged), sum(c.dropped is None for c in judged))
+    return pairs, marked
+
+
+def _without_contaminated(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+    found = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
+    return [
+        replace(candidate, dropped="contaminated") if place in found and candidate.dropped is None else candidate
+        for place, candidate in enumerate(candidates)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Finetuned weights after each epoch, and what the training saw."""
+
+    epochs: tuple[Weights, ...]
+    rows: int
+    over_length: int
+
+
+def training_stage(
+    session: Session, name: str, pairs: Sequence[Example], *, leave_one_out: bool = False
+) -> Trained:
+    """Step 5: the same model, finetuned on `pairs` with the demonstrations in context.
+
+    `leave_one_out` is for pairs that are the demonstrations themselves: none stands in its own context.
+    """
+    from selfguide.finetuning.weights import weights_of
+
+    config = session.config
+    spec = {
+        **session.base_spec(version=1),
+        "pairs": fingerprint([(p.input, p.output) for p in pairs]),
+        "leave_one_out": leave_one_out,
+        "finetuning": fields_of(config.finetuning, without=TRAINING_PLACE),
+    }
+    del spec["engine"]
+
+    def build(work: Path) -> dict[str, Any]:
+        from selfguide.finetuning.rows import build_rows, show_row
+        from selfguide.finetuning.trainer import finetune
+
+        built = build_rows(session.task, pairs, session.tokenizer, config.finetuning, config.seed, leave_one_out)
+        session.terminal.say(f"first training row ({name}); the model learns what stands between « and »:")
+        session.terminal.say(show_row(built.rows[0], session.tokenizer))
+        session.free_device()
+        with session.terminal.bar(f"finetuning ({name})", None, "steps") as bar:
+            result = finetune(config, session.tokenizer, built.rows, work, config.seed, bar)
+        write_json(work / "losses.json", result.losses)
+        return {
+            "rows": len(built.rows),
+            "over_length": built.over_length,
+            "steps": result.steps,
+            "trained_tokens": result.trained_tokens,
+        }
+
+    stage = session.stage(name, "training", spec, build)
+    epochs = tuple(
+        weights_of(stage.path / f"epoch-{epoch}", config.finetuning)
+        for epoch in range(1, config.finetuning.max_epochs + 1)
+    )
+    return Trained(epochs, stage.info["rows"], stage.info["over_length"])
+
+
+def _candidates(stage: Stage) -> list[Candidate]:
+    return [Candidate.from_row(row) for row in read_jsonl(stage.path / "candidates.jsonl")]
+
+
+def journal_tokens(journal: Journal) -> dict[str, int]:
+    """Tokens that a stage's model calls took, over all the runs that worked on it."""
+    pairs = [row["tokens"] for row in journal.rows]
+    return {"prompt": sum(p for p, _ in pairs), "generated": sum(g for _, g in pairs)}
+
+
+def fingerprint(value: Any) -> str:
+    """Hash of any JSON value, for a stage spec."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:20]

@@ -1,0 +1,94 @@
+"""Writing files so that a reader or a killed writer never sees half of one."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, non-ASCII as it is."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name, fsync, rename: `path` is the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file for people: indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """One JSON object a line, whole file at once."""
+    write_text(path, "".join(_line(row) for row in rows))
+
+
+def read_jsonl(path: Path) -> Iterator[Any]:
+    """The rows of a finished JSONL file."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Journal:
+    """An append-only JSONL file of finished units; a torn last line is cut off on opening.
+
+    A unit is what a stage computes between two writes (a round, a batch). `rows` are those that
+    were durable when it was opened; `append` returns after the unit is on disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[Any] = []
+        keep = 0
+        if path.exists():
+            content = path.read_bytes()
+            for line in content.splitlines(keepends=True):
+                if not line.endswith(b"\n"):
+                    break
+                self.rows.append(json.loads(line))
+                keep += len(line)
+            if keep < len(content):
+                with path.open("r+b") as file:
+                    file.truncate(keep)
+        self._file = path.open("ab")
+
+    def append(self, row: Any) -> None:
+        self._file.write(_line(row).encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.rows.append(row)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _line(row: Any) -> str:
+    # A lone surrogate from a tokenizer cannot be encoded; everything else stays readable.
+    text = json.dumps(row, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode() + "\n"

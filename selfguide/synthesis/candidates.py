@@ -1,0 +1,43 @@
+"""The record of one proposed input, from proposal to training pair. Nothing is ever thrown away."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of the model: what it said, how likely (log), and why it does not vote."""
+
+    text: str
+    logprob: float
+    dropped: str | None = None
+    answer: str | None = None  # what it votes for: the label, or the text itself
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One proposed input. `label` is the label it was asked for (recorded, never trained on)."""
+
+    id: str
+    round: int
+    input: str
+    label: str | None = None
+    dropped: str | None = None
+    samples: tuple[Sample, ...] = ()
+    output: str | None = None
+    share: float | None = None  # of the votes, for the winner
+
+    def to_row(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "Candidate":
+        return cls(**{**row, "samples": tuple(Sample(**sample) for sample in row["samples"])})
+
+
+def drop_counts(candidates: Iterable[Candidate]) -> dict[str, int]:
+    """Dropped candidates by reason, commonest first."""
+    return dict(Counter(c.dropped for c in candidates if c.dropped is not None).most_common())

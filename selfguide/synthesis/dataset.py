@@ -1,0 +1,72 @@
+"""Step 4: from elected candidates to the training pairs. Pure."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from selfguide.config.schema import AnnotationConfig
+from selfguide.seeding import child_random
+from selfguide.synthesis.candidates import Candidate
+from selfguide.types import Example, TaskSpec
+
+
+def compose(
+    task: TaskSpec, candidates: Sequence[Candidate], config: AnnotationConfig, seed: int
+) -> tuple[list[Example], list[Candidate]]:
+    """The training pairs in the order of their candidates, and the candidates with late drops marked.
+
+    Classification is balanced (`annotation.balance`): down to the rarest label that occurs, or up
+    to the commonest by repetition. `annotation.max_rows` caps the set, evenly over labels.
+    """
+    kept = [place for place, candidate in enumerate(candidates) if candidate.dropped is None]
+    repeats = dict.fromkeys(kept, 1)
+    reasons: dict[int, str] = {}
+    if task.is_classification and config.balance != "off" and kept:
+        groups = _by_label(candidates, kept)
+        sizes = [len(group) for group in groups.values()]
+        for label, group in groups.items():
+            order = child_random(seed, "balance", label).sample(group, len(group))
+            if config.balance == "downsample":
+                reasons.update((place, "balance") for place in order[min(sizes) :])
+            else:
+                for extra in range(max(sizes) - len(group)):
+                    repeats[order[extra % len(order)]] += 1
+    kept = [place for place in kept if place not in reasons]
+    if config.max_rows is not None and len(kept) > config.max_rows:
+        chosen = _capped(task, candidates, kept, config.max_rows, seed)
+        reasons.update((place, "max_rows") for place in kept if place not in chosen)
+    marked = [
+        replace(candidate, dropped=reasons[place]) if place in reasons else candidate
+        for place, candidate in enumerate(candidates)
+    ]
+    pairs = [
+        Example(candidate.input, candidate.output)
+        for place, candidate in enumerate(marked)
+        if candidate.dropped is None and candidate.output is not None
+        for _ in range(repeats[place])
+    ]
+    return pairs, marked
+
+
+def vanished_labels(task: TaskSpec, pairs: Sequence[Example]) -> tuple[str, ...]:
+    """Labels of the task that no training pair has."""
+    present = {pair.output for pair in pairs}
+    return tuple(label for label in task.labels if label not in present)
+
+
+def _by_label(candidates: Sequence[Candidate], places: Sequence[int]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place in places:
+        groups[str(candidates[place].output)].append(place)
+    return dict(sorted(groups.items()))
+
+
+def _capped(task: TaskSpec, candidates: Sequence[Candidate], kept: list[int], most: int, seed: int) -> set[int]:
+    stream = child_random(seed, "max_rows")
+    if not task.is_classification:
+        return set(stream.sample(kept, most))
+    groups = [stream.sample(group, len(group)) for group in _by_label(candidates, kept).values()]
+    chosen: list[int] = []
+    for rank in range(max(map(len, groups))):
+        chosen.extend(group[rank] for group in groups if rank < len(group))
+    return set(chosen[:most])

@@ -1,0 +1,141 @@
+"""Filters: a text in, the reason to drop it or None out. Pure; their order is the caller's list.
+
+Paper section 3.3 (noise and length filters); duplicates are judged by `Duplicates`, which knows
+what was accepted before.
+"""
+
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz.distance import LCSseq
+
+from selfguide.config.schema import FiltersConfig
+from selfguide.synthesis.text import normalised
+from selfguide.types import TaskSpec
+
+Filter = Callable[[str], str | None]
+
+# Chat greetings and pieces of our own prompts: what a chat model writes instead of an input.
+GENERAL_NOISE = (
+    "hello", "hi there", "good morning", "good afternoon", "good evening", "how can i help you",
+    "how may i assist you", "i'm sorry", "i am sorry", "i apologize", "thank you for", "sure, here",
+    "here is a new", "here's a new", "as an ai", "language model", "high-quality example",
+    "low-quality example", "example input", "new input:", "task:", "[input]", "[output]", "user:", "assistant:",
+)  # fmt: skip
+
+
+def empty(text: str) -> str | None:
+    """Nothing but spaces."""
+    return None if text.strip() else "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class LengthBand:
+    """Characters within mean ± sigmas standard deviations of the demonstrations', ends included.
+
+    The half-width is at least `floor` times the mean; where the deviation says nothing (0, or fewer
+    than 3 texts) it is at least `fallback` times the mean, so that the band never rejects everything.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, texts: Sequence[str], sigmas: float, floor: float, fallback: float) -> "LengthBand":
+        lengths = [len(text) for text in texts]
+        mean, sigma = statistics.fmean(lengths), statistics.pstdev(lengths)
+        least = max(floor, fallback) if sigma == 0 or len(lengths) < 3 else floor
+        half_width = max(sigmas * sigma, least * mean)
+        return cls(mean - half_width, mean + half_width)
+
+    def __call__(self, text: str) -> str | None:
+        if len(text) < self.low:
+            return "too_short"
+        return "too_long" if len(text) > self.high else None
+
+
+class Noise:
+    """A text with one of the terms as whole words, case aside.
+
+    A general term that a demonstration itself uses is no noise for that task.
+    """
+
+    def __init__(self, terms: Iterable[str], seen: Iterable[str] = ()) -> None:
+        allowed = "\n".join(seen).casefold()
+        kept = [term for term in dict.fromkeys(terms) if term.strip() and term.casefold() not in allowed]
+        edges = (f"{_edge(term[0])}{re.escape(term)}{_edge(term[-1])}" for term in kept)
+        self._pattern = re.compile("|".join(edges), re.IGNORECASE) if kept else None
+
+    def __call__(self, text: str) -> str | None:
+        return "noise" if self._pattern is not None and self._pattern.search(text) else None
+
+
+def _edge(character: str) -> str:
+    # A word boundary only where the term itself starts or ends with a letter or digit.
+    return r"\b" if character.isalnum() else ""
+
+
+class Duplicates:
+    """Equal, in normalised form, to a demonstration's input or to one accepted before.
+
+    With `near` (a ROUGE-L F1 on normalised words) also too similar to one accepted before.
+    """
+
+    def __init__(self, demonstrations: Iterable[str], near: float | None = None) -> None:
+        self._demonstrations = {normalised(text) for text in demonstrations}
+        self._accepted: dict[str, list[str]] = {}
+        self._near = near
+
+    def accept(self, text: str) -> None:
+        key = normalised(text)
+        self._accepted[key] = key.split()
+
+    def __call__(self, text: str) -> str | None:
+        key = normalised(text)
+        if key in self._demonstrations:
+            return "copy_of_demonstration"
+        if key in self._accepted:
+            return "duplicate"
+        if self._near is not None and self._too_similar(key.split(), self._near):
+            return "near_duplicate"
+        return None
+
+    def _too_similar(self, words: list[str], limit: float) -> bool:
+        return any(_rouge_l(words, other) > limit for other in self._accepted.values())
+
+
+def _rouge_l(left: list[str], right: list[str]) -> float:
+    total = len(left) + len(right)
+    return 2 * LCSseq.similarity(left, right) / total if total else 0.0
+
+
+def first_reason(filters: Sequence[Filter], text: str) -> str | None:
+    """The reason of the first filter that drops the text."""
+    return next((reason for check in filters if (reason := check(text)) is not None), None)
+
+
+def input_filters(task: TaskSpec, config: FiltersConfig) -> list[Filter]:
+    """Empty, length, noise: the filters of new inputs that need no memory."""
+    inputs = [d.input for d in task.demonstrations]
+    return _text_filters(task, config, inputs, config.input_length, task.is_classification)
+
+
+def output_filters(task: TaskSpec, config: FiltersConfig) -> list[Filter]:
+    """Empty, noise and, for generation tasks, length: the filters of one sampled answer."""
+    outputs = [d.output for d in task.demonstrations]
+    return _text_filters(task, config, outputs, config.output_length, not task.is_classification)
+
+
+def _text_filters(
+    task: TaskSpec, config: FiltersConfig, texts: list[str], length: str, length_by_default: bool
+) -> list[Filter]:
+    filters: list[Filter] = [empty]
+    if length == "on" or (length == "auto" and length_by_default):
+        filters.append(LengthBand.around(texts, config.length_sigmas, config.length_floor, config.length_fallback))
+    if config.noise:
+        shown = [text for d in task.demonstrations for text in (d.input, d.output)]
+        filters.append(Noise((*GENERAL_NOISE, *config.noise_terms), seen=shown))
+        filters.append(Noise(task.noise_terms))
+    return filters

@@ -1,0 +1,89 @@
+"""Step 3: the model answers its own inputs, several times each. No judgement here.
+
+Every sampled answer is kept with its log-probability, so vote threshold, filters and balance can
+be changed later without asking the model again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from selfguide.config.schema import AnnotationConfig
+from selfguide.engines.base import Engine, Request, Sampling
+from selfguide.prompts import answer_prompt
+from selfguide.seeding import child_seed
+from selfguide.store.atomic import Journal
+from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.tokenization import PromptTokenizer
+from selfguide.types import TaskSpec
+
+
+def annotate(
+    engine: Engine,
+    tokenizer: PromptTokenizer,
+    task: TaskSpec,
+    candidates: Sequence[Candidate],
+    config: AnnotationConfig,
+    temperature: float,
+    seed: int,
+    journal: Journal,
+    progress: Callable[[int], None] | None = None,
+) -> list[Candidate]:
+    """The candidates with `samples`: `config.best_of` answers for each accepted input.
+
+    An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`.
+    """
+    accepted = [c for c in candidates if c.dropped is None]
+    done = {row["id"]: row for batch in journal.rows for row in batch["rows"]}
+    if progress is not None:
+        progress(len(done))
+    pending = [c for c in accepted if c.id not in done]
+    for start in range(0, len(pending), config.batch):
+        batch = pending[start : start + config.batch]
+        before = engine.tokens.copy()
+        rows = _answer(engine, tokenizer, task, batch, config, temperature, seed)
+        journal.append({"rows": rows, "tokens": (engine.tokens - before).pair()})
+        done.update((row["id"], row) for row in rows)
+        if progress is not None:
+            progress(len(batch))
+    return [c if c.dropped is not None else _with_samples(c, done[c.id]) for c in candidates]
+
+
+def _answer(
+    engine: Engine,
+    tokenizer: PromptTokenizer,
+    task: TaskSpec,
+    batch: Sequence[Candidate],
+    config: AnnotationConfig,
+    temperature: float,
+    seed: int,
+) -> list[dict[str, object]]:
+    prompts = [answer_prompt(task, candidate.input) for candidate in batch]
+    encoded = [tokenizer.encode_prompt(prompt) for prompt in prompts]
+    fits = [len(ids) + config.max_new_tokens <= engine.context_length for ids in encoded]
+    requests = [
+        Request(
+            ids,
+            Sampling(
+                max_new_tokens=config.max_new_tokens,
+                temperature=temperature,
+                top_k=config.top_k,
+                top_p=config.top_p,
+                n=config.best_of,
+                stop=tokenizer.stop(prompt),
+            ),
+            child_seed(seed, "outputs", candidate.id),
+        )
+        for candidate, prompt, ids, fit in zip(batch, prompts, encoded, fits, strict=True)
+        if fit
+    ]
+    answers = iter(engine.generate(requests))
+    return [
+        {"id": candidate.id, "samples": [[a.text, a.logprob] for a in next(answers)] if fit else None}
+        for candidate, fit in zip(batch, fits, strict=True)
+    ]
+
+
+def _with_samples(candidate: Candidate, row: dict[str, list[tuple[str, float]] | None]) -> Candidate:
+    if row["samples"] is None:
+        return replace(candidate, dropped="prompt_too_long")
+    return replace(candidate, samples=tuple(Sample(text, logprob) for text, logprob in row["samples"]))

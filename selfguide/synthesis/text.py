@@ -1,0 +1,23 @@
+"""Small text normalisations that the filters share. Pure."""
+
+import unicodedata
+
+QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
+
+
+def strip_quotes(text: str) -> str:
+    """Take off quotation marks that wrap the whole text; quotes inside stay."""
+    text = text.strip()
+    while len(text) >= 2 and QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
+        text = text[1:-1].strip()
+    return text
+
+
+def normalised(text: str) -> str:
+    """The form in which two texts are "the same": case, punctuation and spacing do not count.
+
+    A text of punctuation alone keeps it, so that "+" and "-" stay different.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    bare = "".join(" " if unicodedata.category(c)[0] in "PS" else c for c in folded)
+    return " ".join(bare.split()) or " ".join(folded.split())

@@ -1,0 +1,70 @@
+"""Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from selfguide.config.schema import AnnotationConfig, FiltersConfig
+from selfguide.evaluation.labels import extract_label
+from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.synthesis.filters import Filter, first_reason, output_filters
+from selfguide.synthesis.text import strip_quotes
+from selfguide.types import TaskSpec
+
+
+def elect(
+    task: TaskSpec, candidates: Sequence[Candidate], config: AnnotationConfig, filters: FiltersConfig
+) -> list[Candidate]:
+    """The candidates with `output` and `share`, or with the reason why no answer won."""
+    checks = output_filters(task, filters)
+    return [
+        candidate if candidate.dropped is not None else _elect_one(task, candidate, config, filters, checks)
+        for candidate in candidates
+    ]
+
+
+def _elect_one(
+    task: TaskSpec,
+    candidate: Candidate,
+    config: AnnotationConfig,
+    filters: FiltersConfig,
+    checks: Sequence[Filter],
+) -> Candidate:
+    voters = best_samples(candidate.samples, config.samples)
+    judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
+    answers = [sample.answer for sample in judged if sample.answer is not None]
+    asked = config.samples if config.share_of == "asked" else len(answers)
+    winner, share = majority(answers, asked)
+    dropped = None
+    if winner is None:
+        reasons = Counter(sample.dropped for sample in judged)
+        dropped = f"no_answer_{reasons.most_common(1)[0][0]}"
+    elif share < config.min_share:
+        dropped = "low_consistency"
+    return replace(candidate, samples=judged, output=winner, share=share, dropped=dropped)
+
+
+def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
+    """The `keep` most likely answers (cumulative log-probability), in the order they were sampled."""
+    ranked = sorted(range(len(samples)), key=lambda place: (-samples[place].logprob, place))[:keep]
+    return tuple(samples[place] for place in sorted(ranked))
+
+
+def majority(answers: Sequence[str], asked: int) -> tuple[str | None, float]:
+    """The commonest answer and its share of `asked`; ties go to the shorter, then to the first in order."""
+    if not answers:
+        return None, 0.0
+    votes = Counter(answers)
+    winner = min(votes, key=lambda answer: (-votes[answer], len(answer), answer))
+    return winner, votes[winner] / asked
+
+
+def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
+    text = strip_quotes(sample.text) if filters.strip_quotes else sample.text.strip()
+    reason = first_reason(checks, text)
+    if reason is not None:
+        return replace(sample, dropped=reason)
+    if not task.is_classification:
+        return replace(sample, answer=text)
+    label = extract_label(text, task.labels, task.label_extraction)
+    return replace(sample, dropped="no_label") if label is None else replace(sample, answer=label)
