@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupted.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
             register()
             # Hydra then raises instead of printing its own multi-line report and exiting with 1.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            # rouge-score announces its tokenizer through absl.
+            logging.getLogger("absl").setLevel(logging.WARNING)
             signal.signal(signal.SIGTERM, _terminate)
             run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_quietly(job))
             try:

@@ -269,11 +269,11 @@ def _folder_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in [*(folder / name for name in _SMALL_FILES), *sorted(folder.glob("*.safetensors"))]:
         if path.exists():
-            digest.update(f"{path.name}\x1f{_file_hash(path)}\x1e".encode())
+            digest.update(f"{path.name}\x1f{file_hash(path)}\x1e".encode())
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
     """SHA-256 of a file, remembered for large ones by size and modification time."""
     status = path.stat()
     if status.st_size < 1 << 20:

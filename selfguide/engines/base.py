@@ -92,6 +92,11 @@ class TokenCount:
         return self.prompt, self.generated
 
 
+def room(context_length: int, prompt_tokens: int, max_new_tokens: int) -> int:
+    """Tokens a completion may take: what was asked for, or what the context leaves (0 or less: none)."""
+    return min(max_new_tokens, context_length - prompt_tokens)
+
+
 Progress = Callable[[int], None]
 """Called with the number of requests finished since the last call."""
 

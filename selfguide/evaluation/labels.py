@@ -51,7 +51,7 @@ def normalized_label(text: str) -> str:
     """Case folded, white space normalised, without outer punctuation unless nothing else is there."""
     folded = " ".join(unicodedata.normalize("NFC", text).casefold().split())
     start, end = 0, len(folded)
-    while start < end and _is_wrapping(folded[start]):
+    while start < end and _is_wrapping(folded[start]) and not _is_minus(folded, start):
         start += 1
     while end > start and _is_wrapping(folded[end - 1]):
         end -= 1
@@ -68,7 +68,12 @@ def _match_whole(text: str, labels: Sequence[str]) -> str | None:
 
 
 def _is_wrapping(char: str) -> bool:
-    return unicodedata.category(char).startswith("P") or char in "`$|~^ "
+    # Quotes, brackets, ends of sentences, mark-up; not signs that a label is made of (C++, C#, %).
+    return unicodedata.category(char) in ("Ps", "Pe", "Pi", "Pf") or char in " .,:;!?…*_`~\"'|-–—。、，！？：；"
+
+
+def _is_minus(text: str, place: int) -> bool:
+    return text[place] == "-" and text[place + 1 : place + 2].isdigit()
 
 
 def _named(text: str, labels: tuple[str, ...]) -> list[str]:

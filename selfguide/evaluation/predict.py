@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
-from selfguide.engines.base import Engine, Request, Sampling, Weights
+from selfguide.engines.base import Engine, Request, Sampling, Weights, room
 from selfguide.prompts import answer_prompt
 from selfguide.store.atomic import Journal
 from selfguide.tokenization import PromptTokenizer
@@ -37,11 +37,9 @@ def predict(
     """Predictions [variant][instance]; all variants go through the engine as one stream of requests."""
     prompts = [answer_prompt(task, instance.input) for instance in instances]
     encoded = [tokenizer.encode_prompt(prompt) for prompt in prompts]
-    sampling = Sampling(
-        max_new_tokens=config.max_new_tokens,
-        stop=tokenizer.stop(prompts[0]) if prompts else (),
-        choices=task.labels if config.decoding == "constrained" else (),
-    )
+    rooms = [room(engine.context_length, len(ids), config.max_new_tokens) for ids in encoded]
+    stop = tokenizer.stop(prompts[0]) if prompts else ()
+    choices = task.labels if config.decoding == "constrained" else ()
     work = [(variant, place) for variant in range(len(variants)) for place in range(len(instances))]
     done: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]
     if progress is not None:
@@ -49,11 +47,15 @@ def predict(
     for start in range(len(done), len(work), config.batch):
         before = engine.tokens.copy()
         batch = work[start : start + config.batch]
-        fits = [len(encoded[place]) + config.max_new_tokens <= engine.context_length for _, place in batch]
+        fits = [rooms[place] > 0 for _, place in batch]
         answers = iter(
             engine.generate(
                 [
-                    Request(encoded[place], sampling, weights=variants[variant])
+                    Request(
+                        encoded[place],
+                        Sampling(max_new_tokens=rooms[place], stop=stop, choices=choices),
+                        weights=variants[variant],
+                    )
                     for (variant, place), fit in zip(batch, fits, strict=True)
                     if fit
                 ]

@@ -62,7 +62,7 @@ def paired_gain(
     """
     new, old = _checked(tuned), _checked(baseline)
     if len(old) != len(new):
-        raise ValueError(f"paired scores of unequal length: {len(old)} and {len(new)}")
+        raise ValueError(f"paired scores of unequal length: {len(new)} and {len(old)}")
     differences = new - old
     low, high = _percentiles(_resampled_means(differences, resamples, seed), confidence)
     p = permutation_p(differences, resamples=resamples, seed=seed)

@@ -44,7 +44,7 @@ class RunRecord:
     @property
     def floors(self) -> dict[str, float]:
         """Scores that need no model: majority class, copied input, copied demonstration."""
-        return floors(self.task, self.instances)
+        return {floor.name: floor.mean for floor in floors(self.task, self.instances)}
 
 
 def save(record: RunRecord, folder: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from selfguide.config.schema import FiltersConfig, GenerationConfig
-from selfguide.engines.base import Engine, Request, Sampling
+from selfguide.engines.base import Engine, Request, Sampling, room
 from selfguide.errors import PromptTooLongError
 from selfguide.prompts import InputPrompt
 from selfguide.seeding import child_random, child_seed
@@ -87,9 +87,17 @@ def propose_inputs(
             for place in range(generation.prompts_per_round)
         ]
         requests = [
-            Request(ids, input_sampling(generation, temperature, tokenizer.stop(prompt)), child_seed(seed, *name))
+            Request(
+                ids,
+                input_sampling(
+                    generation,
+                    room(engine.context_length, len(ids), generation.max_new_tokens),
+                    temperature,
+                    tokenizer.stop(prompt),
+                ),
+                child_seed(seed, "inputs", "sample", round_number, place),
+            )
             for place, (prompt, ids) in enumerate(asked)
-            for name in [("inputs", "sample", round_number, place)]
         ]
         before = engine.tokens.copy()
         completions = engine.generate(requests)
@@ -107,10 +115,12 @@ def propose_inputs(
     return pool.candidates
 
 
-def input_sampling(generation: GenerationConfig, temperature: float, stop: tuple[str, ...]) -> Sampling:
+def input_sampling(
+    generation: GenerationConfig, max_new_tokens: int, temperature: float, stop: tuple[str, ...]
+) -> Sampling:
     """How a new input is sampled."""
     return Sampling(
-        max_new_tokens=generation.max_new_tokens,
+        max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_k=generation.top_k,
         top_p=generation.top_p,
@@ -138,7 +148,9 @@ def draw_prompt(
         label=stream.choice(task.labels) if conditioned else None,
         show_outputs=task.is_classification and generation.show_outputs,
     )
-    limit = min(generation.context_cutoff, context_length - generation.max_new_tokens)
+    # A quarter of a short context stays free for the new input, even if it may be longer.
+    reserved = min(generation.max_new_tokens, context_length // 4)
+    limit = min(generation.context_cutoff, context_length - reserved)
     most = min(generation.max_drafts, len(pool))
     for count in range(stream.randint(1, most) if most else 0, 0, -1):
         drafted = replace(prompt, drafts=_sample(pool, count, stream))
@@ -150,7 +162,7 @@ def draw_prompt(
         raise PromptTooLongError(
             f"task {task.name}: instruction and demonstrations alone take {len(ids)} tokens, but the prompt for a new "
             f"input may take {limit} (generation.context_cutoff={generation.context_cutoff}, model context "
-            f"{context_length} less generation.max_new_tokens={generation.max_new_tokens}); "
+            f"{context_length} less {reserved} for the new input); "
             "use fewer demonstrations (task.num_demonstrations=…) or a model with a longer context"
         )
     return prompt, ids

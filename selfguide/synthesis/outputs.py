@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfguide.config.schema import AnnotationConfig
-from selfguide.engines.base import Engine, Request, Sampling
+from selfguide.engines.base import Engine, Request, Sampling, room
 from selfguide.prompts import answer_prompt
 from selfguide.seeding import child_seed
 from selfguide.store.atomic import Journal
@@ -59,12 +59,13 @@ def _answer(
 ) -> list[dict[str, object]]:
     prompts = [answer_prompt(task, candidate.input) for candidate in batch]
     encoded = [tokenizer.encode_prompt(prompt) for prompt in prompts]
-    fits = [len(ids) + config.max_new_tokens <= engine.context_length for ids in encoded]
+    rooms = [room(engine.context_length, len(ids), config.max_new_tokens) for ids in encoded]
+    fits = [tokens > 0 for tokens in rooms]
     requests = [
         Request(
             ids,
             Sampling(
-                max_new_tokens=config.max_new_tokens,
+                max_new_tokens=tokens,
                 temperature=temperature,
                 top_k=config.top_k,
                 top_p=config.top_p,
@@ -73,8 +74,8 @@ def _answer(
             ),
             child_seed(seed, "outputs", candidate.id),
         )
-        for candidate, prompt, ids, fit in zip(batch, prompts, encoded, fits, strict=True)
-        if fit
+        for candidate, prompt, ids, tokens in zip(batch, prompts, encoded, rooms, strict=True)
+        if tokens > 0
     ]
     answers = iter(engine.generate(requests))
     return [
