@@ -14,6 +14,7 @@ from typing import Any
 
 from selfguide.data.raw import (
     RawTask,
+    optional_list,
     parse_json,
     read_example,
     read_instance,
@@ -51,7 +52,7 @@ def parse_task_text(text: str, name: str, where: str, *, lines: bool) -> RawTask
         keys = ", ".join(sorted(map(str, document))[:12]) or "none"
         raise DataError(f'{where}: has neither "instruction" nor "Definition" (keys found: {keys})')
     instruction = require_text(document["instruction"], f"{where}: instruction")
-    examples = require_list(document, "examples", where) if "examples" in document else []
+    examples = optional_list(document, "examples", where)
     return RawTask(
         name,
         instruction,
@@ -76,7 +77,7 @@ def _parse_lines(text: str, name: str, where: str) -> RawTask:
         if not line.strip():
             continue
         at = f"{where}: line {number}"
-        item = require_object(parse_json(line, at), at)
+        item = require_object(parse_json(line, where, number), at)
         if instruction is None:
             instruction = require_text(require_key(item, "instruction", f"{at} (the first)"), f"{at}: instruction")
         elif _is_demonstration(item, at):

@@ -38,12 +38,13 @@ def read_text(path: Path, what: str) -> str:
         raise DataError(f"{what}: {path} cannot be read ({error.strerror})") from None
 
 
-def parse_json(text: str, where: str) -> Any:
-    """A JSON document, or a one-line DataError that names the line."""
+def parse_json(text: str, where: str, first_line: int = 1) -> Any:
+    """A JSON document, or a one-line DataError that names the line; the text starts at `first_line`."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON, line {error.lineno} column {error.colno}: {error.msg}") from None
+        line = first_line + error.lineno - 1
+        raise DataError(f"{where}: line {line} column {error.colno}: not valid JSON: {error.msg}") from None
     except (RecursionError, ValueError):
         raise DataError(f"{where}: not valid JSON (nested too deeply, or a number too long)") from None
 
@@ -86,6 +87,14 @@ def require_list(document: dict[str, Any], key: str, where: str) -> list[Any]:
     if not value:
         raise DataError(f'{where}: "{key}" is empty')
     return value
+
+
+def optional_list(document: dict[str, Any], key: str, where: str) -> list[Any]:
+    """The list under `key`, empty if there is none, or a DataError."""
+    value = document.get(key)
+    if value is not None and not isinstance(value, list):
+        raise DataError(f'{where}: "{key}" must be a list, found {describe(value)}')
+    return value or []
 
 
 def require_key(item: dict[str, Any], key: str, where: str) -> Any:

@@ -6,10 +6,12 @@ from typing import Any
 
 from selfguide.data.raw import (
     RawTask,
+    optional_list,
     parse_json,
     read_example,
     read_instance,
     read_text,
+    require_key,
     require_list,
     require_object,
     require_text,
@@ -48,14 +50,12 @@ def find_file(root: Path, task_id: str) -> Path:
 def parse_sni(document: Any, name: str, where: str) -> RawTask:
     """A task from a decoded Super-NI document. Raises DataError naming the part at fault."""
     root = require_object(document, where)
-    definition = root.get("Definition", "")
+    definition = require_key(root, "Definition", where)
     parts = definition if isinstance(definition, list) else [definition]
     instruction = "\n".join(require_text(part, f"{where}: Definition[{i}]").strip() for i, part in enumerate(parts))
     if not instruction:
         raise DataError(f'{where}: "Definition" is empty')
-    examples = root.get("Positive Examples") or []
-    if not isinstance(examples, list):
-        raise DataError(f'{where}: "Positive Examples" must be a list')
+    examples = optional_list(root, "Positive Examples", where)
     demonstrations = tuple(read_example(item, f"{where}: Positive Examples[{i}]") for i, item in enumerate(examples))
     instances = unique_ids(
         (

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from selfguide.evaluation.statistics import (
+    bootstrap_mean,
+    detectable_difference,
+    holm,
+    margin_of_error,
+    paired_gain,
+    permutation_p,
+)
+
+
+def test_bootstrap_is_near_the_normal_interval_and_deterministic() -> None:
+    scores = np.random.default_rng(1).random(400)
+    interval = bootstrap_mean(scores, resamples=4000, confidence=0.95, seed=3)
+    half = 1.96 * scores.std() / 20
+    assert interval.value == pytest.approx(scores.mean())
+    assert interval.ci_low == pytest.approx(scores.mean() - half, abs=0.005)
+    assert interval.ci_high == pytest.approx(scores.mean() + half, abs=0.005)
+    assert interval.n == 400
+    assert interval == bootstrap_mean(scores, resamples=4000, confidence=0.95, seed=3)
+    assert interval != bootstrap_mean(scores, resamples=4000, confidence=0.95, seed=4)
+
+
+def test_coverage_of_the_bootstrap() -> None:
+    generator = np.random.default_rng(0)
+    covered = 0
+    for trial in range(200):
+        interval = bootstrap_mean(
+            (generator.random(100) < 0.7).astype(float), resamples=500, confidence=0.9, seed=trial
+        )
+        covered += interval.ci_low <= 0.7 <= interval.ci_high
+    assert 165 <= covered <= 195  # 180 expected; the percentile bootstrap covers a little less
+
+
+def test_all_wrong_is_not_certainly_zero() -> None:
+    interval = bootstrap_mean([0.0] * 12)
+    exact = stats.binomtest(0, 12).proportion_ci(0.95, method="exact")
+    assert (interval.ci_low, interval.ci_high) == pytest.approx((exact.low, exact.high))
+    assert bootstrap_mean([1.0] * 12).ci_low == pytest.approx(1 - exact.high)
+    assert bootstrap_mean([0.5] * 5).ci_high == 0.5
+
+
+def test_blocks_do_not_change_the_memory_only() -> None:
+    wide = bootstrap_mean(np.random.default_rng(2).random(6000), resamples=1000, confidence=0.95, seed=0)
+    assert wide.ci_high - wide.ci_low == pytest.approx(2 * 1.96 * 0.2887 / np.sqrt(6000), rel=0.15)
+
+
+def test_paired_gain_by_hand() -> None:
+    # 5 instances won, 1 lost, 4 equal: the exact sign test gives 2 * (1 + 6) / 64.
+    tuned, baseline = [1.0] * 5 + [0.0] + [1.0] * 4, [0.0] * 5 + [1.0] + [1.0] * 4
+    gain = paired_gain(tuned, baseline)
+    assert gain.value == pytest.approx(0.4)
+    assert gain.p == pytest.approx(14 / 64)
+    assert gain.ci_low < 0.4 < gain.ci_high
+
+
+def test_exact_permutation_by_hand() -> None:
+    # |±1±2±4| >= 7 for two patterns of eight.
+    assert permutation_p([1, 2, 4]) == pytest.approx(2 / 8)
+    # 1 + 2 - 4 = -1: every pattern is at least as extreme.
+    assert permutation_p([1, 2, -4]) == 1.0
+    assert permutation_p([0.0, 0.0]) == 1.0
+
+
+def test_drawn_permutation_agrees_with_scipy() -> None:
+    differences = np.random.default_rng(5).normal(0.15, 1, size=100)
+    ours = permutation_p(differences, resamples=20_000, seed=1)
+    theirs = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(0)
+    ).pvalue
+    assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_p_is_uniform_under_the_null() -> None:
+    generator = np.random.default_rng(7)
+    p_values = [permutation_p(generator.normal(size=40), resamples=400, seed=i) for i in range(200)]
+    assert np.mean(np.array(p_values) < 0.1) == pytest.approx(0.1, abs=0.06)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_what_n_can_show() -> None:
+    assert margin_of_error(12) == pytest.approx(0.283, abs=1e-3)
+    assert margin_of_error(98) == pytest.approx(0.099, abs=1e-3)
+    assert detectable_difference(100) == pytest.approx((1.96 + 0.8416) * 0.05, abs=1e-4)
+    assert detectable_difference(1) == 1.0
+
+
+@pytest.mark.parametrize("scores", [[], [float("nan")], [[1.0]]])
+def test_bad_scores(scores: list[float]) -> None:
+    with pytest.raises(ValueError, match="score"):
+        bootstrap_mean(scores)
+
+
+def test_unequal_lengths() -> None:
+    with pytest.raises(ValueError, match="unequal length: 2 and 1"):
+        paired_gain([1, 0], [1])
