@@ -109,7 +109,8 @@ def _receive(response: http.client.HTTPResponse, part: Path, start: int) -> None
         file.seek(start)
         file.truncate()
         try:
-            while chunk := response.read(CHUNK):
+            # read1: read would throw away what had arrived of a chunk when the server stalls.
+            while chunk := response.read1(CHUNK):
                 file.write(chunk)
                 received += len(chunk)
         finally:

@@ -1,0 +1,83 @@
+"""A loopback HTTP server that misbehaves on request."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Served:
+    """What the server has, how it fails, and what it was asked.
+
+    `faults` are used up one to a request: "truncate" (half the body), "corrupt", "stall",
+    "drop" (the connection closes unanswered), "no_ranges", or a status such as "503".
+    """
+
+    files: dict[str, bytes]
+    faults: list[str] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    etag: str | None = '"1"'
+    url: str = ""
+    slow_s: float = 0.0
+
+
+@contextmanager
+def serving(files: dict[str, bytes], faults: list[str] | None = None) -> Iterator[Served]:
+    """Serve `files` on a free loopback port."""
+    served = Served(files, faults or [])
+    stop = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range")
+            served.requests.append((self.path, wanted))
+            fault = served.faults.pop(0) if served.faults else ""
+            self.close_connection = True
+            body = served.files.get(self.path.lstrip("/"))
+            if fault.isdigit() or body is None:
+                self.send_error(int(fault) if fault.isdigit() else 404)
+                return
+            if fault == "drop":
+                return
+            time.sleep(served.slow_s)
+            unchanged = self.headers.get("If-Range") in (None, served.etag)
+            start = int(wanted[6:-1]) if wanted and unchanged and fault != "no_ranges" else 0
+            if start >= len(body) > 0:
+                self.send_error(416)
+                return
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            if served.etag:
+                self.send_header("ETag", served.etag)
+            self.send_header("Content-Length", str(len(body) - start))
+            self.end_headers()
+            rest = body[start:]
+            if fault in ("truncate", "stall"):
+                rest = rest[: len(rest) // 2]
+            if fault == "corrupt":
+                rest = bytes(byte ^ 1 for byte in rest)
+            self.wfile.write(rest)
+            self.wfile.flush()
+            if fault == "stall":
+                stop.wait(10)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield served
+    finally:
+        stop.set()
+        server.shutdown()
+        server.server_close()
