@@ -1,0 +1,26 @@
+"""`python -m selfguide.lint task=…`: what would spoil a result, before a model is asked.
+
+Exit code 0 with the findings printed; 2 for a mistake in the configuration or in a file.
+"""
+
+from omegaconf import DictConfig
+
+from selfguide.cli import command
+
+
+@command("lint")
+def main(config: DictConfig) -> None:
+    """Print the findings about one task."""
+    from selfguide.config.validate import typed
+    from selfguide.data.load import load_task
+    from selfguide.lint.checks import lint_task
+    from selfguide.lint.report import measure_with, show
+
+    run = typed(config)
+    task, gold = load_task(run.task, run.data, run.seed)
+    encode, context_length, unmeasured = measure_with(run.model)
+    show(task, gold, [*lint_task(task, gold, encode, context_length), *unmeasured])
+
+
+if __name__ == "__main__":
+    main()

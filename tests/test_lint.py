@@ -1,0 +1,165 @@
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from selfguide.data.gold import GoldData
+from selfguide.lint import Finding, lint_task
+from selfguide.lint.report import show
+from selfguide.types import Example, Instance, Split, TaskSpec
+
+ROOT = Path(__file__).parent.parent
+
+
+def spec(**changes: Any) -> TaskSpec:
+    values: dict[str, Any] = {
+        "name": "t",
+        "family": "classification",
+        "instruction": "Say.",
+        "demonstrations": (Example("a", "yes"), Example("b", "no")),
+        "labels": ("yes", "no"),
+    }
+    return TaskSpec(**values | changes)
+
+
+def gold(task: TaskSpec, **splits: list[tuple[str, str]]) -> GoldData:
+    rows: dict[Split, tuple[Instance, ...]] = {
+        split: tuple(
+            Instance(f"{split}-{i}", text, (output,)) for i, (text, output) in enumerate(splits.get(split, []))
+        )
+        for split in ("validation", "test")
+    }
+    return GoldData(task.name, rows, task.demonstrations)
+
+
+def balanced(n: int, prefix: str = "i") -> list[tuple[str, str]]:
+    return [(f"{prefix}{i}", ("yes", "no")[i % 2]) for i in range(n)]
+
+
+def warnings(task: TaskSpec, **splits: list[tuple[str, str]]) -> list[str]:
+    found = lint_task(task, gold(task, **splits))
+    return [f"{finding.check}: {finding.message}" for finding in found if finding.severity == "warning"]
+
+
+def test_a_sound_task_has_no_warnings() -> None:
+    assert warnings(spec(), validation=balanced(100), test=balanced(900, "t")) == []
+
+
+def test_only_notes_and_one_opening_of_each_split() -> None:
+    task = spec()
+    data = gold(task, validation=balanced(100), test=balanced(900, "t"))
+    notes = {finding.check for finding in lint_task(task, data)}
+    assert notes == {"majority floor", "detectable difference"}
+    assert [opening.purpose for opening in data.openings] == ["lint", "lint"]
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "message"),
+    [
+        (spec(), [("a", "yes")], "demonstrations in gold: 1 of 201 test instances have a demonstration's input"),
+        (spec(), [("A!", "yes")], "demonstrations in gold: 1 demonstrations equal a test input but for case"),
+        (spec(), [("t1", "no")], "duplicates: 1 test instances repeat the input of another"),
+        (spec(), [("t1", "yes")], "duplicates: 1 of the repeated inputs have different outputs"),
+        (spec(), [("i1", "no")], "duplicates: 1 test instances have the input of a validation instance"),
+        (spec(), [(" ", "no")], "empty: 1 test instances have an empty input"),
+        (spec(), [("x", "perhaps")], "unknown label: 1 test references are no label, e.g. 'perhaps'"),
+        (spec(), [(f"x{i}", "yes") for i in range(200)], "majority floor: always answering 'yes' scores 75.0%"),
+        (spec(labels=("yes", "no", "maybe")), [], "label absent: no test instance has the label 'maybe'"),
+        (spec(labels=("yes", "no", "maybe")), [], "label not shown: no demonstration has the output 'maybe'"),
+        (spec(labels=("yes", "no", "No")), [], "label case: 'no' and 'No' differ in case alone"),
+        (spec(labels=("yes", "no", " no")), [], "label spaces: ' no' has stray white space"),
+        (spec(labels=("yes", "no", "no+")), [], "labels alike: exact_match takes 'no' and 'no+' for equal"),
+        (
+            spec(labels=("yes", "no", "not"), label_extraction="reference"),
+            [],
+            "label in label: 'no' is a part of 'not'",
+        ),
+        (spec(noise_terms=("Y", "B")), [], "noise terms: 'B' occurs in a demonstration"),
+    ],
+)
+def test_what_is_found(task: TaskSpec, rows: list[tuple[str, str]], message: str) -> None:
+    found = warnings(task, validation=balanced(100), test=balanced(200, "t") + rows)
+    assert any(line.startswith(message) for line in found), found
+
+
+def test_few_instances() -> None:
+    assert any(
+        "n=12 on the test split: a score is known to ±28.3 points" in line
+        for line in warnings(spec(), test=balanced(12))
+    )
+
+
+def test_a_label_in_a_label_is_a_note_when_whole_words_are_matched() -> None:
+    task = spec(labels=("yes", "no", "not"))
+    found = [
+        finding for finding in lint_task(task, gold(task, test=balanced(200))) if finding.check == "label in label"
+    ]
+    assert [finding.severity for finding in found] == ["note"]
+
+
+def test_other_scripts() -> None:
+    task = spec(family="generation", labels=(), metric="rouge_l")
+    found = lint_task(task, gold(task, test=[("x", "我喜欢猫")]))
+    assert any(finding.check == "script" for finding in found)
+
+
+def test_prompt_length() -> None:
+    task = spec()
+    data = gold(task, test=[*balanced(100), ("long " * 50, "yes")])
+
+    def lengths(limit: int) -> list[Finding]:
+        found = lint_task(task, data, lambda prompt: prompt.plain().split(), limit)
+        return [finding for finding in found if finding.check == "prompt length"]
+
+    assert [finding.severity for finding in lengths(1000)] == ["note"]
+    assert "1 do not fit" in lengths(40)[0].message
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
+    task = spec()
+    out = StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100)
+    show(task, gold(task, test=balanced(4)), [Finding("warning", "check", "a [b] message " * 12)], console)
+    text = out.getvalue()
+    assert ("│" in text) is terminal
+    assert "[b]" in text
+    assert "1 warnings, 0 notes" in text
+    assert terminal or "warning: check: a [b] message a [b]" in text
+
+
+def lint(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "selfguide.lint", "task=json", "model=local", "model.path=none", *overrides]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    document = {
+        "instruction": "Say.",
+        "examples": [{"input": "a", "output": "yes"}, {"input": "b", "output": "no"}],
+        "instances": [{"input": text, "output": output} for text, output in [*balanced(40), ("a", "yes")]],
+    }
+    (tmp_path / "mine.json").write_text(json.dumps(document))
+    done = lint(tmp_path, "task.path=mine.json")
+    assert done.returncode == 0, done.stderr
+    assert "my_task: classification, labels yes | no, exact_match, 2 demonstrations" in done.stdout
+    assert "warning: demonstrations in gold: 1 of" in done.stdout
+    assert "note: prompt length: not measured: model.path" in done.stdout
+    # Linting leaves nothing behind.
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_the_command_with_a_mistake(tmp_path: Path) -> None:
+    done = lint(tmp_path, "task.path=none.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: task.path: no file none.json\n"
+    done = lint(tmp_path, "task.path=none.json", "task.labels=[yes,no,1]")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: task.labels")
+    assert done.stderr.count("\n") == 1
