@@ -44,13 +44,15 @@ def task_file(task_id: str, data: DataConfig) -> Path:
 def cached(name: str, sha256: str | None, data: DataConfig) -> Path:
     """The file `name` below `data.url`, from the cache or downloaded into it. Raises DataError."""
     target = _cache_folder(data) / name
+    if _is_good(target, sha256):  # needs no lock: files appear whole
+        return target
     # Longer than any download that still makes progress at its slowest is hopeless: fail clearly.
     patience = max(600.0, 4 * data.timeout_s * (data.retries + 1))
     try:
         with FileLock(f"{target}.lock", timeout=patience):
+            if _is_good(target, sha256):
+                return target
             if target.exists():
-                if sha256 is None or sha256_of(target) == sha256:
-                    return target
                 log.warning("%s: the cached file is damaged and is downloaded again", target)
                 target.unlink()
             url = f"{data.url.rstrip('/')}/{name}"
@@ -61,8 +63,8 @@ def cached(name: str, sha256: str | None, data: DataConfig) -> Path:
         raise DataError(
             f"data.cache: {target} is locked by another process; wait for it to end, or delete {target}.lock"
         ) from None
-    except PermissionError as error:
-        raise ConfigError(f"data.cache: {error.filename} cannot be written ({error.strerror})") from None
+    except OSError as error:
+        raise ConfigError(f"data.cache: {error.filename or target} cannot be written ({error.strerror})") from None
 
 
 def warn_if_changed(path: Path, task_id: str) -> None:
@@ -87,6 +89,10 @@ def _name_and_hash(task_id: str, data: DataConfig) -> tuple[str, str | None]:
     if len(names) > 1:
         raise DataError(f"task.id: several tasks are called {short}; write one of: {', '.join(names)}")
     return f"{names[0]}.json", None
+
+
+def _is_good(path: Path, sha256: str | None) -> bool:
+    return path.exists() and (sha256 is None or sha256_of(path) == sha256)
 
 
 def _cache_folder(data: DataConfig) -> Path:
