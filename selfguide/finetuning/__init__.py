@@ -1,0 +1,1 @@
+"""Finetuning of the model on its own data."""
