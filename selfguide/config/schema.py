@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from selfguide.config.knobs import knob
+from selfguide.config.sweep import SweepConfig
 
 FAMILIES = ("auto", "classification", "generation")
 METRICS = ("auto", "exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match")
@@ -233,6 +234,8 @@ class RunConfig:
     store: StoreConfig = MISSING
     protocol: str = knob(one_of=("default", "paper"))
     seed: int = knob(ge=0)
+    lock: str | None = None
+    sweep: SweepConfig | None = None
 
 
 ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig}

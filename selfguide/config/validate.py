@@ -12,6 +12,9 @@ from selfguide.config.knobs import Allowed
 from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
 
+# What a run may be without.
+OPTIONAL = ("lock", "sweep")
+
 
 def typed(config: DictConfig) -> RunConfig:
     """The configuration as plain dataclasses, with every knob in range.
@@ -19,6 +22,8 @@ def typed(config: DictConfig) -> RunConfig:
     Raises `ConfigError` naming the key, the value and what is allowed.
     """
     for key, node in config.items():
+        if key in OPTIONAL and node is None:
+            continue
         if node is None or OmegaConf.is_missing(config, key):
             raise ConfigError(f"{key}: no option of this group is chosen; choose one with {key}=…")
     for missing in sorted(OmegaConf.missing_keys(config)):

@@ -1,0 +1,1 @@
+"""Hydra sweeper that searches the one setting whose worst task is best."""

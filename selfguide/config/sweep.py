@@ -1,0 +1,37 @@
+"""The schema of the `sweep` node. Values and explanations are in `sweeps/default.yaml`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from selfguide.config.knobs import knob
+
+
+@dataclass
+class SweepConfig:
+    """A search for one setting that serves several tasks. Read by the sweeper, not by the single run."""
+
+    name: str = MISSING
+    tasks: list[str] = MISSING
+    test_tasks: list[str] = MISSING
+    space: dict[str, str] = MISSING
+    first: list[dict[str, Any]] = MISSING
+    sampler: str = knob(one_of=("tpe", "random", "grid", "brute_force", "gp", "cmaes"))
+    trials: int | None = knob(ge=1)
+    seed: int = knob(ge=0)
+    seeds: list[int] = MISSING
+    objective: str = knob(one_of=("worst_score", "worst_gain", "lcb"))
+    confidence: float = knob(gt=0.5, lt=1)
+    bootstrap: int = knob(ge=100)
+    floors: dict[str, Any] = MISSING
+    racing: str = knob(one_of=("off", "exact", "noise_aware"))
+    parallel: int | None = knob(ge=1)
+    retries: int = knob(ge=0)
+    max_failures: int | None = knob(ge=1)
+    retry_failed: bool = MISSING
+    storage: str | None = MISSING
+    journal_lock: str = knob(one_of=("symlink", "open"))
+    lease_s: float = knob(ge=1)
+    record: str | None = MISSING
+    replace_lock: bool = MISSING
