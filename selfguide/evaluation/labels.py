@@ -12,6 +12,7 @@ UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Burmese; Khmer
     "\u2e80-\u2fdf\u3005-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese, Japanese
 )
+JOINT = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 UNSPACED_CHAR = re.compile(f"[{UNSPACED}]")
 
 
@@ -99,7 +100,9 @@ def _is_letter(label: str) -> bool:
 
 
 def _body(label: str) -> str:
-    words = r"\s+".join(re.escape(word) for word in unicodedata.normalize("NFC", label).split())
+    # Between words a space, an underscore and a hyphen are one: "not entailment" is not_entailment.
+    parts = JOINT.split(unicodedata.normalize("NFC", label).strip())
+    words = r"[\s_-]+".join(r"\s+".join(map(re.escape, part.split())) for part in parts)
     first, last = label.strip()[0], label.strip()[-1]
     before = r"(?<!\w)(?<!\w-)" if _has_boundary(first) else ""
     after = r"(?!\w)(?!-\w)" if _has_boundary(last) else ""

@@ -48,6 +48,9 @@ YES_NO = ("yes", "no")
         ("Ответ: ДА", ("да", "нет"), "first_line", "да"),
         ("non-toxic", ("toxic", "safe"), "first_line", None),
         ("True", ("False", "True"), "first_line", "True"),
+        # a model that writes an underscore as a space means the same label
+        ("It is not entailment", ("entailment", "not_entailment"), "first_line", "not_entailment"),
+        ("b-entails-a.", ("B_entails_A", "B_neutral_A"), "first_line", "B_entails_A"),
         # labels that differ in case alone: the spelling decides
         ("us", ("US", "us"), "first_line", "us"),
     ],
