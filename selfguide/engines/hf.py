@@ -3,12 +3,13 @@
 import gc
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 from selfguide.config.schema import HFEngineConfig, ModelConfig, RunConfig
 from selfguide.engines.adapters import ModelRack
-from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount
+from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights
 from selfguide.engines.batching import Job, halve, plan
 from selfguide.engines.decoding import Row, decode, score
 from selfguide.engines.sampling import ChoiceTrie
@@ -35,7 +36,7 @@ class HFEngine:
         self.context_length = context_length(model)
         self._device = pick_device(engine.device)
         self._batch_tokens = engine.batch_tokens
-        self._tokenizer = tokenizer or load_prompt_tokenizer(model)
+        self.tokenizer = tokenizer or load_prompt_tokenizer(model)
         self._rack = ModelRack(
             lambda folder: load_model(model, device=self._device, attention=engine.attention, folder=folder)
         )
@@ -44,6 +45,7 @@ class HFEngine:
 
     @classmethod
     def from_config(cls, config: RunConfig) -> "HFEngine":
+        """The engine of a run."""
         return cls(config.model, cast(HFEngineConfig, config.engine))
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
@@ -55,7 +57,7 @@ class HFEngine:
         ]
         results: list[list[Completion]] = [[] for _ in requests]
         for (weights, sampling), group in _groups(jobs, lambda job: (job.request.weights, job.request.sampling)):
-            stopper = StopStrings(self._tokenizer.tokenizer, () if sampling.choices else sampling.stop)
+            stopper = StopStrings(self.tokenizer.tokenizer, () if sampling.choices else sampling.stop)
             for batch in plan(group, self._batch_tokens):
                 with self._rack.use(weights) as model:
                     rows = self._decode(model, batch, sampling, stopper, tries.get(sampling.choices))
@@ -66,6 +68,10 @@ class HFEngine:
                 if progress is not None:
                     progress(len(batch))
         return results
+
+    def model(self, weights: Weights | None = None) -> AbstractContextManager[Any]:
+        """The transformers model that answers with these weights, for the length of a `with` block."""
+        return self._rack.use(weights)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
         """See `Engine.score`."""
@@ -115,7 +121,7 @@ class HFEngine:
         return need if trie is not None else min(request.sampling.max_new_tokens, room)
 
     def _trie(self, choices: tuple[str, ...]) -> ChoiceTrie:
-        return ChoiceTrie(self._tokenizer.encode_answer(choice) for choice in choices)
+        return ChoiceTrie(self.tokenizer.encode_answer(choice) for choice in choices)
 
     def _decode(
         self, model: Any, batch: list[Job], sampling: Sampling, stopper: StopStrings, trie: ChoiceTrie | None
@@ -159,11 +165,11 @@ class HFEngine:
         if self._eos is None:
             own = getattr(model.generation_config, "eos_token_id", None)
             listed: Iterable[int] = own if isinstance(own, list) else [] if own is None else [own]
-            self._eos = frozenset(listed) | {self._tokenizer.eos_token_id}
+            self._eos = frozenset(listed) | {self.tokenizer.eos_token_id}
         return self._eos
 
     def _completion(self, row: Row, stopper: StopStrings) -> Completion:
-        text = stopper.cut(self._tokenizer.decode(row.token_ids)).strip()
+        text = stopper.cut(self.tokenizer.decode(row.token_ids)).strip()
         return Completion(text, tuple(row.token_ids), row.logprob, row.finish or "length")
 
 
