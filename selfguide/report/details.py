@@ -1,0 +1,102 @@
+"""`details.json`: what report, chat and export need of a run beyond its result.
+
+Written beside `result.json`, so a run folder explains itself without store, task files or network.
+"""
+
+import dataclasses
+import datetime
+import os
+import platform
+import resource
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfguide.config.schema import RunConfig
+from selfguide.report.forecast import find_forecast
+from selfguide.report.masking import masked
+from selfguide.store.atomic import read_jsonl, write_json
+
+if TYPE_CHECKING:
+    from selfguide.report.result import RunRecord
+    from selfguide.store import Stage
+
+FILE = "details.json"
+
+
+def save_details(record: "RunRecord", folder: Path) -> None:
+    """Write `details.json`. No gold is in it, but for words that synthetic and evaluation inputs share."""
+    config, task = record.config, record.task
+    content = {
+        "task": dataclasses.asdict(task),
+        "config": dataclasses.asdict(config),
+        "command": command_line(),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "losses": {name: losses for name, stage in record.stages.items() if (losses := stage_losses(stage))},
+        "stages": {name: dict(stage.info) for name, stage in record.stages.items()},
+        "overlaps": [{"pair": o.index, "kind": o.kind, "matched": o.matched} for o in record.overlaps],
+        "memory": peak_memory(),
+        "machine": machine(),
+        "forecast": find_forecast(config),
+    }
+    write_json(folder / FILE, masked(content))
+
+
+def stage_losses(stage: "Stage") -> list[dict[str, float]]:
+    """The loss of each training step, `[]` for a stage that trains nothing."""
+    file = stage.path / "losses.jsonl"
+    if not file.exists():
+        return []
+    return [{"step": row["step"], "loss": row["loss"]} for row in read_jsonl(file)]
+
+
+def command_line(module: str = "selfguide.main") -> str | None:
+    """The command that makes this run again; None outside a Hydra job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return None
+    return " ".join(["python", "-m", module, *map(shlex.quote, HydraConfig.get().overrides.task)])
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes: the most this process held so far, on the host and on the GPU."""
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        peak["device"] = int(torch.cuda.max_memory_allocated())
+    return peak
+
+
+def machine() -> dict[str, str | int]:
+    """What the run ran on, without names of hosts or users."""
+    found: dict[str, str | int] = {
+        "cpu": platform.machine(),
+        "cpus": os.cpu_count() or 0,
+        "python": platform.python_version(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = str(torch.cuda.get_device_name(0))
+    return found
+
+
+def config_of(content: dict[str, Any]) -> RunConfig:
+    """The typed configuration of a run from its `details.json`, for another command to use."""
+    from omegaconf import OmegaConf
+
+    from selfguide.config import schema
+
+    saved = dict(content["config"])
+    engine = schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig)
+    base = OmegaConf.structured(RunConfig)
+    base.engine = OmegaConf.structured(engine)
+    # A knob that came or went between two versions must not make an old run unusable.
+    known = {field.name for field in dataclasses.fields(RunConfig)}
+    merged = OmegaConf.merge(base, {name: value for name, value in saved.items() if name in known})
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, RunConfig)
+    return config

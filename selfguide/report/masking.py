@@ -1,0 +1,36 @@
+"""Keeps secrets out of what is saved and shown, should one have got into a configuration."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+# `max_new_tokens` counts tokens and `api_key_env` names a variable: neither is a secret.
+_SECRET_NAME = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|credentials?)$", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_SHORTEST = 8  # an environment variable with a shorter value would mask ordinary words
+
+
+def masked(value: Any) -> Any:
+    """A JSON value with secrets replaced by `***`: by the key's name, or equal to a secret of the environment."""
+    return _masked(value, _secrets(os.environ))
+
+
+def _masked(value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if isinstance(inner, str) and inner and _SECRET_NAME.search(str(key)) else _masked(inner, secrets)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_masked(inner, secrets) for inner in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return _URL_PASSWORD.sub(MASK, value)
+    return value
+
+
+def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(text for name, text in environment.items() if len(text) >= _SHORTEST and _SECRET_NAME.search(name))
