@@ -9,6 +9,7 @@ from pathlib import Path
 
 from selfguide.config.schema import RunConfig
 from selfguide.data.load import load_task
+from selfguide.engines.base import Engine
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_named
@@ -28,8 +29,13 @@ class RunResult:
     folder: Path
 
 
-def run(config: RunConfig, folder: Path, terminal: Terminal | None = None) -> RunResult:
-    """Run `config.method` on `config.task`, leaving all files of the contract in `folder`."""
+def run(
+    config: RunConfig, folder: Path, terminal: Terminal | None = None, engine: Engine | None = None
+) -> RunResult:
+    """Run `config.method` on `config.task`, leaving all files of the contract in `folder`.
+
+    `engine` is one that is already running; without it, the first stage that needs one starts it.
+    """
     terminal = terminal or Terminal()
     method = method_named(config.method.name)
     task, gold = load_task(config.task, config.data, config.seed)
@@ -41,7 +47,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None) -> Ru
         return frozenset(overlap.index for overlap in gold.overlaps(settings.split, texts))
 
     drop = config.filters.decontaminate == "drop"
-    with Session(config, task, terminal, sealed if drop else None) as session:
+    with Session(config, task, terminal, sealed if drop else None, engine) as session:
         base = evaluate(session, "baseline", instances, {"few_shot_icl": None})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 

@@ -47,7 +47,7 @@ class AnswerPrompt:
     @property
     def stop(self) -> tuple[str, ...]:
         """Strings that mean the model went on to the next example; plain text only."""
-        return ("\nInput:", "\nTask:")
+        return ("\nInput:", "\nOutput:", "\nTask:")
 
 
 @dataclass(frozen=True, slots=True)

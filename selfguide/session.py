@@ -29,14 +29,21 @@ class Session:
     `sealed` is there only with `filters.decontaminate=drop`.
     """
 
-    def __init__(self, config: RunConfig, task: TaskSpec, terminal: Terminal, sealed: Sealed | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        task: TaskSpec,
+        terminal: Terminal,
+        sealed: Sealed | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         self.sealed = sealed
         self.config = config
         self.task = task
         self.terminal = terminal
         self.store = Store(config.store.root, config.store.lock_timeout_s)
         self.stages: dict[str, Stage] = {}
-        self._engine: Engine | None = None
+        self._engine = engine
 
     @cached_property
     def model_identity(self) -> str:

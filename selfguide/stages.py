@@ -13,7 +13,7 @@ from typing import Any
 from selfguide.engines.base import Weights
 from selfguide.session import Session, fields_of
 from selfguide.store import Stage
-from selfguide.store.atomic import Journal, canonical_json, read_jsonl, write_json, write_jsonl
+from selfguide.store.atomic import Journal, canonical_json, read_jsonl, write_jsonl
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.types import Example
 
@@ -175,15 +175,15 @@ def training_stage(
 
     def build(work: Path) -> dict[str, Any]:
         from selfguide.finetuning.rows import build_rows, show_row
-        from selfguide.finetuning.trainer import finetune
+        from selfguide.finetuning.trainer import finetune, steps_per_epoch
 
         built = build_rows(session.task, pairs, session.tokenizer, config.finetuning, config.seed, leave_one_out)
         session.terminal.say(f"first training row ({name}); the model learns what stands between « and »:")
         session.terminal.say(show_row(built.rows[0], session.tokenizer))
         session.free_device()
-        with session.terminal.bar(f"finetuning ({name})", None, "steps") as bar:
+        total = steps_per_epoch(config.finetuning, len(built.rows)) * config.finetuning.max_epochs
+        with session.terminal.bar(f"finetuning ({name})", total, "steps") as bar:
             result = finetune(config, session.tokenizer, built.rows, work, config.seed, bar)
-        write_json(work / "losses.json", result.losses)
         return {
             "rows": len(built.rows),
             "over_length": built.over_length,

@@ -17,7 +17,7 @@ from selfguide.seeding import child_random, child_seed
 from selfguide.store.atomic import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import Duplicates, Filter, first_reason, input_filters
-from selfguide.synthesis.text import strip_quotes
+from selfguide.synthesis.text import strip_field_name, strip_quotes
 from selfguide.tokenization import PromptTokenizer
 from selfguide.types import TaskSpec
 
@@ -43,7 +43,8 @@ class InputPool:
 
     def judge(self, candidate: Candidate) -> Candidate:
         """Filter a proposal; an accepted one joins the pool at once."""
-        text = strip_quotes(candidate.input) if self.config.strip_quotes else candidate.input.strip()
+        text = strip_field_name(candidate.input)
+        text = strip_quotes(text) if self.config.strip_quotes else text
         reason = first_reason(self._filters, text)
         if reason is None and self._duplicates is not None:
             reason = self._duplicates(text)

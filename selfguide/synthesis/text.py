@@ -1,8 +1,10 @@
 """Small text normalisations that the filters share. Pure."""
 
+import re
 import unicodedata
 
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
+FIELD_NAME = re.compile(r"^\s*(?:\*\*)?(?:new )?input(?:\*\*)?\s*:(?:\*\*)?", re.IGNORECASE)
 
 
 def strip_quotes(text: str) -> str:
@@ -11,6 +13,11 @@ def strip_quotes(text: str) -> str:
     while len(text) >= 2 and QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         text = text[1:-1].strip()
     return text
+
+
+def strip_field_name(text: str) -> str:
+    """Take off a leading "Input:", with which chat models like to open their reply."""
+    return FIELD_NAME.sub("", text, count=1).strip()
 
 
 def normalised(text: str) -> str:

@@ -1,0 +1,46 @@
+"""The one test double: an engine that answers from a function, through the real contract."""
+
+from collections.abc import Callable, Sequence
+
+from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount
+
+Answer = Callable[[str, int, int], str]
+"""(prompt text, seed, sample number) -> the completion's text."""
+
+
+class ScriptedEngine:
+    """Answers each sample with `answer(prompt, seed, sample)`; counts calls and tokens (characters)."""
+
+    name = "scripted"
+
+    def __init__(self, decode: Callable[[tuple[int, ...]], str], answer: Answer, context_length: int = 4096) -> None:
+        self.context_length = context_length
+        self.tokens = TokenCount()
+        self.batches: list[int] = []
+        self.prompts: list[str] = []
+        self._decode = decode
+        self._answer = answer
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
+        self.batches.append(len(requests))
+        completions = []
+        for request in requests:
+            prompt = self._decode(request.prompt_ids)
+            self.prompts.append(prompt)
+            self.tokens.prompt += len(request.prompt_ids)
+            texts = [self._answer(prompt, request.seed, sample) for sample in range(request.sampling.n)]
+            self.tokens.generated += sum(map(len, texts))
+            completions.append([Completion(text, (), -float(len(text)), "stop") for text in texts])
+        return completions
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
+        return [(0.0,) * len(request.completion_ids) for request in requests]
+
+    def close(self) -> None:
+        return None
+
+    def __enter__(self) -> "ScriptedEngine":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

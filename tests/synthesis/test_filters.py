@@ -1,0 +1,130 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfguide.synthesis.filters import (
+    Duplicates,
+    LengthBand,
+    Noise,
+    empty,
+    first_reason,
+    input_filters,
+    output_filters,
+)
+from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
+from selfguide.types import Example, TaskSpec
+from tests.composing import run_config
+
+FILTERS = run_config("task=sni", "task.id=task1").filters
+
+
+def task(*inputs: str, family: str = "generation", **more: object) -> TaskSpec:
+    return TaskSpec("t", family, "Do it.", tuple(Example(text, "out put") for text in inputs), **more)  # type: ignore[arg-type]
+
+
+@given(st.text())
+def test_filters_are_pure_and_idempotent(text: str) -> None:
+    checks = input_filters(task("one two three", "four five", "six seven eight nine"), FILTERS)
+    assert first_reason(checks, text) == first_reason(checks, text)
+
+
+@given(st.text())
+def test_strip_quotes_is_idempotent_and_only_removes_ends(text: str) -> None:
+    stripped = strip_quotes(text)
+    assert strip_quotes(stripped) == stripped
+    assert stripped in text
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ('"A man sleeps."', "A man sleeps."),
+        ("“A man sleeps.”", "A man sleeps."),
+        ("«Bonjour»", "Bonjour"),
+        ('"yes" and "no"', '"yes" and "no"'),
+        ("it's", "it's"),
+        ('"', '"'),
+        ('  "spaced"  ', "spaced"),
+    ],
+)
+def test_wrapping_quotes(raw: str, clean: str) -> None:
+    assert strip_quotes(raw) == clean
+
+
+@pytest.mark.parametrize("raw", ["Input: x y", "input : x y", "**Input:** x y", "New input: x y", "x y"])
+def test_field_name_is_taken_off(raw: str) -> None:
+    assert strip_field_name(raw) == "x y"
+
+
+@given(st.text(), st.text())
+def test_normalised_texts_compare_like_people_do(left: str, right: str) -> None:
+    assert normalised(left.upper().lower()) == normalised(left.upper().lower())
+    assert normalised(f"  {left} \n") == normalised(left)
+    if left.split() and not normalised(left):
+        pytest.fail("a text that is not blank has a form")
+    assert normalised("+") != normalised("-")
+    assert normalised("It's  fine!") == normalised("it's fine")
+
+
+def test_length_band_counts_characters_and_includes_its_ends() -> None:
+    band = LengthBand.around(["a" * 8, "a" * 10, "a" * 12], sigmas=2.0, floor=0.0, fallback=0.5)
+    sigma = (8 / 3) ** 0.5
+    assert (band.low, band.high) == pytest.approx((10 - 2 * sigma, 10 + 2 * sigma))
+    assert band("a" * 7) is None
+    assert band("a" * 6) == "too_short"
+    assert band("a" * 14) == "too_long"
+
+
+@pytest.mark.parametrize("texts", [["a" * 10], ["a" * 8, "a" * 12], ["a" * 10] * 5])
+def test_length_band_never_collapses(texts: list[str]) -> None:
+    band = LengthBand.around(texts, sigmas=0.1, floor=0.0, fallback=0.5)
+    assert band("a" * 6) is None
+    assert band("a" * 15) is None
+    assert band("a" * 16) == "too_long"
+
+
+def test_length_floor_widens_a_narrow_band_with_enough_texts() -> None:
+    texts = ["a" * 9, "a" * 10, "a" * 11, "a" * 10]
+    assert LengthBand.around(texts, 2.0, 0.0, 0.5)("a" * 14) == "too_long"
+    assert LengthBand.around(texts, 2.0, 0.5, 0.5)("a" * 14) is None
+
+
+def test_noise_is_whole_words_and_leaves_the_tasks_own_words() -> None:
+    noise = Noise(["hello", "task:"], seen=[])
+    assert noise("Well, HELLO there") == "noise"
+    assert noise("Othello is a play") is None
+    assert noise("the Task: write") == "noise"
+    assert Noise(["hello"], seen=["Say hello to me"])("hello again") is None
+    assert Noise([])("anything") is None
+
+
+def test_task_noise_terms_do_not_leak_between_tasks() -> None:
+    first = input_filters(task("one two three", noise_terms=("premise",)), FILTERS)
+    second = input_filters(task("one two three"), FILTERS)
+    assert first_reason(first, "premise one") == "noise"
+    assert first_reason(second, "premise one") is None
+
+
+def test_length_is_on_for_classification_inputs_and_generation_outputs() -> None:
+    long = "word " * 100
+    classification = task("one two", "three four", "five six seven", family="classification", labels=("out put",))
+    generation = task("one two", "three four", "five six seven")
+    assert first_reason(input_filters(classification, FILTERS), long) == "too_long"
+    assert first_reason(input_filters(generation, FILTERS), long) is None
+    assert first_reason(output_filters(generation, FILTERS), long) == "too_long"
+    assert first_reason(output_filters(classification, FILTERS), long) is None
+
+
+def test_duplicates_know_demonstrations_and_everything_accepted() -> None:
+    duplicates = Duplicates(["A cat."], near=0.8)
+    assert duplicates("a  CAT") == "copy_of_demonstration"
+    assert duplicates("a dog sat on the old mat") is None
+    duplicates.accept("a dog sat on the old mat")
+    assert duplicates("A dog sat on the old mat!") == "duplicate"
+    assert duplicates("a dog sat on the new mat") == "near_duplicate"
+    assert duplicates("seven birds flew over our house") is None
+
+
+def test_empty() -> None:
+    assert empty(" \n") == "empty"
+    assert empty("x") is None

@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.synthesis.dataset import compose, vanished_labels
+from selfguide.synthesis.inspect import label_agreement, warnings_about
+from selfguide.synthesis.vote import best_samples, elect, majority
+from selfguide.types import Example, TaskSpec
+from tests.composing import run_config
+
+CONFIG = run_config("task=sni", "task.id=task1", "synthesis=default")
+MOOD = TaskSpec("mood", "classification", "?", (Example("x", "good"), Example("y", "bad")), ("good", "bad"))
+REWRITE = TaskSpec("rewrite", "generation", "?", (Example("one two", "two one"), Example("a b", "b a")))
+
+
+def candidate(*texts: str, number: int = 0, label: str | None = None) -> Candidate:
+    samples = tuple(Sample(text, -float(place)) for place, text in enumerate(texts))
+    return Candidate(str(number), 0, f"input {number}", label, None, samples)
+
+
+@given(st.lists(st.sampled_from(["a", "bb", "b", "ccc"]), min_size=1, max_size=12), st.integers(0, 8))
+def test_majority_is_of_what_was_asked(answers: list[str], lost: int) -> None:
+    asked = len(answers) + lost
+    winner, share = majority(answers, asked)
+    assert winner is not None
+    votes = answers.count(winner)
+    assert votes == max(answers.count(answer) for answer in answers)
+    assert share == votes / asked
+    rivals = {answer for answer in answers if answers.count(answer) == votes}
+    assert len(winner) == min(map(len, rivals))
+    assert majority(answers[::-1], asked) == (winner, share)
+
+
+def test_no_answers_no_winner() -> None:
+    assert majority([], 10) == (None, 0.0)
+
+
+def test_the_most_likely_samples_vote() -> None:
+    samples = [Sample("low", -9.0), Sample("high", -1.0), Sample("middle", -5.0)]
+    assert [s.text for s in best_samples(samples, 2)] == ["high", "middle"]
+    assert [s.text for s in best_samples(samples, 9)] == ["low", "high", "middle"]
+
+
+def test_a_label_is_recovered_from_a_sentence() -> None:
+    config = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.5)
+    (elected,) = elect(MOOD, [candidate("good", "I'd say it is good.", "bad")], config, CONFIG.filters)
+    assert (elected.output, elected.dropped) == ("good", None)
+    assert elected.share == pytest.approx(2 / 3)
+
+
+def test_share_of_asked_or_of_survivors() -> None:
+    samples = ("good", "nothing here", "nothing at all")
+    asked = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.5, share_of="asked")
+    survivors = replace(asked, share_of="survivors")
+    (strict,) = elect(MOOD, [candidate(*samples)], asked, CONFIG.filters)
+    (loose,) = elect(MOOD, [candidate(*samples)], survivors, CONFIG.filters)
+    assert strict.dropped == "low_consistency"
+    assert (loose.dropped, loose.share) == (None, 1.0)
+
+
+def test_every_sample_keeps_its_reason_and_the_candidate_the_commonest() -> None:
+    config = replace(CONFIG.annotation, samples=3, best_of=3)
+    (elected,) = elect(MOOD, [candidate("", "", "nonsense")], config, CONFIG.filters)
+    assert [s.dropped for s in elected.samples] == ["empty", "empty", "no_label"]
+    assert elected.dropped == "no_answer_empty"
+    assert elected.output is None
+
+
+def test_generation_votes_by_text_without_wrapping_quotes() -> None:
+    config = replace(CONFIG.annotation, samples=3, best_of=3)
+    (elected,) = elect(REWRITE, [candidate('"two one"', "two one", "one two")], config, CONFIG.filters)
+    assert elected.output == "two one"
+
+
+def labelled(counts: dict[str, int]) -> list[Candidate]:
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    return [replace(candidate(number=n), output=label, share=1.0) for n, label in enumerate(labels)]
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_downsampling_leaves_equal_classes_and_marks_the_rest(good: int, bad: int, seed: int) -> None:
+    pairs, marked = compose(MOOD, labelled({"good": good, "bad": bad}), CONFIG.annotation, seed)
+    outputs = [pair.output for pair in pairs]
+    assert outputs.count("good") == outputs.count("bad") == min(good, bad)
+    assert sum(c.dropped == "balance" for c in marked) == good + bad - 2 * min(good, bad)
+    assert compose(MOOD, labelled({"good": good, "bad": bad}), CONFIG.annotation, seed) == (pairs, marked)
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_oversampling_repeats_and_drops_nothing(good: int, bad: int) -> None:
+    config = replace(CONFIG.annotation, balance="oversample")
+    pairs, marked = compose(MOOD, labelled({"good": good, "bad": bad}), config, 0)
+    outputs = [pair.output for pair in pairs]
+    assert outputs.count("good") == outputs.count("bad") == max(good, bad)
+    assert {pair.input for pair in pairs} == {c.input for c in marked}
+    assert all(c.dropped is None for c in marked)
+
+
+@given(st.integers(1, 12))
+def test_a_cap_is_even_over_labels(most: int) -> None:
+    config = replace(CONFIG.annotation, max_rows=most, balance="off")
+    pairs, _ = compose(MOOD, labelled({"good": 9, "bad": 9}), config, 0)
+    outputs = [pair.output for pair in pairs]
+    assert len(pairs) == most
+    assert abs(outputs.count("good") - outputs.count("bad")) <= 1
+
+
+def test_nothing_left_is_an_empty_set_not_a_crash() -> None:
+    dropped = [replace(c, dropped="noise") for c in labelled({"good": 3})]
+    assert compose(MOOD, dropped, CONFIG.annotation, 0) == ([], dropped)
+    assert "EMPTY" in next(iter(warnings_about(MOOD, dropped, [])))
+
+
+def test_a_vanished_label_is_reported() -> None:
+    pairs, marked = compose(MOOD, labelled({"good": 30}), CONFIG.annotation, 0)
+    assert vanished_labels(MOOD, pairs) == ("bad",)
+    assert any("'bad'" in warning for warning in warnings_about(MOOD, marked, pairs))
+
+
+def test_label_agreement_counts_voted_inputs_alone() -> None:
+    asked = [replace(c, label="good") for c in labelled({"good": 3, "bad": 1})]
+    assert label_agreement(asked) == 0.75
+    assert label_agreement([candidate(label="good")]) is None

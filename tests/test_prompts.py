@@ -1,0 +1,55 @@
+"""The prompts are pinned: a changed character changes every result."""
+
+from pathlib import Path
+
+import pytest
+
+from selfguide.prompts import InputPrompt, answer_prompt, plain_completion
+from selfguide.types import Example, TaskSpec
+
+GOLDEN = Path(__file__).parent / "golden"
+TASK = TaskSpec(
+    name="mood",
+    family="classification",
+    instruction="Is the review positive or negative?",
+    demonstrations=(Example("I loved it.", "positive"), Example("A waste of time.", "negative")),
+    labels=("positive", "negative"),
+)
+
+
+def rendered() -> dict[str, str]:
+    answer = answer_prompt(TASK, "It was fine.")
+    free = InputPrompt(TASK.instruction, TASK.demonstrations)
+    asked = InputPrompt(
+        TASK.instruction, TASK.demonstrations, drafts=("Good film.", "Bad film."), label="negative", show_outputs=True
+    )
+    prompts = {"answer": answer, "input": free, "input_label_drafts": asked}
+    files = {f"{name}.plain.txt": prompt.plain() for name, prompt in prompts.items()}
+    for name, prompt in prompts.items():
+        files[f"{name}.chat.txt"] = "".join(f"<{turn.role}>\n{turn.text}\n" for turn in prompt.turns())
+    return files
+
+
+@pytest.mark.parametrize("name", sorted(rendered()))
+def test_prompt_is_the_golden_one(name: str) -> None:
+    assert rendered()[name] == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def test_every_golden_file_is_checked() -> None:
+    assert {path.name for path in GOLDEN.glob("*.txt")} == set(rendered())
+
+
+def test_answer_prompt_holds_all_demonstrations_unless_told() -> None:
+    assert answer_prompt(TASK, "x").demonstrations == TASK.demonstrations
+    assert answer_prompt(TASK, "x", TASK.demonstrations[:1]).demonstrations == TASK.demonstrations[:1]
+
+
+def test_a_plain_answer_follows_its_prompt_as_the_demonstrations_do() -> None:
+    prompt = answer_prompt(TASK, "x")
+    assert f"{prompt.plain()}{plain_completion('positive')}".endswith("Input: x\nOutput: positive")
+    assert "Output: positive\n" in prompt.plain()
+
+
+def test_chat_turns_alternate_and_end_with_the_user() -> None:
+    roles = [turn.role for turn in answer_prompt(TASK, "x").turns()]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
