@@ -1,0 +1,195 @@
+"""The pretraining loop: one process, a checkpoint every few minutes, exact resumption, a JSONL log of loss and probes."""
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from selfguide.micro.corpus import Batch, make_batch
+from selfguide.micro.init import look_back
+from selfguide.micro.mixture import Mixture
+from selfguide.micro.muon import MuonAdamW
+from selfguide.micro.probes import answer_cases, conditioned_validity, exact_match
+from selfguide.micro.tokenizer import label_pieces, save_tokenizer, train_tokenizer
+
+
+@dataclass
+class Architecture:
+    """A Llama with heads of 64 and tied embeddings."""
+
+    hidden: int = 256
+    layers: int = 5
+    feed_forward: int = 512
+    vocabulary: int = 2560
+    context: int = 1024
+
+
+@dataclass
+class Phase:
+    """A mixture that holds until `until` million tokens."""
+
+    until: float = 1e9
+    mixture: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Pretraining:
+    """Everything that decides the model. `tokens` is in millions; the rate falls over the last `decay` of them."""
+
+    output: str = "runs/micro_pretrain"
+    seed: int = 0
+    tokens: float = 45.0
+    batch_tokens: int = 4096
+    warmup_steps: int = 60
+    decay: float = 0.3
+    muon_lr: float = 0.02
+    adam_lr: float = 2e-3
+    threads: int = 1
+    checkpoint_minutes: float = 4.0
+    probe_every: float = 1.0
+    probe_cases: int = 48
+    architecture: Architecture = field(default_factory=Architecture)
+    phases: list[Phase] = field(default_factory=lambda: [Phase()])
+
+
+def rate(config: Pretraining, step: int, seen: float) -> float:
+    """Share of the full learning rate: warm-up, constant, then linear to zero."""
+    left = (config.tokens - seen) / (config.tokens * config.decay)
+    return min(1.0, (step + 1) / config.warmup_steps, max(0.01, left))
+
+
+def mixture_at(config: Pretraining, seen: float) -> Mixture:
+    """The mixture after `seen` million tokens."""
+    return Mixture(**next((p.mixture for p in config.phases if seen < p.until), config.phases[-1].mixture))
+
+
+def build_model(architecture: Architecture) -> Any:
+    """A Llama with fresh weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    heads = architecture.hidden // 64
+    config = LlamaConfig(
+        vocab_size=architecture.vocabulary, hidden_size=architecture.hidden, intermediate_size=architecture.feed_forward,
+        num_hidden_layers=architecture.layers, num_attention_heads=heads, num_key_value_heads=heads, head_dim=64,
+        max_position_embeddings=architecture.context, tie_word_embeddings=True, bos_token_id=0, eos_token_id=1, pad_token_id=2,
+        attn_implementation="sdpa",
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    look_back(model)
+    return model
+
+
+def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """Weighted cross-entropy; logits are computed only where a token counts, attention stays within an episode."""
+    ids, episodes = torch.from_numpy(batch.ids), torch.from_numpy(batch.episodes)[:, :-1]
+    same = episodes[:, None, :, None] == episodes[:, None, None, :]
+    mask = same & torch.ones(same.shape[-2:], dtype=torch.bool).tril()
+    weights = torch.from_numpy(batch.weights)[:, 1:].reshape(-1)
+    counted = weights.nonzero()[:, 0]
+    # A multiple of 256 rows: CPU kernels are compiled for each shape they meet.
+    counted = functional.pad(counted, (0, -len(counted) % 256), value=int((weights == 0).nonzero()[0]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = model.model(
+            input_ids=ids[:, :-1], attention_mask=mask, position_ids=torch.from_numpy(batch.positions)[:, :-1], use_cache=False
+        ).last_hidden_state  # fmt: skip
+        logits = functional.linear(hidden.flatten(0, 1)[counted], model.lm_head.weight)
+    loss = functional.cross_entropy(logits.float(), ids[:, 1:].reshape(-1)[counted], reduction="none")
+    return (loss * weights[counted]).sum() / weights.sum()
+
+
+def pretrain(config: Pretraining) -> Path:
+    """Train, or go on where the folder's checkpoint stands; returns the folder of the finished model."""
+    from safetensors.torch import load_file, save_file
+
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    folder = Path(config.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(folder, config)
+    pieces = label_pieces(tokenizer)
+    model = build_model(config.architecture)
+    optimiser = MuonAdamW(model.named_parameters(), config.muon_lr, config.adam_lr)
+    checkpoint = folder / "checkpoint.safetensors"
+    index = 0
+    if checkpoint.exists():
+        saved = load_file(checkpoint)
+        model.load_state_dict({k[6:]: v for k, v in saved.items() if k.startswith("model.")}, strict=False)
+        for name, tensor in optimiser.state.items():
+            tensor.copy_(saved[f"state.{name}"])
+        index = int(saved["index"])
+
+    def save() -> None:
+        tensors = {f"model.{n}": p.detach() for n, p in model.named_parameters()}
+        tensors |= {f"state.{n}": t for n, t in optimiser.state.items()} | {"index": torch.tensor(index)}
+        save_file(tensors, checkpoint.with_suffix(".tmp"))
+        checkpoint.with_suffix(".tmp").replace(checkpoint)
+
+    def log(record: dict[str, Any]) -> None:
+        with (folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    model.train()
+    started = saved_at = time.monotonic()
+    first, losses = index, list[float]()
+    while (seen := index * config.batch_tokens / 1e6) < config.tokens:
+        batch = make_batch(tokenizer, config.seed, index, config.batch_tokens, mixture_at(config, seen), pieces)
+        loss = batch_loss(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step(rate(config, index, seen))
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise RuntimeError(f"loss is {losses[-1]} after {seen:.2f}M tokens")
+        index += 1
+        every = max(1, int(config.probe_every * 1e6 / config.batch_tokens))
+        if index % 25 == 0:
+            now = time.monotonic()
+            speed = (index - first) * config.batch_tokens / (now - started)
+            log(
+                {
+                    "tokens": index * config.batch_tokens,
+                    "loss": round(sum(losses) / len(losses), 4),
+                    "tokens_per_second": round(speed),
+                }
+            )
+            losses.clear()
+        if index % every == 0:
+            log({"tokens": index * config.batch_tokens} | probe(model, tokenizer, config))
+        if time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
+            save()
+            saved_at = time.monotonic()
+    save()
+    return export(model, tokenizer, folder / "model", config.architecture.context)
+
+
+def _tokenizer(folder: Path, config: Pretraining) -> Any:
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        train_tokenizer(config.seed, config.architecture.vocabulary).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def probe(model: Any, tokenizer: Any, config: Pretraining) -> dict[str, Any]:
+    """Few-shot exact match and conditioned validity on what the corpus holds out."""
+    model.eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = {n: round(exact_match(model, tokenizer, c), 3) for n, c in answer_cases(1, config.probe_cases).items()}
+        valid = conditioned_validity(model, tokenizer, 2, config.probe_cases // 3)
+    model.train()
+    return {"exact_match": scores, "conditioned_validity": {n: round(v, 3) for n, v in valid.items()}}
+
+
+def export(model: Any, tokenizer: Any, folder: Path, context: int) -> Path:
+    """Write the model in bfloat16 with its tokenizer, as transformers and vLLM load them."""
+    import copy
+
+    copy.deepcopy(model).to(torch.bfloat16).eval().save_pretrained(folder)
+    save_tokenizer(tokenizer, folder, context)
+    return folder
