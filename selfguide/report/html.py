@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 FILE = "report.html"
+METRICS = {"rouge_l": "ROUGE-L", "rouge_l_char": "ROUGE-L (characters)", "token_f1": "token F1"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -133,6 +134,7 @@ def _environment() -> "Environment":
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
+    environment.filters["metric"] = lambda name: METRICS.get(name, str(name).replace("_", " "))
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment
 

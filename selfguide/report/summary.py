@@ -35,7 +35,7 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     if all(stage.hit for stage in record.stages.values()):
         terminal.say("every stage was found in the store; nothing was computed")
     shown = folder if not folder.is_absolute() or not folder.is_relative_to(Path.cwd()) else folder.relative_to(Path.cwd())
-    terminal.say(f"files: {shown}/ (result.json, predictions.jsonl, candidates.jsonl, dataset.jsonl, adapter/)")
+    terminal.say(f"files: {shown}/ (report.html, result.json, predictions.jsonl, candidates.jsonl, dataset.jsonl, adapter/)")
 
 
 def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH = 460
-LABEL_CHARS = 24
+LABEL_CHARS = 28
 SVG = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>')
-KEY = Markup('<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="c{}" width="10" height="10"/></svg>{}</li>')
+KEY = Markup('<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="{}" width="10" height="10"/></svg>{}</li>')
 TEXT = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}{}</text>')
 RECT = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>')
 LINE = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"><title>{}</title></line>')
@@ -87,7 +87,7 @@ def bars(title: str, rows: Sequence[Bar], *, top: float | None = None) -> Markup
     """Horizontal bars, one a row, labels left, values right."""
     if not rows:
         return Markup("")
-    left, right, row_height = 168, 92, 22
+    left, right, row_height = 172, 88, 22
     scale = ticks(0, top if top is not None else max([row.start + row.value for row in rows] + [1e-9]))[-1]
     plot = WIDTH - left - right
     parts = []
@@ -104,7 +104,7 @@ def whiskers(title: str, rows: Sequence[Whisker]) -> Markup:
     """Values with intervals on a percent axis; a row without interval is a tick."""
     if not rows:
         return Markup("")
-    left, right, row_height = 168, 16, 28
+    left, right, row_height = 186, 16, 28
     highest = max([row.high if row.high is not None else row.value for row in rows] + [0.05])
     marks = ticks(0, min(1.0, highest))
     plot = WIDTH - left - right
@@ -192,7 +192,7 @@ def lines(
         points = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(xs, item.values, strict=True))
         parts.append(PATH.format(item.colour, points))
     parts.append(_text(left + (WIDTH - left) / 2, base + 30, x_name, "middle", "axis"))
-    parts.append(_text(4, 12, y_name, "start", "axis"))
+    parts.append(_text(left + 4, 12, y_name, "start", "axis"))
     return _svg(title, base + bottom, parts, [item for item, _ in drawn])
 
 
@@ -207,6 +207,9 @@ def histogram(
     values = sorted(value for item in drawn for value in item.values)
     # The longest hundredth goes into the last bin, so that one outlier does not flatten the rest.
     low, high = bounds or (values[0], values[min(len(values) - 1, int(0.99 * len(values)))])
+    for mark in marks:
+        if bounds is None and mark.end is not None:
+            low, high = min(low, mark.start), max(high, mark.end)
     high = max(high, low + 1e-9 if bounds else low + 1)
     left, bottom, plot_height = 46, 34, 160
     shares = []
@@ -227,7 +230,6 @@ def histogram(
         if mark.end is not None:
             start, end = x_of(mark.start), x_of(mark.end)
             parts.append(RECT.format("band", start, 16, max(end - start, 1), plot_height, mark.name))
-            parts.append(_text(start + 3, 12, mark.name, "start"))
         elif low <= mark.start <= high:
             parts.append(_line(x_of(mark.start), 16, x_of(mark.start), base, "mark", mark.name))
             parts.append(_text(x_of(mark.start) + 3, 12, mark.name, "start"))
@@ -242,15 +244,18 @@ def histogram(
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(AREA.format(item.colour, path))
     parts.append(_text(left + (WIDTH - left) / 2, base + 30, x_name, "middle", "axis"))
-    return _svg(title, base + bottom, parts, drawn)
+    return _svg(title, base + bottom, parts, drawn, [mark.name for mark in marks if mark.end is not None])
 
 
-def _svg(title: str, height: float, parts: Sequence[Markup], legend: Sequence[Series] = ()) -> Markup:
+def _svg(
+    title: str, height: float, parts: Sequence[Markup], legend: Sequence[Series] = (), bands: Sequence[str] = ()
+) -> Markup:
     body = Markup("").join(parts)
     chart = SVG.format(WIDTH, height, title, title, body)
-    if len(legend) < 2:
+    if len(legend) < 2 and not bands:
         return chart
-    keys = Markup("").join(KEY.format(item.colour, item.name) for item in legend)
+    named = [(f"c{item.colour}", item.name) for item in legend] + [("band", name) for name in bands]
+    keys = Markup("").join(KEY.format(kind, name) for kind, name in named)
     return chart + Markup('<ul class="legend">{}</ul>').format(keys)
 
 
