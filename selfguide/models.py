@@ -101,6 +101,19 @@ def context_length(cfg: ModelConfig) -> int:
     return int(cfg.context_length)
 
 
+def weights_folder(cfg: ModelConfig) -> Path:
+    """The folder with the model's files: its own, or where the hub's copy is on this machine."""
+    source = resolve_model(cfg)
+    if source.folder is not None:
+        return source.folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source.location, revision=source.revision, allow_patterns=["*.json", "*.safetensors"]))
+    except Exception as error:
+        raise _not_loadable(source, error) from error
+
+
 def model_json(source: ModelSource, name: str) -> dict[str, Any]:
     """A JSON file of the model's folder or repository; `{}` where it has none."""
     if source.folder is not None:

@@ -99,6 +99,23 @@ class HFEngineConfig(EngineConfig):
 
 
 @dataclass
+class VLLMEngineConfig(EngineConfig):
+    """vLLM, started by this process."""
+
+    own_process: str = knob(one_of=("auto", "on", "off"))
+    tensor_parallel_size: int = knob(ge=1)
+    memory_fraction: float = knob(gt=0, le=1)
+    cpu_cache_gib: int = knob(ge=1)
+    quantization: str | None = MISSING
+    prefix_caching: bool = MISSING
+    enforce_eager: str = knob(one_of=("auto", "on", "off"))
+    max_sequences: int = knob(ge=1)
+    batch_tokens: int | None = knob(ge=256)
+    max_adapters: int = knob(ge=1)
+    batch_invariant: bool = MISSING
+
+
+@dataclass
 class TemperatureConfig:
     """The two sampling temperatures of the method."""
 
@@ -238,4 +255,4 @@ class RunConfig:
     sweep: SweepConfig | None = None
 
 
-ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig}
+ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig, "vllm": VLLMEngineConfig}

@@ -1,0 +1,255 @@
+"""`engine=vllm`: the engine contract on vLLM, one start per process, many adapters in one batch."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Self, cast
+
+from selfguide.config.schema import RunConfig, VLLMEngineConfig
+from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
+from selfguide.engines.vllm_process import start, stop
+from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, places_to_score
+from selfguide.errors import EngineError, PromptTooLongError
+from selfguide.models import context_length, load_prompt_tokenizer, weights_folder
+
+log = logging.getLogger(__name__)
+
+
+class VLLMEngine:
+    """vLLM with token ids in and out. Starts when it is first asked something.
+
+    Base model and adapters share one stream of requests, each with its own seed. Weights of kind
+    "full" are loaded in place of the base model's, and the base comes back when it is next asked.
+    """
+
+    name = "vllm"
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._settings = cast(VLLMEngineConfig, config.engine)
+        self.context_length = context_length(config.model)
+        self.tokens = TokenCount()
+        self._tokenizer = load_prompt_tokenizer(config.model)
+        self._translate = Translator(self._tokenizer)
+        self._core: Any = None
+        self._adapter_ids: dict[str, int] = {}
+        self._ids = count()
+        self._loaded: str | None = None  # name of the full weights in the engine; None: the base
+        self._asleep = False
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> "VLLMEngine":
+        """The engine of this run, not yet started."""
+        return cls(config)
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
+        """See `Engine.generate`."""
+        limits = [self._limit(request) for request in requests]
+        results: list[list[Completion]] = [[] for _ in requests]
+        with self._answering():
+            for group in _by_full_weights([request.weights for request in requests]):
+                self._place(requests[group[0]].weights)
+                for i in group:
+                    self.submit(i, requests[i], limits[i])
+                for i, output in self._outputs():
+                    results[i] = self.finished(requests[i], output)
+                    if progress is not None:
+                        progress(1)
+        return results
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
+        """See `Engine.score`."""
+        for request in requests:
+            size = len(request.prompt_ids) + len(request.completion_ids)
+            if size > self.context_length:
+                raise PromptTooLongError(
+                    f"prompt and completion of {size} tokens do not fit the context of {self.context_length}"
+                )
+            if not request.prompt_ids:
+                raise EngineError("an empty prompt cannot be scored: it needs at least one token")
+        asked = [
+            (place, tokens[start : start + MAX_CANDIDATES])
+            for place, tokens in places_to_score(requests).items()
+            for start in range(0, len(tokens), MAX_CANDIDATES)
+        ]
+        found: dict[tuple[Place, int], float] = {}
+        with self._answering():
+            weights = [place.weights for place, _ in asked]
+            for group in _by_full_weights(weights):
+                self._place(weights[group[0]])
+                for i in group:
+                    place, tokens = asked[i]
+                    self._add(i, *self._translate.next_token(place.before, tokens), place.weights)
+                for i, output in self._outputs():
+                    place, tokens = asked[i]
+                    logprobs = output.outputs[0].logprobs[0]
+                    found.update(((place, token), float(logprobs[token].logprob)) for token in tokens)
+        self.tokens.prompt += sum(len(r.prompt_ids) + len(r.completion_ids) for r in requests if r.completion_ids)
+        return [
+            tuple(
+                found[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i])), token]
+                for i, token in enumerate(request.completion_ids)
+            )
+            for request in requests
+        ]
+
+    def sleep(self) -> None:
+        """Give most of the device's memory to the training (`engine.lifetime=sleep`); the next request wakes it."""
+        if self._core is not None and not self._asleep:
+            self._core.sleep(level=1)
+            self._asleep = True
+
+    def close(self) -> None:
+        """Stop the engine and give the device back; it starts again if it is used."""
+        if self._core is not None:
+            core, self._core = self._core, None
+            stop(core)
+        self._adapter_ids.clear()
+        self._loaded, self._asleep = None, False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # What the streaming schedule uses: one request at a time, one engine step at a time.
+
+    def submit(self, key: int, request: Request, limit: int | None = None, every: int | None = None) -> None:
+        """Put a request into the running engine. `every`: report progress each so many tokens."""
+        limit = self._limit(request) if limit is None else limit
+        prompt, params = self._translate.sample(request, limit, every)
+        self._add(key, prompt, params, request.weights)
+
+    def step(self) -> Iterator[tuple[int, Any]]:
+        """One step of the engine: (key, vLLM's output) of the requests that have something to report."""
+        for output in self._core.step():
+            yield int(output.request_id.split("-", 1)[0]), output
+
+    def finished(self, request: Request, output: Any) -> list[Completion]:
+        """The completions of a finished request, counted."""
+        completions = self._translate.completions(request, output)
+        self._count(request, completions)
+        return completions
+
+    @contextmanager
+    def stream(self) -> "Iterator[VLLMStream]":
+        """Requests one by one instead of in batches, for the base model."""
+        with self._answering():
+            self._place(None)
+            yield VLLMStream(self)
+
+    def _outputs(self) -> Iterator[tuple[int, Any]]:
+        while self._core.has_unfinished_requests():
+            yield from ((key, output) for key, output in self.step() if output.finished)
+
+    def _add(self, key: int, prompt: Any, params: Any, weights: Weights | None) -> None:
+        self._core.add_request(f"{key}-{next(self._ids)}", prompt, params, lora_request=self._adapter(weights))
+
+    def _adapter(self, weights: Weights | None) -> Any:
+        if weights is None or weights.kind == "full":
+            return None
+        from vllm.lora.request import LoRARequest
+
+        if self._config.finetuning.kind != "lora":
+            raise EngineError(f"adapter {weights.name}: the engine serves adapters only with finetuning.kind=lora")
+        if not (weights.path / "adapter_config.json").exists():
+            raise EngineError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
+        # The name is a content hash: the prefix cache is keyed by it.
+        number = self._adapter_ids.setdefault(weights.name, len(self._adapter_ids) + 1)
+        return LoRARequest(weights.name, number, str(weights.path))
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """The engine running and awake; whatever breaks in it becomes one line, and the engine is stopped."""
+        if self._core is None:
+            self._core = start(self._config, self.context_length)
+        if self._asleep:
+            self._core.wake_up()
+            self._core.reset_prefix_cache()
+            self._asleep = False
+        try:
+            yield
+        except (EngineError, PromptTooLongError):
+            self._abort()
+            raise
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise EngineError(f"vLLM failed: {type(error).__name__}: {first[:300]}") from error
+
+    def _abort(self) -> None:
+        if self._core is not None and self._core.has_unfinished_requests():
+            self.close()
+
+    def _place(self, weights: Weights | None) -> None:
+        """Make the engine's own weights the base model's, or those of a full finetuning."""
+        wanted = weights.name if weights is not None and weights.kind == "full" else None
+        if wanted == self._loaded:
+            return
+        folder = weights.path if weights is not None and wanted is not None else weights_folder(self._config.model)
+        self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+        self._core.reset_prefix_cache()
+        self._loaded = wanted
+
+    def _limit(self, request: Request) -> int:
+        """New tokens this request may take; `PromptTooLongError` if there is no room."""
+        length = len(request.prompt_ids)
+        if length == 0:
+            raise EngineError("an empty prompt cannot be continued: it needs at least one token")
+        room = self.context_length - length
+        choices = request.sampling.choices
+        need = max((len(self._tokenizer.encode_answer(choice)) for choice in choices), default=1)
+        if room < need:
+            raise PromptTooLongError(
+                f"a prompt of {length} tokens leaves no room for {need} new in the context of {self.context_length}"
+            )
+        # The grammar may spell a choice in more tokens than the tokenizer would.
+        longest = max((len(choice.encode()) + 2 for choice in choices), default=request.sampling.max_new_tokens)
+        return min(longest, room)
+
+    def _count(self, request: Request, completions: Sequence[Completion]) -> None:
+        self.tokens.prompt += len(request.prompt_ids)
+        self.tokens.generated += sum(len(completion.token_ids) for completion in completions)
+
+
+class VLLMStream:
+    """Requests under way in the engine, for `selfguide.synthesis.streaming`."""
+
+    PROGRESS_EVERY = 4
+
+    def __init__(self, engine: VLLMEngine) -> None:
+        self._engine = engine
+        self._requests: dict[int, Request] = {}
+
+    def submit(self, key: int, request: Request) -> None:
+        """Start a request (one sample); it is in the next step."""
+        assert request.sampling.n == 1
+        self._requests[key] = request
+        self._engine.submit(key, request, every=self.PROGRESS_EVERY)
+
+    def step(self) -> Iterator[tuple[int, int, Completion | None]]:
+        """(key, tokens so far, the completion once it is finished) of requests with news."""
+        for key, output in self._engine.step():
+            if not output.finished:
+                yield key, len(output.outputs[0].token_ids), None
+                continue
+            request = self._requests.pop(key)
+            [completion] = self._engine.finished(request, output)
+            yield key, len(completion.token_ids), completion
+
+
+def _by_full_weights(weights: Sequence[Weights | None]) -> Iterator[list[int]]:
+    """Places of the requests that one set of engine weights (base or a full finetuning) answers, in turn.
+
+    Within a group, those of one adapter stand together: their prompts share what is in the prefix cache.
+    """
+    groups: dict[str, list[int]] = {}
+    for i, own in enumerate(weights):
+        groups.setdefault(own.name if own is not None and own.kind == "full" else "", []).append(i)
+    for name in sorted(groups):
+        yield sorted(groups[name], key=lambda i: "" if (own := weights[i]) is None else own.name)
