@@ -38,10 +38,12 @@ class SelfguideSweeper(Sweeper):
         """Called once by Hydra, with the configuration as composed from the command line."""
         from hydra.core.plugins import Plugins
 
+        from hydra_plugins.selfguide_sweeper._job import SweepJob
+
         self.config = config
         self.hydra_context = hydra_context
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=hydra_context, task_function=SweepJob(task_function), config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:

@@ -111,8 +111,8 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},
         "cache": {name: "hit" if stage.hit else "miss" for name, stage in stages.items()},
         "keys": {name: f"{stage.path.parent.name}/{stage.key}" for name, stage in stages.items()},
-        "versions": _versions(),
-        "git": _git(),
+        "versions": versions(),
+        "git": git_state(),
     }
 
 
@@ -161,7 +161,8 @@ def _place_weights(source: Path, target: Path) -> None:
     shutil.copytree(source, target)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of this program and of the packages that results depend on."""
     from selfguide import __version__
 
     found = {"selfguide": __version__}
@@ -173,7 +174,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git() -> str | None:
+def git_state() -> str | None:
+    """The commit of a checkout, with `-dirty` where it was changed; None elsewhere."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

@@ -1,0 +1,43 @@
+"""What a worker runs: the application's job, with its output kept in its folder and its outcome returned."""
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import TaskFunction
+from omegaconf import DictConfig
+
+from selfguide.search.outcome import Outcome, read_outcome
+
+
+class SweepJob:
+    """The task function a launcher gets. Pickled to other processes and hosts, so it holds nothing else."""
+
+    def __init__(self, job: TaskFunction) -> None:
+        self.job = job
+
+    def __call__(self, config: DictConfig) -> dict[str, Any]:
+        """Run; returns `Outcome.to_json()`. An exception carries its traceback as a note, which survives pickling."""
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        with _output_to(folder / "output.log"):
+            try:
+                returned = self.job(config)
+            except Exception as error:
+                error.add_note(traceback.format_exc())
+                raise
+        outcome = read_outcome(folder, "", 0)
+        if outcome is None:
+            if isinstance(returned, bool) or not isinstance(returned, int | float):
+                raise TypeError(f"the job returned {returned!r}; a sweep needs its score, a number from 0 to 1")
+            outcome = Outcome(task="", seed=0, score=float(returned), folder=str(folder))
+        return outcome.to_json()
+
+
+@contextlib.contextmanager
+def _output_to(file: Path) -> Iterator[None]:
+    # One writer per terminal: that is the sweeper's table.
+    with file.open("a", encoding="utf-8", buffering=1) as log, contextlib.redirect_stdout(log):
+        yield

@@ -1,0 +1,145 @@
+"""What a sweep is going to do, read from the configuration and checked before anything runs."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hydra_plugins.selfguide_sweeper._binding import Binding, bind
+from hydra_plugins.selfguide_sweeper._space import Space, overrides_of, read_space
+from selfguide.config.sweep import SweepConfig
+from selfguide.config.validate import one_line, out_of_range
+from selfguide.errors import ConfigError
+from selfguide.search.fingerprint import fingerprint, study_name
+from selfguide.search.objective import Kind, Objective
+from selfguide.search.outcome import Setting
+from selfguide.search.racing import Job
+from selfguide.store.atomic import canonical_json
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep. `folder` holds its journal and jobs; `binding` is what its study is bound to."""
+
+    knobs: SweepConfig
+    space: Space
+    objective: Objective
+    folder: Path
+    binding: Binding
+    has_seed: bool
+
+    @property
+    def study(self) -> str:
+        """The name of the study: of the sweep, and of its binding."""
+        return study_name(self.knobs.name, self.binding.content)
+
+    @property
+    def jobs_per_trial(self) -> int:
+        return len(self.knobs.tasks) * len(self.knobs.seeds)
+
+    @property
+    def target(self) -> int:
+        """Finished trials to reach."""
+        points = self.space.points()
+        wanted = self.knobs.trials
+        if points is None:
+            assert wanted is not None
+            return wanted
+        return len(points) if wanted is None else min(wanted, len(points))
+
+    def subfolder(self, setting: Setting, job: Job) -> str:
+        """Of the job, below `folder`: named by content, so that a restart finds what was finished."""
+        identity = canonical_json([fingerprint(self.binding.content), sorted(setting.items()), job.task, job.seed])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+        return f"jobs/{job.task.split()[0]}-{digest}"
+
+    def overrides(self, setting: Setting, job: Job) -> list[str]:
+        """The command line of one job."""
+        return [
+            *self.space.fixed,
+            *task_overrides(job.task),
+            *overrides_of(setting),
+            *([f"seed={job.seed}"] if self.has_seed else []),
+            f"hydra.sweep.subdir={self.subfolder(setting, job)}",
+            # W&B puts the runs of one study in one group.
+            f"++hydra.job.env_set.WANDB_RUN_GROUP={self.study}",
+        ]
+
+
+def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
+    """Raises ConfigError for anything that cannot be swept as written."""
+    knobs = _knobs(config)
+    space = read_space(knobs.space, arguments)
+    _check(knobs, space, config)
+    objective = Objective(
+        kind=cast(Kind, knobs.objective),
+        seeds=tuple(knobs.seeds),
+        floors=dict(knobs.floors),
+        confidence=knobs.confidence,
+        resamples=knobs.bootstrap,
+    )
+
+    def compose(task: str, setting: Mapping[str, Any]) -> DictConfig:
+        return loader.load_sweep_config(config, [*space.fixed, *task_overrides(task), *overrides_of(setting)])
+
+    return Plan(
+        knobs=knobs,
+        space=space,
+        objective=objective,
+        folder=Path(str(config.hydra.sweep.dir)).absolute(),
+        binding=bind(knobs, space, compose),
+        has_seed="seed" in config,
+    )
+
+
+def task_overrides(task: str) -> list[str]:
+    """`task190`, or with more of its own: `json task.path=mine.json`."""
+    option, *more = task.split()
+    return [f"task={option}", *more]
+
+
+def _knobs(config: DictConfig) -> SweepConfig:
+    node = config.get("sweep")
+    if node is None:
+        raise ConfigError("sweep: has no value; choose one with +sweep=…, or start from +sweep=default")
+    try:
+        knobs = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepConfig), node))
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(knobs, SweepConfig)
+    for problem in out_of_range("sweep.", knobs):
+        raise ConfigError(problem)
+    return knobs
+
+
+def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
+    if not knobs.tasks:
+        raise ConfigError("sweep.tasks: has no value; allowed: at least one task")
+    for name, listed in (("tasks", knobs.tasks), ("test_tasks", knobs.test_tasks), ("seeds", knobs.seeds)):
+        if len(set(listed)) < len(listed):
+            raise ConfigError(f"sweep.{name}: {listed} names one twice")
+    if both := sorted(set(knobs.tasks) & set(knobs.test_tasks)):
+        raise ConfigError(f"sweep.test_tasks: {', '.join(both)} also in sweep.tasks; allowed: tasks it was not chosen on")
+    if not knobs.seeds:
+        raise ConfigError("sweep.seeds: has no value; allowed: at least one seed")
+    if not space.distributions:
+        raise ConfigError("sweep.space: has no key to search; allowed: e.g. 'temperature.input=choice(0.6,0.8)'")
+    if knobs.trials is None and space.points() is None:
+        raise ConfigError("sweep.trials: null needs a finite space (choice, range); allowed: a number")
+    for task, floor in knobs.floors.items():
+        if task not in knobs.tasks:
+            raise ConfigError(f"sweep.floors: {task} is not in sweep.tasks")
+        if not isinstance(floor, str) and not (isinstance(floor, int | float) and math.isfinite(floor)):
+            raise ConfigError(f"sweep.floors.{task}: {floor!r} is not allowed; allowed: a number, or a floor's name")
+    for setting in knobs.first:
+        space.check(setting)
+    if OmegaConf.select(config, "lock") is not None:
+        raise ConfigError("lock: a sweep searches what a lock fixes; leave one of them out")
+    if OmegaConf.select(config, "evaluation.split") == "test":
+        raise ConfigError("evaluation.split: test is not allowed in a sweep; settings are chosen on validation")

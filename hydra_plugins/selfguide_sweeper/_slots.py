@@ -1,0 +1,105 @@
+"""Jobs in flight: each is one launch of its own, so that no job waits for the slowest of a batch.
+
+Hydra's launchers take a batch and return when all of it is done. One thread per slot, each with a
+batch of one, keeps every slot busy; the basic launcher runs jobs in this process, one at a time.
+"""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+
+from selfguide.errors import SelfguideError
+from selfguide.search.outcome import Outcome
+from selfguide.search.racing import Job
+
+SLURM_JOBS = 8
+
+
+class Ended(NamedTuple):
+    """A job that is over: its outcome, or the error. `hopeless` errors come again however often it is launched."""
+
+    job: Job
+    outcome: Outcome | None
+    error: str = ""
+    hopeless: bool = False
+
+
+class Slots:
+    """`count` jobs at a time on Hydra's configured launcher."""
+
+    def __init__(self, launcher: Launcher, config: DictConfig, wanted: int | None) -> None:
+        self._launcher = launcher
+        self.in_process = type(launcher).__name__ == "BasicLauncher"
+        self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
+        self.count = 1 if self.in_process else wanted or _room(config, self.name)
+        self.busy: set[Job] = set()
+        self._ended: queue.Queue[Ended] = queue.Queue()
+        self._launched = 0
+        # Launchers announce every launch; the table says it better.
+        for chatty in ("hydra", "hydra_plugins"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        if self.name == "ray":
+            self._start_ray()
+
+    @property
+    def free(self) -> int:
+        """Slots without a job."""
+        return self.count - len(self.busy)
+
+    def start(self, job: Job, overrides: Sequence[str]) -> None:
+        """Launch; returns at once, except in this process."""
+        self.busy.add(job)
+        index, self._launched = self._launched, self._launched + 1
+        if self.in_process:
+            self._ended.put(self._run(job, overrides, index))
+        else:
+            run = lambda: self._ended.put(self._run(job, overrides, index))  # noqa: E731
+            threading.Thread(target=run, name=f"sweep job {index}", daemon=True).start()
+
+    def wait(self, seconds: float) -> Ended | None:
+        """The next job that ended, or None when the time is over."""
+        try:
+            ended = self._ended.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        self.busy.discard(ended.job)
+        return ended
+
+    def _run(self, job: Job, overrides: Sequence[str], index: int) -> Ended:
+        try:
+            (returned,) = self._launcher.launch([list(overrides)], initial_job_idx=index)
+        except Exception as error:
+            # Not the job: its worker, or the launcher.
+            return Ended(job, None, f"the worker was lost: {type(error).__name__}: {error}")
+        return _ended(job, returned)
+
+    def _start_ray(self) -> None:
+        # Once and before any thread: each launch would otherwise start a cluster of its own.
+        from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
+
+        launcher: Any = self._launcher
+        launcher.ray_cfg.init.setdefault("object_store_memory", 78643200)
+        start_ray(launcher.ray_cfg.init)
+
+
+def _ended(job: Job, returned: JobReturn) -> Ended:
+    if returned.status == JobStatus.COMPLETED:
+        content = {**returned.return_value, "task": job.task, "seed": job.seed}
+        return Ended(job, Outcome.from_json(content))
+    error = returned._return_value
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    return Ended(job, None, f"{type(error).__name__}: {error}\n{notes}".rstrip(), isinstance(error, SelfguideError))
+
+
+def _room(config: DictConfig, launcher: str) -> int:
+    if launcher == "submitit_slurm":
+        return SLURM_JOBS
+    jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
+    return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1

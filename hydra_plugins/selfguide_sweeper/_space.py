@@ -1,0 +1,180 @@
+"""The search space, from Hydra's own sweep grammar to Optuna's distributions."""
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    QuotedString,
+    RangeSweep,
+    Transformer,
+)
+from hydra.errors import HydraException
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from selfguide.errors import ConfigError
+
+PLAIN_TEXT = re.compile(r"[A-Za-z_/][\w./-]*")
+WORDS = {"true", "false", "null", "nan", "inf"}
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched (`distributions`, and as written in `grammar`) and what the command line fixes."""
+
+    distributions: dict[str, BaseDistribution]
+    grammar: dict[str, str]
+    fixed: list[str]
+    fixed_keys: tuple[str, ...] = ()
+
+    def points(self) -> list[dict[str, Any]] | None:
+        """Every setting, in the order written; None where an interval makes them infinitely many."""
+        axes = [_values(distribution) for distribution in self.distributions.values()]
+        if any(axis is None for axis in axes):
+            return None
+        return [
+            dict(zip(self.distributions, point, strict=True))
+            for point in itertools.product(*(axis for axis in axes if axis is not None))
+        ]
+
+    def check(self, setting: Mapping[str, Any]) -> dict[str, Any]:
+        """A setting of `sweep.first` in the space's own types. Raises ConfigError if it lies outside.
+
+        Keys that the command line fixes are dropped.
+        """
+        if missing := sorted(set(self.distributions) - set(setting)):
+            raise ConfigError(f"sweep.first: has no {', '.join(missing)}; complete it, or set sweep.first=[]")
+        if unknown := sorted(set(setting) - set(self.distributions) - set(self.fixed_keys)):
+            raise ConfigError(f"sweep.first: {', '.join(unknown)} not in sweep.space")
+        checked = {}
+        for key, distribution in self.distributions.items():
+            value = setting[key]
+            if isinstance(distribution, CategoricalDistribution):
+                inside = value in distribution.choices
+                value = distribution.choices[distribution.choices.index(value)] if inside else value
+            else:
+                inside = not isinstance(value, str | bool) and distribution._contains(value)
+            if not inside:
+                raise ConfigError(f"sweep.first: {key}={value} is not in the space; allowed: {self.grammar[key]}")
+            checked[key] = value
+        return checked
+
+
+def read_space(written: Mapping[str, str], arguments: Sequence[str]) -> Space:
+    """The space of the YAML, changed by the command line: a sweep there adds or replaces a key, a value fixes it."""
+    parser = OverridesParser.create()
+    grammar = dict(written)
+    fixed: dict[str, str] = {}
+    for override in parser.parse_overrides(list(arguments)):
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            grammar[key] = override.get_value_element_as_str()
+        else:
+            grammar.pop(key, None)
+            fixed[key] = override.input_line or ""
+    distributions = {key: _distribution(key, text, parser) for key, text in grammar.items()}
+    return Space(distributions, grammar, list(fixed.values()), tuple(fixed))
+
+
+def overrides_of(setting: Mapping[str, Any]) -> list[str]:
+    """A setting as Hydra overrides, quoted where Hydra would read it as something else."""
+    return [f"{key}={_text(value)}" for key, value in setting.items()]
+
+
+def _distribution(key: str, text: str, parser: OverridesParser) -> BaseDistribution:
+    try:
+        override = parser.parse_override(f"{key}={text}")
+    except HydraException as error:
+        raise ConfigError(f"sweep.space.{key}: cannot read {text!r}: {str(error).splitlines()[0]}") from error
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return CategoricalDistribution(_choices(key, override))
+    if isinstance(value, RangeSweep):
+        return _range(key, value)
+    if isinstance(value, IntervalSweep):
+        return _interval(key, value)
+    raise ConfigError(
+        f"sweep.space.{key}: {text!r} is not a sweep; allowed: choice(a, b), range(start, stop, step), "
+        "interval(low, high), tag(log, interval(low, high))"
+    )
+
+
+def _choices(key: str, override: Override) -> list[Any]:
+    found = []
+    for element in override.sweep_iterator(transformer=Transformer.identity):
+        if isinstance(element, QuotedString):
+            element = element.text
+        if isinstance(element, Glob) or not (element is None or isinstance(element, bool | int | float | str)):
+            raise ConfigError(f"sweep.space.{key}: {element} is not allowed; allowed: numbers, texts, true, false, null")
+        if element not in found:
+            found.append(element)
+    return found
+
+
+def _range(key: str, sweep: RangeSweep) -> BaseDistribution:
+    start, stop, step = sweep.start, sweep.stop, sweep.step
+    assert start is not None and stop is not None
+    if step <= 0 or stop <= start:
+        raise ConfigError(f"sweep.space.{key}: an empty range; allowed: range(start, stop, step) with start < stop")
+    # Hydra's ranges exclude the stop, Optuna's include it.
+    count = math.ceil((stop - start) / step - 1e-9)
+    last = start + (count - 1) * step
+    if isinstance(start, int) and isinstance(step, int):
+        log = "log" in sweep.tags
+        return IntDistribution(start, int(last), log=log, step=1 if log else step)
+    return FloatDistribution(float(start), float(last), step=float(step))
+
+
+def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
+    low, high = sweep.start, sweep.end
+    assert low is not None and high is not None
+    log = "log" in sweep.tags
+    unknown = set(sweep.tags) - {"log", "int"}
+    if unknown or low >= high or (log and low <= 0):
+        raise ConfigError(f"sweep.space.{key}: allowed: interval(low, high), low < high, tags log (low > 0) and int")
+    if "int" in sweep.tags:
+        return IntDistribution(int(low), int(high), log=log)
+    return FloatDistribution(float(low), float(high), log=log)
+
+
+def _values(distribution: BaseDistribution) -> list[Any] | None:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        return list(_steps(distribution))
+    return None
+
+
+def _steps(distribution: FloatDistribution) -> Iterator[float]:
+    assert distribution.step is not None
+    count = round((distribution.high - distribution.low) / distribution.step) + 1
+    for place in range(count):
+        yield float(f"{distribution.low + place * distribution.step:.12g}")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if PLAIN_TEXT.fullmatch(value) and value.lower() not in WORDS:
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,73 @@
+"""Optuna's storage for a sweep: a journal file beside it by default, or a database by URL."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
+
+from selfguide.errors import ConfigError, MissingDependencyError
+
+JOURNAL = "study.log"
+
+
+def open_storage(where: str | None, folder: Path, journal_lock: str) -> BaseStorage:
+    """`where` is `sweep.storage`. Raises ConfigError if it cannot be opened."""
+    if where is not None and "://" in where:
+        return _database(where)
+    path = folder / JOURNAL if where is None else Path(where).expanduser().absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = JournalFileOpenLock if journal_lock == "open" else JournalFileSymlinkLock
+    _cut_torn_line(path, kind(str(path)))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=kind(str(path))))
+
+
+def address(where: str | None, folder: Path) -> str:
+    """For messages: never shows a password."""
+    if where is None:
+        return str(folder / JOURNAL)
+    if "://" not in where:
+        return where
+    from sqlalchemy.engine import make_url
+
+    return str(make_url(where).render_as_string(hide_password=True))
+
+
+def _database(url: str) -> BaseStorage:
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    arguments: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        # Other sweepers may hold the file for a moment.
+        arguments = {"connect_args": {"timeout": 60}}
+    try:
+        return RDBStorage(url, engine_kwargs=arguments)
+    except ModuleNotFoundError as error:
+        name = error.name
+        raise MissingDependencyError(f"sweep.storage: needs the driver {name}; pip install {name}") from error
+    except ImportError as error:
+        raise MissingDependencyError(f"sweep.storage: {str(error).splitlines()[0]}") from error
+    except (ArgumentError, SQLAlchemyError) as error:
+        raise ConfigError(f"sweep.storage: cannot open it: {str(error).splitlines()[0]}") from error
+
+
+def _cut_torn_line(path: Path, lock: Any) -> None:
+    """Remove what a writer killed in the middle of a line left: the next line would be glued to it."""
+    if not path.exists():
+        return
+    lock.acquire()
+    try:
+        with path.open("r+b") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def host() -> str:
+    return socket.gethostname()
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)

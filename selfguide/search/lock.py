@@ -1,0 +1,88 @@
+"""The frozen winner of a sweep: a YAML file that runs take, and refuse when it no longer fits."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selfguide.errors import ConfigError
+from selfguide.search.fingerprint import differences
+from selfguide.store.atomic import canonical_json, write_text
+
+VERSION = 1
+HEADER = """\
+# A setting frozen by a sweep. Use it with lock=THIS_FILE; runs refuse it once it is edited, or when
+# the data, the metric or the list of tasks is no longer what it was chosen on.
+"""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """`content` is what the file holds, without its own hash."""
+
+    content: Mapping[str, Any]
+    path: str = ""
+
+    @property
+    def hash(self) -> str:
+        """Of the content, 64 hex digits."""
+        return hashlib.sha256(canonical_json(self.content).encode()).hexdigest()
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """The searched keys and the values that won."""
+        return dict(self.content["setting"])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every key that the lock decides: the setting, and what stood fixed while it was searched."""
+        return dict(self.content["values"])
+
+    def misfits(self, task: str, split: str, metric: str, data_hash: str, data: Mapping[str, Any]) -> list[str]:
+        """Why this lock may not be used for a run; empty if it may."""
+        known = {**self.content["tasks"], **self.content["test_tasks"]}
+        if task not in known:
+            return [f"tasks: {', '.join(known)} -> {task}"]
+        then = known[task]
+        found = list(differences({"metric": then["metric"]}, {"metric": metric}))
+        found += differences(self.content["data"], dict(data), "data.")
+        if then["split"] == split:
+            found += differences({"hash": then["hash"]}, {"hash": data_hash}, f"{task}.{split}.")
+        return found
+
+    def write(self, path: Path) -> None:
+        """Atomically, with its hash as the last entry."""
+        body = yaml.safe_dump({**self.content, "hash": self.hash}, sort_keys=False, allow_unicode=True, width=120)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, HEADER + body)
+
+
+def load(path: Path) -> Lock:
+    """Read a lock. Raises ConfigError if it is none, or was edited."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"lock: cannot read {path}: {error}") from error
+    if not isinstance(content, dict) or not {"version", "setting", "values", "tasks", "hash"} <= set(content):
+        raise ConfigError(f"lock: {path} is not a lock; a sweep writes one as sweeps/NAME/lock.yaml")
+    if content["version"] != VERSION:
+        raise ConfigError(f"lock: {path} has version {content['version']}; this program reads version {VERSION}")
+    recorded = content.pop("hash")
+    lock = Lock(content, str(path))
+    if lock.hash != recorded:
+        hashes = f"hash {lock.hash[:12]}, recorded {str(recorded)[:12]}"
+        raise ConfigError(f"lock: {path} was edited after it was frozen ({hashes})")
+    return lock
+
+
+def find(reference: str, sweep_folder: Path) -> Path:
+    """The lock file that `lock=…` names: a path, a folder that holds `lock.yaml`, or the name of a shipped sweep."""
+    given = Path(reference).expanduser()
+    tried: Sequence[Path] = (given, given / "lock.yaml", sweep_folder / reference / "lock.yaml")
+    for path in tried:
+        if path.is_file():
+            return path
+    raise ConfigError(f"lock: there is no lock {reference!r}; tried {', '.join(str(path) for path in tried)}")

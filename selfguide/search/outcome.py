@@ -1,0 +1,102 @@
+"""What one job of a sweep gave: one setting on one task with one seed."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Setting = Mapping[str, Any]
+Cell = tuple[str, int]
+"""A task and a seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Scores from 0 to 1. `scores` and `baselines` are per instance, in the same order; empty if unknown."""
+
+    task: str
+    seed: int
+    score: float
+    baseline: float | None = None
+    status: str = "ok"
+    metric: str | None = None
+    scores: tuple[float, ...] = ()
+    baselines: tuple[float, ...] = ()
+    floors: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0  # of the stages this job computed
+    saved_seconds: float = 0.0  # of the stages it found in the store
+    folder: str = ""
+
+    @property
+    def cell(self) -> Cell:
+        """Which of its trial's jobs this is."""
+        return self.task, self.seed
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; whole numbers lose their `.0` to keep long lists short."""
+        content = dataclasses.asdict(self)
+        for name in ("scores", "baselines"):
+            content[name] = [int(x) if x == int(x) else x for x in content[name]]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Outcome":
+        """The inverse of `to_json`."""
+        known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+        for name in ("scores", "baselines"):
+            known[name] = tuple(float(x) for x in known.get(name, ()))
+        return cls(**known)
+
+
+def read_outcome(folder: Path, task: str, seed: int) -> Outcome | None:
+    """The outcome a finished run left in `folder`; None where there is no `result.json`."""
+    file = folder / "result.json"
+    if not file.exists():
+        return None
+    result = json.loads(file.read_text(encoding="utf-8"))
+    seconds = {name: float(value) for name, value in result.get("seconds", {}).items() if name != "total"}
+    found = {name for name, how in result.get("cache", {}).items() if how == "hit"}
+    scores, baselines = _instances(folder / "predictions.jsonl")
+    return Outcome(
+        task=task,
+        seed=seed,
+        score=float(result["score"]["value"]),
+        baseline=float(result["baseline"]["value"]),
+        status=result["status"],
+        metric=result.get("metric"),
+        scores=scores,
+        baselines=baselines,
+        floors={name: float(value) for name, value in result.get("floors", {}).items()},
+        seconds=round(sum(value for name, value in seconds.items() if name not in found), 3),
+        saved_seconds=round(sum(value for name, value in seconds.items() if name in found), 3),
+        folder=str(folder),
+    )
+
+
+def _instances(file: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if not file.exists():
+        return (), ()
+    with file.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return tuple(row["tuned_score"] for row in rows), tuple(row["baseline_score"] for row in rows)
+
+
+def describe(setting: Setting) -> str:
+    """A setting as it would be typed on the command line."""
+    return " ".join(f"{key}={short(value)}" for key, value in setting.items())
+
+
+def short(value: Any) -> str:
+    """A value for tables: floats with as many digits as they need, at most five."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "null"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def mean_or_none(values: Sequence[float]) -> float | None:
+    """The mean, or None of nothing."""
+    return sum(values) / len(values) if values else None

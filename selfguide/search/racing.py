@@ -1,0 +1,144 @@
+"""Which job is worth running next, and which trials are decided before all their jobs ran.
+
+The running minimum of a trial only falls. Once it cannot exceed the incumbent, the trial cannot
+win whatever its missing tasks would give: they are skipped and the winner stays the same. Ties go
+to the trial that was asked first, in the race as in a full evaluation, which makes this hold for
+any number of workers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from selfguide.search.objective import Objective
+from selfguide.search.outcome import Cell, Outcome, Setting, mean_or_none
+
+Racing = Literal["off", "exact", "noise_aware"]
+
+
+class Incumbent(NamedTuple):
+    """The best finished trial. `origin` is when its setting was first asked; `low` its lower confidence bound."""
+
+    value: float
+    origin: int
+    low: float
+
+
+class Job(NamedTuple):
+    """One launch: a setting on a task with a seed, for a trial."""
+
+    number: int
+    task: str
+    seed: int
+
+
+@dataclass
+class Trial:
+    """A setting under way."""
+
+    number: int
+    origin: int
+    setting: Setting
+    outcomes: dict[Cell, Outcome] = field(default_factory=dict)
+    in_flight: set[Cell] = field(default_factory=set)
+    error: str | None = None
+    attempts: dict[Cell, int] = field(default_factory=dict)
+
+
+class Race:
+    """The trials that one sweeper works on, against the incumbent of the whole study."""
+
+    def __init__(self, tasks: Sequence[str], objective: Objective, racing: Racing) -> None:
+        self.tasks = tuple(tasks)
+        self.objective = objective
+        self.racing = racing
+        self.incumbent: Incumbent | None = None
+        self.trials: dict[int, Trial] = {}
+        self._observed: dict[str, list[float]] = {task: [] for task in tasks}
+
+    def enter(self, trial: Trial) -> None:
+        """Take a trial in; outcomes it already has are not run again."""
+        self.trials[trial.number] = trial
+        for outcome in trial.outcomes.values():
+            self.observe(outcome)
+
+    def observe(self, outcome: Outcome) -> None:
+        """Learn from any outcome how hard its task is."""
+        if outcome.task in self._observed:
+            self._observed[outcome.task].append(outcome.score)
+
+    def challenge(self, value: float, origin: int, low: float) -> None:
+        """A trial is finished and admissible: keep the better of it and the incumbent."""
+        if self.incumbent is None or (value, -origin) > (self.incumbent.value, -self.incumbent.origin):
+            self.incumbent = Incumbent(value, origin, low)
+
+    def order(self) -> list[str]:
+        """Tasks by expected difficulty: lowest mean score so far first, unknown ones last."""
+        means = {task: mean_or_none(scores) for task, scores in self._observed.items()}
+        return sorted(self.tasks, key=lambda task: float("inf") if means[task] is None else means[task])  # type: ignore[arg-type,return-value]
+
+    def cells(self) -> list[Cell]:
+        """All jobs of a trial in the order in which they are run."""
+        return [(task, seed) for task in self.order() for seed in self.objective.seeds]
+
+    def next_job(self, *, ahead: bool = False) -> Job | None:
+        """The next job of the trial asked first.
+
+        Without `ahead`, only trials that wait for no job are served: what they learn next may make
+        a further job needless. With it, a worker that would idle takes the risk.
+        """
+        cells = self.cells()
+        for trial in sorted(self.trials.values(), key=lambda trial: (len(trial.in_flight), trial.origin)):
+            if (trial.in_flight and not ahead) or self.decided(trial):
+                continue
+            for cell in cells:
+                if cell not in trial.outcomes and cell not in trial.in_flight:
+                    return Job(trial.number, *cell)
+        return None
+
+    def complete(self, trial: Trial) -> bool:
+        """Whether every task ran with every seed."""
+        return len(trial.outcomes) == len(self.tasks) * len(self.objective.seeds)
+
+    def decided(self, trial: Trial) -> bool:
+        """Whether no further job of this trial is needed: complete, failed, or certain not to win."""
+        return self.complete(trial) or trial.error is not None or self.hopeless(trial)
+
+    def hopeless(self, trial: Trial) -> bool:
+        """Whether the trial cannot win any more."""
+        if self.racing == "off" or not trial.outcomes:
+            return False
+        if not self.objective.admissible(trial.outcomes):
+            return True
+        best = self.incumbent
+        if best is None:
+            return False
+        if self.racing == "noise_aware":
+            return self.objective.quantile(trial.outcomes, self.tasks, self.objective.confidence) <= best.low
+        bound = self.objective.value(trial.outcomes, self.tasks)
+        return bound < best.value or (bound == best.value and trial.origin > best.origin)
+
+    def lower_bound(self, outcomes: Mapping[Cell, Outcome]) -> float:
+        """What `challenge` wants as `low`; only the noise-aware race looks at it."""
+        if self.racing != "noise_aware":
+            return float("-inf")
+        return self.objective.quantile(outcomes, self.tasks, 1 - self.objective.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """Jobs that ran against those of a full evaluation of the same settings."""
+
+    ran: int
+    full: int
+
+    @property
+    def share(self) -> float:
+        """Of the full evaluation that was not needed, 0 to 1."""
+        return 1 - self.ran / self.full if self.full else 0.0
+
+
+def savings(trials: Iterable[Mapping[Cell, Outcome]], jobs_per_trial: int) -> Savings:
+    """What racing saved over these finished and stopped trials."""
+    counts = [len(outcomes) for outcomes in trials]
+    return Savings(sum(counts), jobs_per_trial * len(counts))

@@ -1,0 +1,125 @@
+"""A finished sweep as plain data: what the table, the report and the lock are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfguide.search.objective import Objective, Outcomes
+from selfguide.search.optimism import Optimism, optimism
+from selfguide.search.outcome import short
+from selfguide.search.racing import Savings, savings
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial. `state` is finished, pruned, failed, running or waiting; `error` holds a traceback."""
+
+    number: int
+    origin: int
+    setting: Mapping[str, Any]
+    outcomes: Outcomes
+    state: str
+    error: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Spent by its jobs."""
+        return sum(outcome.seconds for outcome in self.outcomes.values())
+
+    @property
+    def saved_seconds(self) -> float:
+        """Of the stages its jobs found in the store."""
+        return sum(outcome.saved_seconds for outcome in self.outcomes.values())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All trials of a study, in the order of their numbers. Lost trials are left out."""
+
+    study: str
+    tasks: Sequence[str]
+    keys: Sequence[str]
+    objective: Objective
+    racing: str
+    rows: Sequence[TrialRow]
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> list[TrialRow]:
+        """Trials whose every job ran."""
+        return [row for row in self.rows if row.state == "finished"]
+
+    @property
+    def decided(self) -> list[TrialRow]:
+        """Finished and pruned trials."""
+        return [row for row in self.rows if row.state in ("finished", "pruned")]
+
+    @property
+    def winner(self) -> TrialRow | None:
+        """The best finished trial that breaks no floor; of equals, the one asked first."""
+        admissible = [row for row in self.finished if self.objective.admissible(row.outcomes)]
+        return max(admissible, key=lambda row: (self.value(row), -row.origin), default=None)
+
+    def value(self, row: TrialRow) -> float:
+        """What is maximised."""
+        return self.objective.value(row.outcomes, self.tasks)
+
+    @property
+    def racing_savings(self) -> Savings:
+        """Jobs that ran, against all tasks and seeds for each decided trial."""
+        return savings((row.outcomes for row in self.decided), len(self.tasks) * len(self.objective.seeds))
+
+    @property
+    def optimism(self) -> Optimism | None:
+        """See `selfguide.search.optimism`."""
+        winner = self.winner
+        if winner is None:
+            return None
+        return optimism(winner.outcomes, [row.outcomes for row in self.finished], self.tasks, self.objective)
+
+
+def columns(summary: Summary) -> list[str]:
+    """Heads of the table."""
+    tasks = [task.split()[0] for task in summary.tasks]
+    return ["trial", *summary.keys, *tasks, "minimum score", "minimum gain", "state"]
+
+
+def cells(summary: Summary, row: TrialRow) -> list[str]:
+    """A row of the table; an empty cell is a job that racing made needless, or that failed."""
+    scores = [summary.objective.task_score(row.outcomes, task) for task in summary.tasks]
+    return [
+        str(row.number),
+        *(short(row.setting.get(key)) for key in summary.keys),
+        *("" if score is None else f"{score:.3f}" for score in scores),
+        _text(worst(row.outcomes, summary, gain=False)),
+        _text(worst(row.outcomes, summary, gain=True)),
+        row.state + (" (winner)" if summary.winner is row else ""),
+    ]
+
+
+def worst(outcomes: Outcomes, summary: Summary, *, gain: bool) -> float | None:
+    """The smallest task mean of score or gain over the jobs that ran."""
+    means = []
+    for task in summary.tasks:
+        found = [outcome for outcome in outcomes.values() if outcome.task == task]
+        if gain and any(outcome.baseline is None for outcome in found):
+            return None
+        values = [outcome.score - (outcome.baseline or 0.0 if gain else 0.0) for outcome in found]
+        if values:
+            means.append(sum(values) / len(values))
+    return min(means, default=None)
+
+
+def markdown(summary: Summary) -> str:
+    """The table for people and diffs."""
+    heads = columns(summary)
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    winner = summary.winner
+    for row in summary.rows:
+        shown = cells(summary, row)
+        lines.append("| " + " | ".join(f"**{c}**" if row is winner and c else c for c in shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
