@@ -41,7 +41,7 @@ def typed(config: DictConfig) -> RunConfig:
 
 
 def _problems(run: RunConfig) -> Iterator[str]:
-    yield from _out_of_range("", run)
+    yield from out_of_range("", run)
     yield from _unquoted_labels(run.task.labels)
     yield from _combinations(run)
 
@@ -60,12 +60,13 @@ def _added_keys(prefix: str, node: DictConfig) -> Iterator[str]:
             yield from _added_keys(f"{prefix}{key}.", child)
 
 
-def _out_of_range(prefix: str, node: Any) -> Iterator[str]:
+def out_of_range(prefix: str, node: Any) -> Iterator[str]:
+    """One line per knob of a dataclass that holds a value it may not hold."""
     for field in dataclasses.fields(node):
         value = getattr(node, field.name)
         key = f"{prefix}{field.name}"
         if dataclasses.is_dataclass(value):
-            yield from _out_of_range(f"{key}.", value)
+            yield from out_of_range(f"{key}.", value)
             continue
         allowed: Allowed | None = field.metadata.get("allowed")
         if allowed is None or allowed.admits(value):
