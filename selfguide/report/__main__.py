@@ -11,9 +11,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m selfguide.report", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders of run folders (a sweep)")
-    parser.add_argument(
-        "--no-gold", action="store_true", help="one run: leave the evaluation instances out, to pass the page on"
-    )
+    parser.add_argument("--to", type=Path, default=Path("runs/comparison"), help="several runs: where it goes")
+    parser.add_argument("--no-plots", action="store_true", help="several runs: no PNG and SVG files")
+    parser.add_argument("--no-gold", action="store_true", help="one run: a page without evaluation instances")
     options = parser.parse_args(arguments)
     try:
         _report(options)
@@ -22,11 +22,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from selfguide.report.html import write_report
+    from selfguide.report.compare import find_runs
 
-    for folder in options.runs:
-        page = write_report(folder, gold=not options.no_gold)
-        print(f"{page}: {page.stat().st_size / 1e3:.0f} kB")
+    runs = find_runs(options.runs)
+    if len(runs) == 1:
+        from selfguide.report.html import write_report
+
+        files = [write_report(runs[0].path, gold=not options.no_gold)]
+    else:
+        from selfguide.report.comparison import write_comparison
+
+        files = write_comparison(runs, options.to, plots=not options.no_plots)
+        print((options.to / "comparison.md").read_text(encoding="utf-8"))
+    for file in files:
+        print(f"{file}: {file.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

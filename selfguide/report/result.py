@@ -19,6 +19,7 @@ from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.outcome import Outcome
 from selfguide.report.details import save_details
+from selfguide.standing import Standing
 from selfguide.store import Stage
 from selfguide.store.atomic import write_json, write_jsonl
 from selfguide.synthesis.inspect import label_agreement
@@ -43,6 +44,7 @@ class RunRecord:
     controls: Mapping[str, Evaluated]
     stages: Mapping[str, Stage]
     overlaps: Sequence[Overlap]
+    standing: Standing = Standing(None, None, None)
 
     @property
     def floors(self) -> dict[str, float]:
@@ -84,6 +86,9 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "protocol": config.protocol,
         "seed": config.seed,
         "split": config.evaluation.split,
+        "frozen": record.standing.frozen,
+        "lock": record.standing.lock,
+        "test_openings": record.standing.test_openings,
         "metric": record.task.metric,
         "baseline": dataclasses.asdict(record.base.score),
         "score": dataclasses.asdict(record.tuned.score),

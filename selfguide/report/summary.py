@@ -17,6 +17,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
     level = f"{record.config.evaluation.confidence:.0%} interval"
     title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"
+    if record.standing.mark:
+        title = f"{title} [{record.standing.mark}]"
     terminal.table(title, ("", "score", level, "n"), rows)
     if method != "few_shot_icl":
         terminal.say(
@@ -28,6 +30,12 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
             terminal.say(f"{method} - {name}: {_points(difference)} points")
     if record.outcome.candidates:
         terminal.say(f"synthetic pairs trained on: {len(record.outcome.pairs)} of {len(record.outcome.candidates)} proposals")
+    if record.standing.frozen is False:
+        terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and lock=… uses it")
+    if record.standing.lock is not None and not record.standing.lock["same_model"]:
+        terminal.say("the lock was frozen with another model")
+    if record.standing.test_openings is not None:
+        terminal.say(f"openings of this test split so far: {record.standing.test_openings}")
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
     for warning in record.outcome.warnings:

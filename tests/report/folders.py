@@ -87,7 +87,7 @@ def write_run(
         tuned=tuned,
         gain=gain(base, tuned, config.evaluation),
         controls={"few_shot_finetune": base} if trains else {},
-        stages=_stages(Store(config.store.root), f"{name}-{seed}-{skill}", len(pairs)),
+        stages=_stages(Store(config.store.root), f"{name} {seed} {skill} {overrides}", len(pairs)),
         overlaps=[Overlap(0, "ngram", " ".join(WORDS[:8]))] if pairs else [],
     )
     save(record, folder)
