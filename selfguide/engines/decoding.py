@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from selfguide.engines.base import Sampling
-from selfguide.engines.batching import Job, common_prefix
+from selfguide.engines.batching import Job
+from selfguide.engines.context import Context, holds_prefix_once
 from selfguide.engines.sampling import ChoiceTrie, choose, uniforms
 
 if TYPE_CHECKING:
@@ -51,14 +52,15 @@ def decode(
     import torch
 
     with torch.inference_mode():
-        logits, cache, mask = _prefill(model, [job.prompt_ids for job in jobs], keep=1)
-        counts = torch.tensor([job.count for job in jobs], device=mask.device)
-        logits, mask = logits[:, -1].repeat_interleave(counts, dim=0), mask.repeat_interleave(counts, dim=0)
-        if int(counts.max()) > 1:
-            cache.batch_select_indices(torch.arange(len(jobs), device=mask.device).repeat_interleave(counts))
+        prompts = [job.prompt_ids for job in jobs]
+        context = Context(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
+        counts = torch.tensor([job.count for job in jobs], device=context.mask.device)
+        first = torch.arange(len(jobs), device=context.mask.device).repeat_interleave(counts)
+        if len(first) > len(jobs):
+            context.select(first)
         rows = [Row(job.limit) for job in jobs for _ in range(job.count)]
-        streams = _streams(jobs, sampling, mask.device)
-        _loop(model, rows, logits, cache, mask, streams, sampling, is_end, trie)
+        streams = _streams(jobs, sampling, context.mask.device)
+        _loop(context, context.logits[:, -1][first], rows, streams, sampling, is_end, trie)
     results, start = [], 0
     for job in jobs:
         results.append(rows[start : start + job.count])
@@ -74,7 +76,7 @@ def score(model: Any, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) 
     with torch.inference_mode():
         # The last completion token predicts nothing that is asked for.
         texts = [(*prompt, *completion[:-1]) for prompt, completion in pairs]
-        logits, _, _ = _prefill(model, texts, keep=longest)
+        logits = Context(model, texts, longest, 0, holds_prefix_once(model)).logits
         results: list[tuple[float, ...]] = []
         for row, (_, completion) in enumerate(pairs):
             own = logits[row, logits.shape[1] - len(completion) :].float().log_softmax(-1)
@@ -84,11 +86,9 @@ def score(model: Any, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) 
 
 
 def _loop(
-    model: Any,
-    rows: list[Row],
+    context: Context,
     logits: "torch.Tensor",
-    cache: Any,
-    mask: "torch.Tensor",
+    rows: list[Row],
     streams: "torch.Tensor",
     sampling: Sampling,
     is_end: Callable[[list[int]], bool],
@@ -108,59 +108,13 @@ def _loop(
         if not alive:
             return
         if len(alive) < RETIRE_BELOW * len(rows):
-            keep = torch.tensor(alive, device=mask.device)
+            keep = torch.tensor(alive, device=tokens.device)
             rows = [rows[i] for i in alive]
-            tokens, mask, streams = tokens[keep], mask[keep], streams[keep]
-            cache.batch_select_indices(keep)
-        positions = mask.sum(-1, keepdim=True)
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        output = model(
-            input_ids=tokens[:, None],
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = output.logits[:, -1]
+            tokens, streams = tokens[keep], streams[keep]
+            context.select(keep)
+        context.read(tokens)
+        logits = context.logits[:, -1]
         step += 1
-
-
-def _prefill(model: Any, prompts: Sequence[tuple[int, ...]], keep: int) -> tuple["torch.Tensor", Any, "torch.Tensor"]:
-    """Logits of the last `keep` positions, the key-value cache, and the mask of real positions.
-
-    Prompts are padded on the left of what differs; `keep` may reach into a shared prefix, which
-    is then shortened so that those positions are computed.
-    """
-    import torch
-    from transformers import DynamicCache
-
-    device = model.device
-    cache = DynamicCache(config=model.config)
-    shared = common_prefix(prompts)
-    if shared:
-        shared = max(0, min(shared, min(len(prompt) for prompt in prompts) - keep))
-    if shared:
-        ids = torch.tensor([list(prompts[0][:shared])], device=device)
-        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(prompts))
-    width = max(len(prompt) for prompt in prompts) - shared
-    ids = torch.zeros((len(prompts), width), dtype=torch.long)
-    mask = torch.ones((len(prompts), shared + width), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        gap = shared + width - len(prompt)
-        ids[row, gap:] = torch.tensor(prompt[shared:])
-        mask[row, shared : shared + gap] = 0
-    ids, mask = ids.to(device), mask.to(device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
-    output = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=min(keep, width),
-    )
-    return output.logits, cache, mask
 
 
 def _streams(jobs: Sequence[Job], sampling: Sampling, device: "torch.device") -> "torch.Tensor":

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from selfguide.engines.base import Request, Sampling, Weights
+from selfguide.engines.context import holds_prefix_once
 from selfguide.engines.hf import HFEngine
 from selfguide.errors import ConfigError, EngineError
 from selfguide.models import MICRO, load_prompt_tokenizer
@@ -164,3 +165,22 @@ def test_a_missing_adapter_is_an_engine_error(tiny: Path, tmp_path: Path) -> Non
 def test_an_unknown_device_is_a_config_error(tiny: Path) -> None:
     with pytest.raises(ConfigError, match=r"engine.device: 'tpu9'"):
         HFEngine(model_config(tiny), engine_config(device="tpu9"))
+
+
+@pytest.mark.parametrize("sampling", [SAMPLED, GREEDY])
+def test_holding_the_prefix_once_changes_nothing(
+    tiny: Path, sampling: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = HFEngine(model_config(tiny), engine_config())
+    asked = requests(engine, sampling)
+    with engine.model() as model:
+        assert holds_prefix_once(model)
+    ours = engine.generate(asked)
+    monkeypatch.setattr("selfguide.engines.decoding.holds_prefix_once", lambda model: False)
+    repeated = engine.generate(asked)
+    monkeypatch.setattr("selfguide.engines.batching.SHARED_PREFIX_MINIMUM", 10**9)
+    unshared = engine.generate(asked)
+    assert [tokens(c) for c in ours] == [tokens(c) for c in repeated] == [tokens(c) for c in unshared]
+    flat = [[c.logprob for cs in results for c in cs] for results in (ours, repeated, unshared)]
+    assert flat[0] == pytest.approx(flat[1], abs=1e-3)
+    assert flat[1] == pytest.approx(flat[2], abs=1e-3)
