@@ -109,7 +109,8 @@ def weights_folder(cfg: ModelConfig) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(source.location, revision=source.revision, allow_patterns=["*.json", "*.safetensors"]))
+        wanted = ["*.json", "*.safetensors"]
+        return Path(snapshot_download(source.location, revision=source.revision, allow_patterns=wanted))
     except Exception as error:
         raise _not_loadable(source, error) from error
 
