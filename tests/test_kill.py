@@ -1,0 +1,174 @@
+"""`kill -9` at any moment, run again: what was finished is found, and the data set is the same to the byte."""
+
+import io
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from selfguide.engines.base import Completion, Progress, Request
+from selfguide.models import load_prompt_tokenizer
+from selfguide.pipeline import run
+from selfguide.ui.console import Terminal
+from tests.composing import run_config
+from tests.doubles import ScriptedEngine
+from tests.tiny_task import COLORS, THINGS, smoke, write_task
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = ("dataset.jsonl", "candidates.jsonl", "predictions.jsonl")
+
+
+def colors(prompt: str, seed: int, sample: int) -> str:
+    if prompt.endswith("Output:"):
+        return next((color for color in COLORS if color in prompt.rsplit("Input:", 1)[1]), "red")
+    return f"Eva has the {COLORS[seed % 6]} {THINGS[seed // 6 % 5]} number {seed % 1000}."
+
+
+class DyingEngine(ScriptedEngine):
+    """Kills its own process, uncatchably, before the call with this number."""
+
+    def __init__(self, calls: int | None) -> None:
+        super().__init__(load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model).decode, colors)
+        self.calls = calls
+
+    def generate(self, requests: list[Request], progress: Progress | None = None) -> list[list[Completion]]:  # type: ignore[override]
+        if self.calls is not None:
+            if self.calls == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.calls -= 1
+        return super().generate(requests, progress)
+
+
+def _run(overrides: list[str], folder: Path, calls: int | None) -> None:
+    run(run_config(*overrides), folder, Terminal(Console(file=io.StringIO())), DyingEngine(calls))
+
+
+def in_child(overrides: list[str], folder: Path, calls: int | None) -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=_run, args=(overrides, folder, calls))
+    child.start()
+    child.join(120)
+    return child.exitcode
+
+
+def test_killed_before_any_model_call_the_bytes_are_the_same(tmp_path: Path) -> None:
+    task = write_task(tmp_path)
+    sizes = ["generation.rounds=4", "generation.target=null", "annotation.batch=8", "evaluation.batch=6"]
+
+    def overrides(store: str) -> list[str]:
+        return smoke(task, tmp_path / store, "finetuning=none", *sizes)
+
+    assert in_child(overrides("whole"), tmp_path / "run-whole", None) == 0
+    expected = {name: (tmp_path / "run-whole" / name).read_bytes() for name in FILES}
+    assert expected["dataset.jsonl"].count(b"\n") > 10
+    killed = 0
+    for calls in range(100):
+        store, folder = f"store-{calls}", tmp_path / f"run-{calls}"
+        if in_child(overrides(store), folder, calls) == 0:
+            break
+        killed += 1
+        assert not (folder / "result.json").exists()
+        assert in_child(overrides(store), folder, None) == 0
+        assert {name: (folder / name).read_bytes() for name in FILES} == expected
+    assert killed >= 10
+    # One store, killed again and again after every single call that got through.
+    for _ in range(100):
+        if in_child(overrides("again"), tmp_path / "run-again", 1) == 0:
+            break
+    assert {name: (tmp_path / "run-again" / name).read_bytes() for name in FILES} == expected
+
+
+def _journals(store: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in store.glob("*/*/journal.jsonl"))
+
+
+def _trained(store: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in store.glob("training/*.partial/losses.jsonl"))
+
+
+def moments(store: Path) -> Iterator[tuple[str, object]]:
+    """Conditions on the store, in the order a run meets them; the run is killed when one is met."""
+    yield "in generation", lambda: any(store.glob("inputs/*.partial/journal.jsonl"))
+    yield "in annotation", lambda: any(store.glob("outputs/*.partial/journal.jsonl"))
+    yield "in training", lambda: _trained(store) >= 2
+    yield "in evaluation", lambda: len(list(store.glob("training/*/manifest.json"))) == 2
+
+
+@pytest.mark.slow
+def test_the_real_job_killed_in_every_stage(tmp_path: Path) -> None:
+    task = write_task(tmp_path)
+
+    def start(store: str, name: str) -> subprocess.Popen[bytes]:
+        overrides = smoke(task, tmp_path / store, f"hydra.run.dir={tmp_path / name}", "finetuning.save_every_s=0.2")
+        return subprocess.Popen(
+            [sys.executable, "-m", "selfguide.main", *overrides],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    whole = start("whole", "run-whole")
+    assert whole.wait(300) == 0, whole.stderr.read() if whole.stderr else None
+    stream = random.Random(0)
+    store = tmp_path / "killed"
+    for name, met in moments(store):
+        process = start("killed", "run-killed")
+        deadline = time.monotonic() + 240
+        while process.poll() is None and not met() and time.monotonic() < deadline:  # type: ignore[operator]
+            time.sleep(0.01)
+        time.sleep(stream.random() * 0.2)
+        assert time.monotonic() < deadline, f"never {name}"
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    last = start("killed", "run-killed")
+    assert last.wait(300) == 0, last.stderr.read() if last.stderr else None
+    for name in FILES:
+        assert (tmp_path / "run-killed" / name).read_bytes() == (tmp_path / "run-whole" / name).read_bytes(), name
+    adapter = "adapter/adapter_model.safetensors"
+    assert (tmp_path / "run-killed" / adapter).read_bytes() == (tmp_path / "run-whole" / adapter).read_bytes()
+
+
+def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
+    task = write_task(tmp_path)
+    overrides = smoke(task, tmp_path / "store", f"hydra.run.dir={tmp_path / 'run'}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "selfguide.main", *overrides],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not any((tmp_path / "store").glob("*/*.partial/spec.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "Go on with: python -m selfguide.main task=json" in said
+    assert "Traceback" not in said
+
+
+def test_two_runs_at_once_on_one_store(tmp_path: Path) -> None:
+    task = write_task(tmp_path)
+    overrides = smoke(task, tmp_path / "store", "finetuning=none")
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=_run, args=(overrides, tmp_path / f"run-{n}", None)) for n in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+        assert child.exitcode == 0
+    datasets = {(tmp_path / f"run-{n}" / "dataset.jsonl").read_bytes() for n in range(3)}
+    assert len(datasets) == 1
+    caches = [json.loads((tmp_path / f"run-{n}" / "result.json").read_text())["cache"]["inputs"] for n in range(3)]
+    assert sorted(caches) == ["hit", "hit", "miss"]
