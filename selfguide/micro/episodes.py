@@ -15,6 +15,7 @@ Family = Callable[[random.Random, Sequence[str], Mixture], Rule]
 
 
 FAMILIES: dict[str, Family] = {
+    "recall": families.recall,
     "word": families.word_class,
     "lists": families.list_class,
     "short": families.short_class,
@@ -49,8 +50,8 @@ def draw_episode(rng: random.Random, mixture: Mixture, pieces: Sequence[str], lo
     family = rng.choices(names, [getattr(mixture, n) for n in names])[0]
     rule = FAMILIES[family](rng, pieces, mixture)
     instruction = draw_instruction(rng, rule)
-    short = family in ("word", "lists", "short", "word_change")
-    count = rng.randint(6, 16) if short else rng.randint(4, 10)
+    short = family in ("recall", "word", "lists", "short", "word_change")
+    count = 3 * len(rule.labels) if family == "recall" else rng.randint(6, 16) if short else rng.randint(4, 10)
     samples = draw_samples(rng, rule, count * 2 if longest else count)
     if rng.random() < mixture.write_inputs:
         return input_episode(rng, rule, instruction, samples)

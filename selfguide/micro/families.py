@@ -57,6 +57,13 @@ def word_class(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> R
     return ClassRule((forms.WORD,), "w1", classes, draw_labels(rng, len(classes), pieces, mixture.simple_labels))
 
 
+def recall(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
+    """Many words, each with its own label: nothing to generalise, only to look up. Looking up is learned first."""
+    pool = tuple(w for g in WORD_GROUPS for w in words(g)) if not pieces or rng.random() < 0.6 else tuple(pieces)
+    classes = tuple((f"={w}",) for w in rng.sample(pool, rng.randint(4, 9)))
+    return ClassRule((forms.WORD,), "w1", classes, draw_labels(rng, len(classes), pieces, mixture.simple_labels))
+
+
 def list_class(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
     """Label a list by the kind of all its words, or of the word at one position."""
     classes = draw_classes(rng, WORD_GROUPS, mixture.single_words)

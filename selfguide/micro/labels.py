@@ -89,7 +89,7 @@ _LEXICON = tuple(w for ws in WORDS.values() for w in ws)
 def draw_labels(rng: random.Random, count: int, pieces: Sequence[str], simple: float = 0.6) -> tuple[str, ...]:
     """`count` different label names of one style; with probability `simple` each is a single piece of the vocabulary."""
     style = rng.random()
-    distinct = rng.random() < 0.9
+    distinct = count < 5 and rng.random() < 0.9
     while True:
         names = tuple(_name(rng, style, pieces, simple) for _ in range(count))
         heads = {n.strip("[](){}-")[:2] if distinct else n for n in names}

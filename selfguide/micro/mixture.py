@@ -12,6 +12,7 @@ class Mixture:
     share of those whose classes are single words, to be recognised rather than generalised.
     """
 
+    recall: float = 0.3
     word: float = 1.0
     lists: float = 1.0
     short: float = 1.5

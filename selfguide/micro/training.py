@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +10,12 @@ import torch
 from torch.nn import functional
 
 from selfguide.micro.corpus import Batch, make_batch
-from selfguide.micro.init import look_back
+from selfguide.micro.init import look_up_heads
 from selfguide.micro.mixture import Mixture
 from selfguide.micro.muon import MuonAdamW
 from selfguide.micro.probes import answer_cases, conditioned_validity, exact_match
+from selfguide.micro.settings import Architecture, Pretraining
 from selfguide.micro.tokenizer import label_pieces, save_tokenizer, train_tokenizer
-
-
-@dataclass
-class Architecture:
-    """A Llama with heads of 64 and tied embeddings."""
-
-    hidden: int = 256
-    layers: int = 5
-    feed_forward: int = 512
-    vocabulary: int = 2560
-    context: int = 1024
-
-
-@dataclass
-class Phase:
-    """A mixture that holds until `until` million tokens."""
-
-    until: float = 1e9
-    mixture: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Pretraining:
-    """Everything that decides the model. `tokens` is in millions; the rate falls over the last `decay` of them."""
-
-    output: str = "runs/micro_pretrain"
-    seed: int = 0
-    tokens: float = 45.0
-    batch_tokens: int = 4096
-    warmup_steps: int = 60
-    decay: float = 0.3
-    muon_lr: float = 0.02
-    adam_lr: float = 2e-3
-    threads: int = 1
-    checkpoint_minutes: float = 4.0
-    probe_every: float = 1.0
-    probe_cases: int = 48
-    architecture: Architecture = field(default_factory=Architecture)
-    phases: list[Phase] = field(default_factory=lambda: [Phase()])
 
 
 def rate(config: Pretraining, step: int, seen: float) -> float:
@@ -68,7 +29,7 @@ def mixture_at(config: Pretraining, seen: float) -> Mixture:
     return Mixture(**next((p.mixture for p in config.phases if seen < p.until), config.phases[-1].mixture))
 
 
-def build_model(architecture: Architecture) -> Any:
+def build_model(architecture: Architecture, seed: int = 0) -> Any:
     """A Llama with fresh weights."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -80,7 +41,7 @@ def build_model(architecture: Architecture) -> Any:
         attn_implementation="sdpa",
     )  # fmt: skip
     model = LlamaForCausalLM(config)
-    look_back(model)
+    look_up_heads(model, seed)
     return model
 
 
@@ -102,8 +63,8 @@ def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
     return (loss * weights[counted]).sum() / weights.sum()
 
 
-def pretrain(config: Pretraining) -> Path:
-    """Train, or go on where the folder's checkpoint stands; returns the folder of the finished model."""
+def pretrain(config: Pretraining) -> float:
+    """Train, or go on where the folder's checkpoint stands; returns the mean loss of the last steps."""
     from safetensors.torch import load_file, save_file
 
     torch.set_num_threads(config.threads)
@@ -112,7 +73,7 @@ def pretrain(config: Pretraining) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(folder, config)
     pieces = label_pieces(tokenizer)
-    model = build_model(config.architecture)
+    model = build_model(config.architecture, config.seed)
     optimiser = MuonAdamW(model.named_parameters(), config.muon_lr, config.adam_lr)
     checkpoint = folder / "checkpoint.safetensors"
     index = 0

@@ -1,0 +1,155 @@
+"""What the runs of the micro benchmark add up to: a table in Markdown, CSV and JSON."""
+
+import csv
+import dataclasses
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from selfguide.micro.benchmark_tasks import BenchmarkTask
+
+HEAD = "| task | few-shot ICL | few-shot finetune | SELF-GUIDE | gain | valid inputs | asked label right | annotation right | pairs | seconds |"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: scores in percent; validity and agreements by the oracle, which only this report reads."""
+
+    task: str
+    family: str
+    seed: int
+    icl: float
+    few_shot_finetune: float
+    selfguide: float
+    valid: float | None
+    label_right: float | None
+    annotation_right: float | None
+    pairs: int
+    seconds: float
+    icl_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+    finetune_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+    selfguide_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+
+    def line(self) -> str:
+        """One line for the terminal."""
+        return (
+            f"{self.task:18s} seed {self.seed}  few-shot ICL {self.icl:5.1f}  few-shot finetune "
+            f"{self.few_shot_finetune:5.1f}  SELF-GUIDE {self.selfguide:5.1f}  valid inputs {_percent(self.valid)}"
+        )
+
+
+def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
+    """The run in a folder, measured against the oracle."""
+    result = json.loads((folder / "result.json").read_text())
+    rows = _lines(folder / "predictions.jsonl")
+    accepted = [c for c in _lines(folder / "candidates.jsonl") if c["samples"]]
+    truths = [task.truth(c["input"]) for c in accepted]
+    asked = [t == c["label"] for t, c in zip(truths, accepted, strict=True) if c["label"] is not None]
+    right = [
+        t == c["output"] for t, c in zip(truths, accepted, strict=True) if c["output"] is not None and t is not None
+    ]
+    control = [float(r["controls"].get("few_shot_finetune", ["", r["baseline_score"]])[1]) for r in rows]
+    icl = [float(r["baseline_score"]) for r in rows]
+    tuned = [float(r["tuned_score"]) for r in rows]
+    return Run(
+        task=task.name,
+        family=task.family,
+        seed=seed,
+        icl=100 * float(np.mean(icl)),
+        few_shot_finetune=100 * float(np.mean(control)),
+        selfguide=100 * float(np.mean(tuned)),
+        valid=_share([t is not None for t in truths]),
+        label_right=_share(asked),
+        annotation_right=_share(right),
+        pairs=result["counts"]["train"],
+        seconds=result["seconds"]["total"],
+        icl_hits=tuple(icl),
+        finetune_hits=tuple(control),
+        selfguide_hits=tuple(tuned),
+    )
+
+
+def paired(
+    first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], draws: int = 5000
+) -> tuple[float, float, float, float]:
+    """Mean difference (first less second, percent), its 95 % interval and p, resampling runs, then instances in them.
+
+    A run is one task with one seed; resampling whole runs keeps what they share together.
+    """
+    rng = np.random.default_rng(0)
+    differences = [np.asarray(a) - np.asarray(b) for a, b in zip(first, second, strict=True)]
+    means = []
+    for _ in range(draws):
+        chosen = rng.integers(len(differences), size=len(differences))
+        means.append(np.mean([rng.choice(differences[i], len(differences[i])).mean() for i in chosen]))
+    low, high = np.percentile(means, [2.5, 97.5])
+    below, above = np.mean(np.array(means) <= 0), np.mean(np.array(means) >= 0)
+    p = min(1.0, 2 * max(min(below, above), 1 / draws))
+    return 100 * float(np.mean([d.mean() for d in differences])), 100 * float(low), 100 * float(high), float(p)
+
+
+def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float) -> str:
+    """Write README.md, runs.csv and summary.json; returns the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    over_icl = paired([r.selfguide_hits for r in runs], [r.icl_hits for r in runs])
+    over_finetune = paired([r.selfguide_hits for r in runs], [r.finetune_hits for r in runs])
+    lines = ["# Micro benchmark", "", f"`{command}`", "", HEAD, "|" + "---|" * (HEAD.count("|") - 1)]
+    for name in dict.fromkeys(r.task for r in runs):
+        lines.append(_row(name, [r for r in runs if r.task == name]))
+    lines.append(_row("**mean**", runs))
+    lines += [
+        "",
+        f"SELF-GUIDE less few-shot ICL: {_difference(over_icl)}",
+        f"SELF-GUIDE less few-shot finetune: {_difference(over_finetune)}",
+        "",
+        f"Exact match in percent, means over {len({r.seed for r in runs})} seeds (other demonstrations and other sampling for each), "
+        f"{len(runs[0].icl_hits)} instances of each task; intervals and p by resampling runs and instances. Valid inputs: share of the accepted "
+        "synthetic inputs that are inputs of the task by its oracle; asked label right: share whose true label is the one asked for; annotation "
+        f"right: share of the valid inputs with the right vote. {len(runs)} runs in {seconds:.0f} s on {platform.machine()}.",
+        "",
+    ]
+    text = "\n".join(lines)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    fields = [f.name for f in dataclasses.fields(Run) if not f.name.endswith("_hits")]
+    with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(fields)
+        writer.writerows([getattr(run, name) for name in fields] for run in runs)
+    summary = {
+        "command": command, "seconds": round(seconds, 1), "gain_over_icl": over_icl, "gain_over_few_shot_finetune": over_finetune,
+        "runs": [{name: getattr(run, name) for name in fields} for run in runs],
+    }  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return text
+
+
+def _row(name: str, runs: Sequence[Run]) -> str:
+    def mean(field: str) -> str:
+        values = [v for r in runs if (v := getattr(r, field)) is not None]
+        return f"{np.mean(values):.1f}" if values else "–"
+
+    gain = float(np.mean([r.selfguide - r.icl for r in runs]))
+    cells = [mean(f) for f in ("icl", "few_shot_finetune", "selfguide")] + [f"{gain:+.1f}"]
+    cells += [mean(f) for f in ("valid", "label_right", "annotation_right", "pairs", "seconds")]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _difference(values: tuple[float, float, float, float]) -> str:
+    mean, low, high, p = values
+    return f"{mean:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, p {'<' if p <= 0.0004 else '='} {max(p, 0.0004):.4f})"
+
+
+def _lines(path: Path) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return 100 * float(np.mean(values)) if values else None
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} %"

@@ -1,0 +1,72 @@
+"""The benchmark is not in the corpus: no instruction, no label set, no instance, no sentence form."""
+
+import random
+import re
+
+import pytest
+
+from selfguide.micro import forms
+from selfguide.micro.benchmark_tasks import TASKS
+from selfguide.micro.episodes import draw_episode
+from selfguide.micro.heldout import LABEL_WORDS, is_held_out
+from selfguide.micro.instructions import draw_instruction
+from selfguide.micro.labels import draw_labels
+from selfguide.micro.mixture import Mixture
+from selfguide.micro.rules import ClassRule
+from selfguide.micro.scene import SLOT_GROUPS, parse
+
+PIECES = tuple(sorted({w for t in TASKS for label in t.rule.labels for w in (label, label[:3])} | {"zu", "kor", "dog"}))
+
+
+@pytest.fixture(scope="module")
+def episodes() -> list[str]:
+    rng = random.Random(7)
+    return [draw_episode(rng, Mixture(), PIECES).text for _ in range(6000)]
+
+
+def test_no_instruction(episodes: list[str]) -> None:
+    shown = {text.split("\n", 1)[0].removeprefix("Task: ").split(" Labels:")[0] for text in episodes}
+    assert len(shown) > 200
+    assert not shown & {t.instruction for t in TASKS}
+
+
+def test_no_label_set(episodes: list[str]) -> None:
+    outputs = [set(re.findall(r"^Output: (.*)$", text, re.MULTILINE)) for text in episodes]
+    for task in TASKS:
+        if task.rule.labels:
+            assert not any(set(task.rule.labels) <= found for found in outputs), task.name
+
+
+def test_no_label_word_is_ever_a_label() -> None:
+    rng = random.Random(3)
+    for _ in range(3000):
+        for name in draw_labels(rng, 2, PIECES):
+            assert not {w.strip("[]") for w in name.lower().split()} & LABEL_WORDS
+
+
+def test_no_instance(episodes: list[str]) -> None:
+    shown = {line.split(": ", 1)[1] for text in episodes for line in text.splitlines() if line.startswith("Input: ")}
+    for task in TASKS:
+        if task.rule.forms[0] in forms.HELD_OUT:
+            assert not shown & {i.input for i in task.instances(0, 500)}
+
+
+def test_held_out_forms_are_never_used(episodes: list[str]) -> None:
+    lines = random.Random(0).sample([line for text in episodes for line in text.splitlines()], 4000)
+    texts = [line.split(": ", 1)[-1] for line in lines]
+    wide = {slot: groups for slot, groups in SLOT_GROUPS.items()}
+    for form in forms.HELD_OUT:
+        assert not any(parse(text, form, wide) for text in texts if len(text) > 20)
+
+
+def test_class_pairs_of_the_benchmark_are_held_out() -> None:
+    for task in TASKS:
+        if isinstance(task.rule, ClassRule):
+            assert is_held_out(task.rule.classes), task.name
+            assert all(w in LABEL_WORDS for label in task.rule.labels for w in label.split())
+
+
+def test_instructions_name_no_benchmark_rule() -> None:
+    rng = random.Random(0)
+    rule = TASKS[0].rule
+    assert all(draw_instruction(rng, rule) != TASKS[0].instruction for _ in range(200))
