@@ -215,6 +215,8 @@ class EvaluationConfig:
     bootstrap: int = knob(ge=100)
     confidence: float = knob(gt=0.5, lt=1)
     controls: bool = MISSING
+    canary: bool = MISSING
+    canary_tolerance: float | None = knob(gt=0)
     batch: int = knob(ge=1)
 
 
@@ -234,6 +236,23 @@ class StoreConfig:
 
 
 @dataclass
+class TrackingConfig:
+    """Who else is told about a run."""
+
+    kind: str = knob(one_of=("none", "wandb", "tensorboard"))
+    project: str = MISSING
+    entity: str | None = MISSING
+    mode: str = knob(one_of=("online", "offline"))
+    group: str | None = MISSING
+    tags: list[str] = MISSING
+    folder: str | None = MISSING
+    samples: int = knob(ge=0)
+    predictions: bool = MISSING
+    dataset: bool = MISSING
+    adapter: bool = MISSING
+
+
+@dataclass
 class RunConfig:
     """The whole configuration of one run."""
 
@@ -249,6 +268,7 @@ class RunConfig:
     method: MethodConfig = MISSING
     data: DataConfig = MISSING
     store: StoreConfig = MISSING
+    tracking: TrackingConfig = MISSING
     protocol: str = knob(one_of=("default", "paper"))
     seed: int = knob(ge=0)
     lock: str | None = None

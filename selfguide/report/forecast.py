@@ -9,8 +9,8 @@ from selfguide.config.schema import RunConfig
 from selfguide.store.atomic import write_json
 from selfguide.store.stages import key_of
 
-# Where files are and who watches: neither changes what a run does or costs.
-APART = ("store", "tracking", "plan")
+# Where files are, who watches and who asked: none changes what a run does or costs.
+APART = ("store", "tracking", "plan", "sweep", "lock")
 
 
 def config_key(config: RunConfig) -> str:

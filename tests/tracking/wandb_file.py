@@ -1,0 +1,65 @@
+"""Reads the records of an offline W&B run: a LevelDB log of protocol buffers."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+BLOCK = 32768
+HEADER = 7
+
+
+def records(folder: Path) -> list[Any]:
+    """All records of the one offline run below `folder`."""
+    from wandb.proto import wandb_internal_pb2
+
+    (file,) = folder.rglob("run-*.wandb")
+    return [wandb_internal_pb2.Record.FromString(content) for content in _contents(file.read_bytes())]
+
+
+def _contents(data: bytes) -> list[bytes]:
+    assert data[:4] == b":W&B"
+    found, parts, place = [], b"", HEADER
+    while place + HEADER <= len(data):
+        left = BLOCK - place % BLOCK
+        if left < HEADER:
+            place += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        parts += data[place + HEADER : place + HEADER + length]
+        place += HEADER + length
+        if kind in (1, 4):  # a whole record, or its last part
+            found.append(parts)
+            parts = b""
+    return found
+
+
+def run_of(found: list[Any]) -> Any:
+    """The record that names the run."""
+    return next(record.run for record in found if record.WhichOneof("record_type") == "run")
+
+
+def history(found: list[Any]) -> list[dict[str, Any]]:
+    """Logged rows."""
+    rows = []
+    for record in found:
+        if record.WhichOneof("record_type") == "history":
+            items = record.history.item
+            rows.append({item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items})
+    return rows
+
+
+def summary(found: list[Any]) -> dict[str, Any]:
+    """The last value of each summary key."""
+    values: dict[str, Any] = {}
+    for record in found:
+        if record.WhichOneof("record_type") == "summary":
+            for item in record.summary.update:
+                values["/".join(item.nested_key) or item.key] = json.loads(item.value_json)
+    return values
+
+
+def artifacts(found: list[Any]) -> list[Any]:
+    """Artifacts that were logged by the user, not by tables."""
+    requests = (record for record in found if record.WhichOneof("record_type") == "artifact")
+    return [record.artifact for record in requests if record.artifact.type != "run_table"]
