@@ -95,3 +95,8 @@ def _terminate(signum: int, frame: Any) -> NoReturn:
 def run_folder() -> Path:
     """The folder Hydra made for this run."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def run_overrides() -> list[str]:
+    """What the command line changed in this run's configuration."""
+    return list(HydraConfig.get().overrides.task)

@@ -11,14 +11,18 @@ from selfguide.cli import command
 @command()
 def main(config: DictConfig) -> float:
     """Run one task; returns what a sweeper maximises: the score of the method."""
+    from selfguide.cli import run_folder, run_overrides
+    from selfguide.config.frozen import with_lock
     from selfguide.config.validate import typed
 
-    run_config = typed(config)
+    run_config = typed(with_lock(config, run_overrides()))
     # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
-    from selfguide.cli import run_folder
     from selfguide.pipeline import run
+    from selfguide.tracking import tracked
 
-    return run(run_config, run_folder()).score.value
+    folder = run_folder()
+    with tracked(run_config, folder):
+        return run(run_config, folder).score.value
 
 
 if __name__ == "__main__":

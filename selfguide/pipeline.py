@@ -16,6 +16,7 @@ from selfguide.methods import few_shot_finetune, method_named
 from selfguide.report.result import RunRecord, save
 from selfguide.report.summary import print_summary
 from selfguide.session import Session
+from selfguide.standing import Watch
 from selfguide.ui.console import Terminal
 
 
@@ -41,6 +42,7 @@ def run(
     task, gold = load_task(config.task, config.data, config.seed)
     terminal.say(f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}")
     settings = config.evaluation
+    watch = Watch(config, task, gold, folder)
     instances = choose_instances(gold.open(settings.split), settings.limit, config.data.split_seed)
 
     def sealed(texts: Sequence[str]) -> frozenset[int]:
@@ -75,6 +77,7 @@ def run(
             controls=scored,
             stages=session.stages,
             overlaps=gold.overlaps(settings.split, [pair.input for pair in outcome.pairs]),
+            standing=watch.standing(),
         )
     save(record, folder)
     print_summary(record, folder, terminal)
