@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupt
 
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -36,7 +37,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             # rouge-score announces its tokenizer through absl.
             logging.getLogger("absl").setLevel(logging.WARNING)
-            signal.signal(signal.SIGTERM, _terminate)
+            signal.signal(signal.SIGTERM, _interrupt)
+            signal.signal(signal.SIGINT, _interrupt)
             run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_quietly(job))
             try:
                 return run()
@@ -74,22 +76,26 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM. A subclass, because CPython ends a process in which a plain KeyboardInterrupt
+    ever passed through `exec` (an import, say) by the signal, whatever exit code was asked for."""
+
+
 def interrupted() -> NoReturn:
     """Say how to go on, and leave with 130."""
-    command_line = " ".join(["python", "-m", "selfguide.main", *map(_quoted, sys.argv[1:])])
-    print(f"interrupted: what was finished is kept. Go on with: {command_line}", file=sys.stderr)
+    print(f"interrupted: what was finished is kept. Go on with: {_command_line()}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(130)
 
 
-def _quoted(argument: str) -> str:
-    import shlex
+def _command_line() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = [Path(sys.argv[0]).name] if spec is None else ["python", "-m", spec.name.removesuffix(".__main__")]
+    return shlex.join([*program, *sys.argv[1:]])
 
-    return shlex.quote(argument)
 
-
-def _terminate(signum: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
+def _interrupt(signum: int, frame: Any) -> NoReturn:
+    raise Interrupted
 
 
 def run_folder() -> Path:

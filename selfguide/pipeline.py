@@ -17,6 +17,7 @@ from selfguide.report.result import RunRecord, save
 from selfguide.report.summary import print_summary
 from selfguide.session import Session
 from selfguide.standing import Watch
+from selfguide.types import Split
 from selfguide.ui.console import Terminal
 
 
@@ -42,11 +43,12 @@ def run(
     task, gold = load_task(config.task, config.data, config.seed)
     terminal.say(f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}")
     settings = config.evaluation
+    split: Split = "test" if settings.split == "test" else "validation"
     watch = Watch(config, task, gold, folder)
-    instances = choose_instances(gold.open(settings.split), settings.limit, config.data.split_seed)
+    instances = choose_instances(gold.open(split), settings.limit, config.data.split_seed)
 
     def sealed(texts: Sequence[str]) -> frozenset[int]:
-        return frozenset(overlap.index for overlap in gold.overlaps(settings.split, texts))
+        return frozenset(overlap.index for overlap in gold.overlaps(split, texts))
 
     drop = config.filters.decontaminate == "drop"
     with Session(config, task, terminal, sealed if drop else None, engine) as session:
@@ -68,7 +70,7 @@ def run(
         record = RunRecord(
             config=config,
             task=task,
-            split_counts=gold.counts(settings.split),
+            split_counts=gold.counts(split),
             instances=instances,
             outcome=outcome,
             base=base,
@@ -76,7 +78,7 @@ def run(
             gain=gain(base, tuned, settings),
             controls=scored,
             stages=session.stages,
-            overlaps=gold.overlaps(settings.split, [pair.input for pair in outcome.pairs]),
+            overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),
             standing=watch.standing(),
         )
     save(record, folder)

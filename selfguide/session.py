@@ -18,7 +18,6 @@ from selfguide.tokenization import PromptTokenizer
 from selfguide.types import TaskSpec
 from selfguide.ui.console import Terminal
 
-
 Sealed = Callable[[Sequence[str]], frozenset[int]]
 """Which of these synthetic inputs stand in the evaluation split: places alone, no gold comes out."""
 

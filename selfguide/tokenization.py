@@ -6,6 +6,7 @@ what was trained.
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,11 +63,12 @@ class PromptTokenizer:
         """Stop strings: plain text has them, chat ends by its own token."""
         return prompt.stop if self.prompt_format == "plain" else ()
 
-    @property
+    @cached_property
     def _keeps_leading_space(self) -> bool:
         # SentencePiece tokenizers put a space before a text of their own accord: "a" and " a"
         # would then start with one and with two spaces.
-        return bool(self.tokenizer.convert_ids_to_tokens(self.tokenizer("a", add_special_tokens=False).input_ids)[0] == "a")
+        ids = self.tokenizer("a", add_special_tokens=False).input_ids
+        return bool(self.tokenizer.convert_ids_to_tokens(ids)[0] == "a")
 
     def fingerprint(self) -> str:
         """Hash of all that decides token ids: vocabulary, merges, template and format."""

@@ -24,6 +24,8 @@ from tests.doubles import ScriptedEngine
 from tests.tiny_task import COLORS, THINGS, smoke, write_task
 
 ROOT = Path(__file__).resolve().parents[1]
+# Loaded once, before any fork.
+TOKENIZER = load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model)
 FILES = ("dataset.jsonl", "candidates.jsonl", "predictions.jsonl")
 
 
@@ -37,7 +39,7 @@ class DyingEngine(ScriptedEngine):
     """Kills its own process, uncatchably, before the call with this number."""
 
     def __init__(self, calls: int | None) -> None:
-        super().__init__(load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model).decode, colors)
+        super().__init__(TOKENIZER.decode, colors)
         self.calls = calls
 
     def generate(self, requests: list[Request], progress: Progress | None = None) -> list[list[Completion]]:  # type: ignore[override]

@@ -60,7 +60,8 @@ def test_only_the_split_asked_for_is_opened(tmp_path: Path) -> None:
 
     GoldData.open = observing  # type: ignore[method-assign]
     try:
-        overrides = smoke(write_task(tmp_path), tmp_path / "store", "evaluation.split=validation", "method=few_shot_icl")
+        more = ("evaluation.split=validation", "method=few_shot_icl")
+        overrides = smoke(write_task(tmp_path), tmp_path / "store", *more)
         run(run_config(*overrides), tmp_path / "run", quiet())
     finally:
         GoldData.open = original  # type: ignore[method-assign]

@@ -4,8 +4,8 @@ import itertools
 import json
 from pathlib import Path
 
-COLORS = "red blue green black white brown".split()
-THINGS = "ball hat car book door".split()
+COLORS = ["red", "blue", "green", "black", "white", "brown"]
+THINGS = ["ball", "hat", "car", "book", "door"]
 
 
 def write_task(folder: Path, *, classification: bool = False) -> Path:

@@ -33,7 +33,8 @@ def _missing_option(group: str, option: str, text: str) -> str:
     options = listed[1].split() if listed else []
     near = difflib.get_close_matches(option, options, n=3)
     shown = ", ".join(near) if near else ", ".join(options[:12]) + (", …" if len(options) > 12 else "")
-    return f"{group}: there is no option {option!r}; {'did you mean' if near else 'allowed'}: {shown or 'none'}" + ("?" if near else "")
+    hint = f"did you mean: {shown}?" if near else f"allowed: {shown or 'none'}"
+    return f"{group}: there is no option {option!r}; {hint}"
 
 
 def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:

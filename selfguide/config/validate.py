@@ -13,7 +13,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
 
 # What a run may be without.
-OPTIONAL = ("lock", "sweep")
+OPTIONAL = ("lock", "sweep", "plan")
 
 
 def typed(config: DictConfig) -> RunConfig:
@@ -21,7 +21,8 @@ def typed(config: DictConfig) -> RunConfig:
 
     Raises `ConfigError` naming the key, the value and what is allowed.
     """
-    for key, node in config.items():
+    for name, node in config.items():
+        key = str(name)
         if key in OPTIONAL and node is None:
             continue
         if node is None or OmegaConf.is_missing(config, key):
@@ -50,12 +51,13 @@ def _added_keys(prefix: str, node: DictConfig) -> Iterator[str]:
     """Keys that `+key=value` put into a typed node: Hydra takes them, the schema has no place for them."""
     kind = OmegaConf.get_type(node)
     known = list(getattr(kind, "__dataclass_fields__", {}))
-    for key in node:
+    for name in node:
+        key = str(name)
         if known and key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"allowed: {', '.join(known)}"
             yield f"{prefix}{key}: there is no such key; {hint}"
-        child = node._get_node(key)
+        child = node._get_node(name)
         if isinstance(child, DictConfig) and not child._is_none():
             yield from _added_keys(f"{prefix}{key}.", child)
 

@@ -1,5 +1,7 @@
 """SELF-GUIDE (paper section 3): the model makes its own data, then learns from it."""
 
+from dataclasses import replace
+
 from selfguide.methods.outcome import Outcome
 from selfguide.session import Session
 from selfguide.stages import dataset_stage, inputs_stage, outputs_stage, training_stage
@@ -11,11 +13,14 @@ def run(session: Session) -> Outcome:
     proposed = inputs_stage(session)
     annotated = outputs_stage(session, proposed)
     pairs, candidates = dataset_stage(session, annotated)
-    warnings = tuple(warnings_about(session.task, candidates, pairs))
-    made = {"candidates": tuple(candidates), "pairs": tuple(pairs), "warnings": warnings}
+    made = Outcome(
+        candidates=tuple(candidates),
+        pairs=tuple(pairs),
+        warnings=tuple(warnings_about(session.task, candidates, pairs)),
+    )
     if not pairs:
-        return Outcome(status="empty_dataset", **made)
+        return replace(made, status="empty_dataset")
     if session.config.finetuning.kind == "none":
-        return Outcome(**made)
+        return made
     trained = training_stage(session, "training", pairs)
-    return Outcome(weights=trained.epochs[session.config.finetuning.epochs - 1], **made)
+    return replace(made, weights=trained.epochs[session.config.finetuning.epochs - 1])

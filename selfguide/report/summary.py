@@ -29,7 +29,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
             difference = record.tuned.score.value - control.score.value
             terminal.say(f"{method} - {name}: {_points(difference)} points")
     if record.outcome.candidates:
-        terminal.say(f"synthetic pairs trained on: {len(record.outcome.pairs)} of {len(record.outcome.candidates)} proposals")
+        made, proposed = len(record.outcome.pairs), len(record.outcome.candidates)
+        terminal.say(f"synthetic pairs trained on: {made} of {proposed} proposals")
     if record.standing.frozen is False:
         terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and lock=… uses it")
     if record.standing.lock is not None and not record.standing.lock["same_model"]:
@@ -42,8 +43,9 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say(f"warning: {warning}")
     if all(stage.hit for stage in record.stages.values()):
         terminal.say("every stage was found in the store; nothing was computed")
-    shown = folder if not folder.is_absolute() or not folder.is_relative_to(Path.cwd()) else folder.relative_to(Path.cwd())
-    terminal.say(f"files: {shown}/ (report.html, result.json, predictions.jsonl, candidates.jsonl, dataset.jsonl, adapter/)")
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    files = "report.html, result.json, predictions.jsonl, candidates.jsonl, dataset.jsonl, adapter/"
+    terminal.say(f"files: {shown}/ ({files})")
 
 
 def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:

@@ -61,7 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.command == "list":
         for manifest in sorted(options.root.glob("*/*/manifest.json")):
             content = json.loads(manifest.read_text(encoding="utf-8"))
-            print(f"{content['stage']:<12} {content['key']}  {content['seconds']:>8.1f} s  {len(content['files'])} files")
+            size = f"{content['seconds']:>8.1f} s  {len(content['files'])} files"
+            print(f"{content['stage']:<12} {content['key']}  {size}")
         return
     rows = differences(_spec(options.root, options.left), _spec(options.root, options.right))
     for key, left, right in rows:

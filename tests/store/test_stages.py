@@ -68,7 +68,7 @@ def test_seconds_add_up_over_interruptions(tmp_path: Path) -> None:
 
 def _count(root: str, log: str) -> None:
     def build(work: Path) -> None:
-        with open(log, "a") as file:
+        with Path(log).open("a") as file:
             file.write("built\n")
         time.sleep(0.3)
 

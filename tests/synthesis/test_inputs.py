@@ -22,7 +22,7 @@ TASK = TaskSpec(
     (Example("the soup was nice", "good"), Example("the soup was nasty", "bad"), Example("a fine day", "good")),
     ("good", "bad"),
 )
-WORDS = "red blue old new small big nice fine lost".split()
+WORDS = ["red", "blue", "old", "new", "small", "big", "nice", "fine", "lost"]
 
 
 def words(prompt: str, seed: int, sample: int) -> str:
