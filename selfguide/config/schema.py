@@ -253,6 +253,17 @@ class TrackingConfig:
 
 
 @dataclass
+class ForecastConfig:
+    """How large the small round of `python -m selfguide.plan` is."""
+
+    proposals: int = knob(ge=2)
+    annotated: int = knob(ge=2)
+    trained: int = knob(ge=1)
+    steps: int = knob(ge=2)
+    draws: int = knob(ge=100)
+
+
+@dataclass
 class RunConfig:
     """The whole configuration of one run."""
 
@@ -273,6 +284,7 @@ class RunConfig:
     seed: int = knob(ge=0)
     lock: str | None = None
     sweep: SweepConfig | None = None
+    plan: ForecastConfig | None = None
 
 
 ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig, "vllm": VLLMEngineConfig}

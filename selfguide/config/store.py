@@ -3,6 +3,7 @@
 from hydra.core.config_store import ConfigStore
 
 from selfguide.config import schema
+from selfguide.config.commands import SCHEMAS
 
 
 def register() -> None:
@@ -14,3 +15,5 @@ def register() -> None:
     store.store(name="schema", node=schema.RunConfig)
     for name, node in schema.ENGINES.items():
         store.store(name=f"schema_engine_{name}", node=node)
+    for name, node in SCHEMAS.items():
+        store.store(name=name, node=node)

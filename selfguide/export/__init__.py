@@ -1,0 +1,1 @@
+"""Handing on what a run made: dataset and weights as folders others can load, each with its card."""
