@@ -104,7 +104,7 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
     record = Path(plan.knobs.record)
     there = record / LOCK
     if there.exists() and not plan.knobs.replace_lock and _study(there) != plan.study:
-        view.say(f"{there} is the lock of another study ({_study(there)}) and stays; sweep.replace_lock=true replaces it")
+        view.say(f"{there} is the lock of another study ({_study(there)}) and stays (sweep.replace_lock=true)")
         return
     record.mkdir(parents=True, exist_ok=True)
     for name in (TABLE, REPORT, LOCK):

@@ -33,6 +33,7 @@ class Plan:
     folder: Path
     binding: Binding
     has_seed: bool
+    tracked: bool
 
     @property
     def study(self) -> str:
@@ -67,8 +68,8 @@ class Plan:
             *overrides_of(setting),
             *([f"seed={job.seed}"] if self.has_seed else []),
             f"hydra.sweep.subdir={self.subfolder(setting, job)}",
-            # W&B puts the runs of one study in one group.
-            f"++hydra.job.env_set.WANDB_RUN_GROUP={self.study}",
+            # A tracker then shows the runs of one study together.
+            *([f"tracking.group={self.study}"] if self.tracked else []),
         ]
 
 
@@ -95,6 +96,7 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
         folder=Path(str(config.hydra.sweep.dir)).absolute(),
         binding=bind(knobs, space, compose),
         has_seed="seed" in config,
+        tracked=OmegaConf.select(config, "tracking.kind") is not None and config.tracking.group is None,
     )
 
 
@@ -125,7 +127,7 @@ def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
         if len(set(listed)) < len(listed):
             raise ConfigError(f"sweep.{name}: {listed} names one twice")
     if both := sorted(set(knobs.tasks) & set(knobs.test_tasks)):
-        raise ConfigError(f"sweep.test_tasks: {', '.join(both)} also in sweep.tasks; allowed: tasks it was not chosen on")
+        raise ConfigError(f"sweep.test_tasks: {', '.join(both)} also in sweep.tasks; allowed: other tasks")
     if not knobs.seeds:
         raise ConfigError("sweep.seeds: has no value; allowed: at least one seed")
     if not space.distributions:

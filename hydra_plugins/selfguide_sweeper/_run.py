@@ -35,7 +35,8 @@ def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arg
     view = View(plan, live=not slots.in_process)
     for line in link.news:
         view.say(line)
-    view.say(f"storage {address(plan.knobs.storage, plan.folder)}; launcher {slots.name} with {slots.count} job(s) at once")
+    where = address(plan.knobs.storage, plan.folder)
+    view.say(f"storage {where}; launcher {slots.name} with {slots.count} job(s) at once")
     with link.lease, view:
         sweep = Sweep(plan, link, slots, view)
         try:
@@ -142,7 +143,8 @@ class Sweep:
         elif ended.hopeless or trial.attempts[cell] > self.plan.knobs.retries:
             trial.error = f"{ended.job.task} (seed {ended.job.seed}): {ended.error}"
         else:
-            self.view.say(f"trial {trial.number}: {ended.job.task} crashed and is launched again: {_first(ended.error)}")
+            why = _first(ended.error)
+            self.view.say(f"trial {trial.number}: {ended.job.task} crashed and is launched again: {why}")
         self._settle(trial)
 
     def _settle(self, trial: Trial) -> None:

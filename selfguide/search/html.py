@@ -9,11 +9,14 @@ from selfguide.search.summary import cells as row_cells
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1c2330;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+h1{font-size:1.5rem}
+h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:.2rem .55rem;text-align:right;border-bottom:1px solid #e3e6ec}th{font-weight:600}
-tr.winner td{font-weight:700}td.none{color:#a5adba}.scroll{overflow-x:auto}pre{background:#f4f5f8;padding:.8rem;overflow-x:auto}
+tr.winner td{font-weight:700}
+td.none{color:#a5adba}.scroll{overflow-x:auto}pre{background:#f4f5f8;padding:.8rem;overflow-x:auto}
 svg text{font:11px system-ui,sans-serif;fill:#1c2330}.note{color:#596273}details{margin:.5rem 0}
-@media(prefers-color-scheme:dark){body{background:#14171d;color:#e4e8ef}td,th{border-color:#2c323d}pre{background:#1d2129}
+@media(prefers-color-scheme:dark){body{background:#14171d;color:#e4e8ef}td,th{border-color:#2c323d}
+pre{background:#1d2129}
 svg text{fill:#e4e8ef}.note{color:#9aa4b5}}
 """
 WIDTH, HEIGHT = 640, 220
@@ -77,13 +80,13 @@ def _history(summary: Summary) -> str:
             path.append(f"{x[place]:.1f},{HEIGHT - 25 - (HEIGHT - 45) * (best - low) / (high - low):.1f}")
         fill = "#2f6fde" if row.state == "finished" else "none"
         name = escape(f"trial {row.number}: {describe(row.setting)}: {values[place]:.3f} {row.state}")
-        shapes.append(
-            f'<circle cx="{x[place]:.1f}" cy="{y[place]:.1f}" r="4" fill="{fill}" stroke="#2f6fde"><title>{name}</title></circle>'
-        )
+        dot = f'cx="{x[place]:.1f}" cy="{y[place]:.1f}" r="4" fill="{fill}" stroke="#2f6fde"'
+        shapes.append(f"<circle {dot}><title>{name}</title></circle>")
     if path:
         shapes.append(f'<polyline points="{" ".join(path)}" fill="none" stroke="#d9822b" stroke-width="1.5"/>')
-    note = "Filled: finished. Hollow: pruned, at its running minimum (its true minimum is no larger). Line: the best so far."
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img" aria-label="history">{"".join(shapes)}</svg>{_note(note)}'
+    note = "Filled: finished. Hollow: pruned, at its running minimum. Line: the best so far."
+    frame = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img" aria-label="history"'
+    return f"<svg {frame}>{''.join(shapes)}</svg>{_note(note)}"
 
 
 def _axis(low: float, high: float) -> str:
@@ -109,7 +112,7 @@ def _heat_map(summary: Summary) -> str:
         marked += [f"<td>{escape(cell)}</td>" for cell in shown[last:]]
         body.append(f"<tr{' class=winner' if row is summary.winner else ''}>{''.join(marked)}</tr>")
     heads = "".join(f"<th>{escape(head)}</th>" for head in columns(summary))
-    note = "Colour runs within each task from its lowest score to its highest. Empty: a job that could not change the winner."
+    note = "Colour runs within each task from its lowest score to its highest. A dot: a job that was not needed."
     return f'<div class="scroll"><table><tr>{heads}</tr>{"".join(body)}</table></div>{_note(note)}'
 
 
@@ -129,8 +132,9 @@ def _importance(summary: Summary) -> str:
     if not summary.importance:
         return "<p>Needs a few more finished trials of different value.</p>"
     rows = (
-        f'<tr><th>{escape(key)}</th><td>{share:.2f}</td><td style="text-align:left">'
-        f'<svg width="{200 * share + 1:.0f}" height="10"><rect width="{200 * share + 1:.0f}" height="10" fill="#2f6fde"/></svg></td></tr>'
+        f"<tr><th>{escape(key)}</th><td>{share:.2f}</td>"
+        f'<td style="text-align:left"><svg width="200" height="10">'
+        f'<rect width="{200 * share:.0f}" height="10" fill="#2f6fde"/></svg></td></tr>'
         for key, share in summary.importance.items()
     )
     return f"<table>{''.join(rows)}</table>{_note('Share of the variation of the objective (PED-ANOVA).')}"
@@ -142,7 +146,7 @@ def _savings(summary: Summary) -> str:
     found = sum(row.saved_seconds for row in summary.rows)
     return _list(
         [
-            f"Racing ({summary.racing}): {saved.ran} of {saved.full} jobs of the full evaluation ran; {saved.share:.0%} saved.",
+            f"Racing ({summary.racing}): {saved.ran} of all {saved.full} jobs ran, {saved.share:.0%} saved.",
             f"Store: stages worth {found:.0f} s were found, {spent:.0f} s were computed.",
         ]
     )
@@ -154,9 +158,9 @@ def _optimism(summary: Summary) -> str:
         return "<p>Unknown: the jobs left no scores per instance.</p>"
     small = min(luck.deciding, key=lambda task: _size(summary, task))
     lines = [
-        f"Smallest task {'gain' if summary.objective.kind == 'worst_gain' else 'score'} as measured: {luck.measured:.3f} "
+        f"Smallest {'gain' if summary.objective.kind == 'worst_gain' else 'score'} as measured: {luck.measured:.3f} "
         f"(bootstrap {summary.objective.confidence:.0%} interval {luck.low:.3f} to {luck.high:.3f}).",
-        f"Selection optimism: {luck.optimism:+.3f}; expected on fresh instances of the same tasks: {luck.corrected:.3f}.",
+        f"Selection optimism: {luck.optimism:+.3f}; expected on fresh instances: {luck.corrected:.3f}.",
         "Which task decides, over resamples: "
         + ", ".join(f"{task} {share:.0%}" for task, share in luck.deciding.items() if share > 0)
         + ".",
@@ -176,7 +180,8 @@ def _size(summary: Summary, task: str) -> int:
 def _failures(summary: Summary) -> str:
     failed: list[TrialRow] = [row for row in summary.rows if row.error]
     return "".join(
-        f"<details><summary>trial {row.number}: {escape(describe(row.setting))}</summary><pre>{escape(row.error or '')}</pre></details>"
+        f"<details><summary>trial {row.number}: {escape(describe(row.setting))}</summary>"
+        f"<pre>{escape(row.error or '')}</pre></details>"
         for row in failed
     )
 

@@ -62,7 +62,7 @@ class Ledger:
             except (ValueError, KeyError, TypeError):
                 intact = False
             if not intact:
-                raise DataError(f"{self.path}: line {number} does not follow from the one before; the ledger was altered")
+                raise DataError(f"{self.path}: line {number} does not follow from the last; the ledger was altered")
             expected = _digest(row)
             yield row
 

@@ -1,0 +1,77 @@
+"""Locks: what is written is what is read, edits show, and a misfit is named."""
+
+from pathlib import Path
+
+import pytest
+
+from selfguide.errors import ConfigError
+from selfguide.search.fingerprint import differences, fingerprint, study_name
+from selfguide.search.lock import Lock, find, load
+
+DATA = {"split": "seeded", "split_seed": 42, "validation_fraction": 0.1}
+CONTENT = {
+    "version": 1,
+    "name": "mine",
+    "setting": {"finetuning.learning_rate": 5e-05, "temperature.input": 0.7},
+    "tasks": {"a": {"metric": "exact_match", "split": "validation", "hash": "aa"}},
+    "test_tasks": {"b": {"metric": "exact_match", "split": "test", "hash": "bb"}},
+    "data": DATA,
+    "study": {"name": "mine-0123"},
+    "values": {"temperature.input": 0.7, "finetuning.learning_rate": 5e-05, "filters.noise_terms": ["a: b", "no"]},
+}
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    lock = Lock(CONTENT)
+    lock.write(tmp_path / "lock.yaml")
+    again = load(tmp_path / "lock.yaml")
+    assert again.content == CONTENT and again.hash == lock.hash
+    assert again.setting["finetuning.learning_rate"] == 5e-05
+
+
+def test_an_edited_lock_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lock.yaml"
+    Lock(CONTENT).write(path)
+    path.write_text(path.read_text().replace("temperature.input: 0.7", "temperature.input: 0.8"))
+    with pytest.raises(ConfigError, match="edited after it was frozen"):
+        load(path)
+
+
+def test_not_a_lock(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("a: 1\n")
+    with pytest.raises(ConfigError, match="is not a lock"):
+        load(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"task": "c"}, ["tasks: a, b -> c"]),
+        ({"metric": "rouge_l"}, ["metric: exact_match -> rouge_l"]),
+        ({"data_hash": "cc"}, ["b.test.hash: bb -> cc"]),
+        ({"data": {**DATA, "split_seed": 1}}, ["data.split_seed: 42 -> 1"]),
+    ],
+)
+def test_misfits(change: dict[str, object], expected: list[str]) -> None:
+    run = {"task": "b", "split": "test", "metric": "exact_match", "data_hash": "bb", "data": DATA, **change}
+    assert Lock(CONTENT).misfits(**run) == expected  # type: ignore[arg-type]
+
+
+def test_found_by_path_folder_or_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine" / "lock.yaml"
+    Lock(CONTENT).write(path)
+    assert find(str(path), tmp_path) == find(str(path.parent), tmp_path) == find("mine", tmp_path) == path
+    with pytest.raises(ConfigError, match="there is no lock 'other'"):
+        find("other", tmp_path)
+
+
+def test_fingerprint_ignores_order_and_sees_everything_else() -> None:
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+    assert study_name("x", {"a": 1}) == f"x-{fingerprint({'a': 1})}"
+    assert list(differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "d": 4})) == [
+        "a.b: 1 -> 3",
+        "c: 2 -> (absent)",
+        "d: (absent) -> 4",
+    ]

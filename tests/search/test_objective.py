@@ -1,0 +1,73 @@
+"""Values only fall as jobs come in; floors and missing seeds count as documented."""
+
+import random
+
+import pytest
+
+from selfguide.errors import ConfigError
+from selfguide.search.objective import Kind, Objective
+from selfguide.search.optimism import optimism
+from selfguide.search.outcome import Outcome
+from tests.search.tables import table
+
+
+@pytest.mark.parametrize("kind", ["worst_score", "worst_gain", "lcb"])
+def test_value_never_rises(kind: Kind) -> None:
+    for number in range(100):
+        draw = random.Random(number)
+        (row,) = table(draw, 1, ["a", "b", "c"], (0, 1, 2), 7)
+        objective = Objective(kind, (0, 1, 2), {}, resamples=100)
+        cells = list(row)
+        draw.shuffle(cells)
+        known: dict[tuple[str, int], Outcome] = {}
+        before = objective.value(known, ["a", "b", "c"])
+        for cell in cells:
+            known[cell] = row[cell]
+            value = objective.value(known, ["a", "b", "c"])
+            assert value <= before
+            before = value
+
+
+def test_mean_over_seeds_then_minimum_over_tasks() -> None:
+    jobs = [Outcome("a", 0, 0.2, 0.1), Outcome("a", 1, 0.6, 0.1), Outcome("b", 0, 0.5, 0.45)]
+    outcomes = {outcome.cell: outcome for outcome in jobs}
+    assert Objective("worst_score", (0, 1), {}).value(outcomes, ["a", "b"]) == pytest.approx(0.4)
+    outcomes["b", 1] = Outcome("b", 1, 0.5, 0.45)
+    assert Objective("worst_gain", (0, 1), {}).value(outcomes, ["a", "b"]) == pytest.approx(0.05)
+
+
+def test_floors_by_number_and_by_name() -> None:
+    outcomes = {("a", 0): Outcome("a", 0, 0.4, 0.5, floors={"majority_class": 0.3})}
+    assert Objective("worst_score", (0,), {"a": "majority_class"}).admissible(outcomes)
+    assert not Objective("worst_score", (0,), {"a": "baseline"}).admissible(outcomes)
+    assert Objective("worst_score", (0,), {"a": 0.45}).violations(outcomes) == {"a": pytest.approx(0.05)}
+    with pytest.raises(ConfigError, match="majority_class, baseline"):
+        Objective("worst_score", (0,), {"a": "magic"}).admissible(outcomes)
+
+
+def test_what_needs_more_than_a_number_says_so() -> None:
+    plain = {("a", 0): Outcome("a", 0, 0.4)}
+    with pytest.raises(ConfigError, match="baseline"):
+        Objective("worst_gain", (0,), {}).value(plain, ["a"])
+    with pytest.raises(ConfigError, match="per instance"):
+        Objective("lcb", (0,), {}).value(plain, ["a"])
+
+
+def test_selection_optimism_is_about_the_luck_there_is() -> None:
+    """Settings that are all alike: the winner's lead is luck alone, and the estimate finds most of it."""
+    draw = random.Random(4)
+    tasks = ["a", "b"]
+    rows = []
+    for _ in range(20):
+        row = {}
+        for task in tasks:
+            scores = tuple(float(draw.random() < 0.5) for _ in range(80))
+            row[task, 0] = Outcome(task, 0, sum(scores) / 80, scores=scores)
+        rows.append(row)
+    objective = Objective("worst_score", (0,), {}, resamples=500)
+    winner = max(rows, key=lambda row: objective.value(row, tasks))
+    found = optimism(winner, rows, tasks, objective)
+    assert found is not None and found.settings == 20
+    assert 0.02 < found.optimism < 0.15
+    assert found.corrected < found.measured
+    assert sum(found.deciding.values()) == pytest.approx(1)

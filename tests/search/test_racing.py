@@ -1,0 +1,86 @@
+"""Racing never changes the winner: against the full evaluation of random score tables."""
+
+import random
+
+import pytest
+
+from selfguide.search.objective import Objective
+from selfguide.search.outcome import Outcome
+from selfguide.search.racing import Race, Trial, savings
+from tests.search.tables import full_winner, race_over, table
+
+TABLES = 1000
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("kind", ["worst_score", "worst_gain"])
+def test_exact_racing_never_changes_the_winner(kind: str, workers: int) -> None:
+    saved = full = 0
+    for number in range(TABLES):
+        draw = random.Random(f"{kind} {workers} {number}")
+        tasks = [f"t{place}" for place in range(draw.randint(1, 6))]
+        seeds = tuple(range(draw.randint(1, 3)))
+        rows = table(draw, draw.randint(1, 12), tasks, seeds, 10)
+        floors = {draw.choice(tasks): draw.choice([0.2, "baseline"])} if draw.random() < 0.3 else {}
+        objective = Objective(kind, seeds, floors)  # type: ignore[arg-type]
+        winner, ran = race_over(rows, tasks, objective, "exact", workers, draw)
+        assert winner == full_winner(rows, tasks, objective), f"table {number}"
+        full += len(rows) * len(tasks) * len(seeds)
+        saved += len(rows) * len(tasks) * len(seeds) - ran
+    assert saved > 0.2 * full
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_exact_racing_is_exact_for_the_confidence_bound_too(workers: int) -> None:
+    for number in range(150):
+        draw = random.Random(f"lcb {workers} {number}")
+        tasks = [f"t{place}" for place in range(draw.randint(1, 4))]
+        rows = table(draw, draw.randint(2, 8), tasks, (0, 1), 12)
+        objective = Objective("lcb", (0, 1), {}, resamples=100)
+        winner, _ = race_over(rows, tasks, objective, "exact", workers, draw)
+        assert winner == full_winner(rows, tasks, objective), f"table {number}"
+
+
+def test_noise_aware_racing_stops_less_and_keeps_the_winner() -> None:
+    ran = {"exact": 0, "noise_aware": 0, "off": 0}
+    for number in range(60):
+        tasks = ["a", "b", "c", "d"]
+        rows = table(random.Random(number), 10, tasks, (0,), 60)
+        objective = Objective("worst_score", (0,), {}, resamples=200)
+        for racing in ran:
+            winner, count = race_over(rows, tasks, objective, racing, 1, random.Random(1))
+            ran[racing] += count
+            assert winner == full_winner(rows, tasks, objective)
+    assert ran["exact"] < ran["noise_aware"] < ran["off"] == 60 * 40
+
+
+def test_saves_as_much_as_expected_on_many_tasks() -> None:
+    """11 tasks x 60 settings, as in the design: well under half of the jobs."""
+    tasks = [f"t{place}" for place in range(11)]
+    draw = random.Random(0)
+    rows = table(draw, 60, tasks, (0,), 100)
+    objective = Objective("worst_score", (0,), {})
+    winner, ran = race_over(rows, tasks, objective, "exact", 1, draw)
+    assert winner == full_winner(rows, tasks, objective)
+    assert ran < 0.4 * 660
+
+
+def test_hard_tasks_come_first() -> None:
+    race = Race(["easy", "hard", "unknown"], Objective("worst_score", (0,), {}), "exact")
+    race.observe(Outcome("easy", 0, 0.9))
+    race.observe(Outcome("hard", 0, 0.2))
+    assert race.order() == ["hard", "easy", "unknown"]
+
+
+def test_of_equals_the_first_asked_wins_whoever_finishes_first() -> None:
+    race = Race(["a", "b"], Objective("worst_score", (0,), {}), "exact")
+    race.challenge(0.5, origin=3, low=0.0)
+    early, late = Trial(2, 2, {}), Trial(4, 4, {})
+    for trial in (early, late):
+        trial.outcomes["a", 0] = Outcome("a", 0, 0.5)
+    assert not race.hopeless(early)
+    assert race.hopeless(late)
+
+
+def test_savings_of_nothing() -> None:
+    assert savings([], 4).share == 0.0
