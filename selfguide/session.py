@@ -12,6 +12,7 @@ from typing import Any
 
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Engine
+from selfguide.engines.build import engine_identity
 from selfguide.models import model_identity
 from selfguide.store import Stage, Store
 from selfguide.tokenization import PromptTokenizer
@@ -85,7 +86,7 @@ class Session:
         return {
             "version": version,
             "model": self.model_identity,
-            "engine": self.config.engine.name,
+            "engine": engine_identity(self.config.engine),
             "dtype": self.config.model.dtype,
             "task": self.task_spec,
             "seed": self.config.seed,

@@ -116,6 +116,22 @@ class VLLMEngineConfig(EngineConfig):
 
 
 @dataclass
+class OpenAIEngineConfig(EngineConfig):
+    """Any OpenAI-compatible server."""
+
+    base_url: str = MISSING
+    model: str | None = MISSING
+    dialect: str = knob(one_of=("vllm", "completions", "chat"))
+    api_key_env: str = MISSING
+    concurrency: int = knob(ge=1)
+    timeout_s: float = knob(gt=0)
+    retries: int = knob(ge=0)
+    backoff_s: float = knob(ge=0)
+    max_backoff_s: float = knob(ge=0)
+    token_budget: int | None = knob(ge=1)
+
+
+@dataclass
 class TemperatureConfig:
     """The two sampling temperatures of the method."""
 
@@ -287,4 +303,4 @@ class RunConfig:
     plan: ForecastConfig | None = None
 
 
-ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig, "vllm": VLLMEngineConfig}
+ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig, "vllm": VLLMEngineConfig, "openai": OpenAIEngineConfig}

@@ -2,7 +2,7 @@
 
 import importlib
 
-from selfguide.config.schema import RunConfig
+from selfguide.config.schema import EngineConfig, RunConfig
 from selfguide.engines.base import Engine
 from selfguide.errors import ConfigError, MissingDependencyError
 
@@ -12,6 +12,13 @@ ENGINES = {
     "openai": "selfguide.engines.openai:OpenAIEngine",
 }
 """Each class has `from_config(config: RunConfig)`."""
+
+
+def engine_identity(engine: EngineConfig) -> str:
+    """What of the engine decides answers, for stage keys: its name, what it makes of the weights, who serves."""
+    parts = [engine.name, getattr(engine, "quantization", None), getattr(engine, "model", None)]
+    dialect = getattr(engine, "dialect", "vllm")
+    return "+".join([*(str(part) for part in parts if part), *([dialect] if dialect != "vllm" else [])])
 
 
 def build_engine(config: RunConfig) -> Engine:
