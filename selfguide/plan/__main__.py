@@ -1,0 +1,79 @@
+"""`python -m selfguide.plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
+
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from selfguide.cli import command
+
+if TYPE_CHECKING:
+    from selfguide.config.schema import RunConfig
+
+
+@command("plan")
+def main(config: DictConfig) -> None:
+    """Measure a small round, forecast, keep the forecast where the run finds it, print it."""
+    from selfguide.cli import run_overrides
+    from selfguide.config.frozen import with_lock
+    from selfguide.config.validate import typed
+    from selfguide.errors import ConfigError
+
+    run_config = typed(with_lock(config, run_overrides()))
+    if run_config.plan is None:
+        raise ConfigError("plan: has no value; start this command as python -m selfguide.plan")
+    from selfguide.plan.forecast import forecast, sweep_forecast
+    from selfguide.plan.probe import probe
+    from selfguide.report.forecast import save_forecast
+
+    measured = probe(run_config, run_config.plan)
+    found = forecast(run_config, measured, run_config.plan.draws, gpu="device" in measured.memory)
+    if run_config.sweep is not None:
+        found["sweep"] = sweep_forecast(found, *sweep_size(run_config))
+    file = save_forecast(run_config, found)
+    show(run_config, found)
+    print(f"kept: {file}; the report of the run puts its facts beside it")
+
+
+def sweep_size(config: "RunConfig") -> tuple[int, int, int, int]:
+    """(settings, settings that differ in more than the epoch, tasks, seeds) of the sweep. Raises `ConfigError`."""
+    from hydra_plugins.selfguide_sweeper._space import read_space
+
+    sweep = config.sweep
+    assert sweep is not None
+    points = read_space(sweep.space, []).points()
+    limit = sweep.trials
+    settings = len(points) if points is not None else limit or 0
+    if limit is not None:
+        settings = min(settings, limit)
+    distinct = settings
+    if points is not None and settings == len(points):
+        rest = {tuple(sorted((k, str(v)) for k, v in p.items() if k != "finetuning.epochs")) for p in points}
+        distinct = len(rest)
+    return settings, distinct, max(len(sweep.tasks), 1), max(len(sweep.seeds), 1)
+
+
+def show(config: "RunConfig", found: dict[str, Any]) -> None:
+    """The forecast as a table."""
+    from selfguide.report.running import amount, duration, label
+    from selfguide.ui.console import Terminal
+
+    terminal = Terminal()
+    rows = [
+        (label(name), amount(name, row["value"]), f"{amount(name, row['low'])} to {amount(name, row['high'])}")
+        for name, row in found["quantities"].items()
+    ]
+    model, engine = config.model.name, config.engine.name
+    title = f"forecast: {config.method.name} on {config.task.name}, model {model}, engine {engine}"
+    terminal.table(title, ("", "forecast", f"{found['level']:.0%} interval"), rows)
+    if "sweep" in found:
+        sweep, seconds = found["sweep"], found["sweep"]["seconds"]
+        terminal.say(
+            f"the whole sweep: {sweep['jobs']} jobs ({sweep['settings']} settings x {sweep['tasks']} tasks x "
+            f"{sweep['seeds']} seeds), {duration(seconds['value'])} of work one after another "
+            f"({duration(seconds['low'])} to {duration(seconds['high'])}) if every task is like this one; "
+            "racing skips jobs"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Both models answer what is typed or piped in."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfguide.chat import Chat, inputs, weights_in
+from selfguide.engines.build import build_engine
+from selfguide.errors import DataError
+from selfguide.models import load_prompt_tokenizer
+from selfguide.report.folder import RunFolder
+from tests.export.runs import run_with_adapter
+from tests.report.folders import write_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return RunFolder.open(run_with_adapter(tmp_path_factory.mktemp("chat")))
+
+
+def test_a_pipe_gets_both_answers_to_each_line(run: RunFolder) -> None:
+    command = [sys.executable, "-m", "selfguide.chat", f"run={run.path}", "max_new_tokens=6"]
+    done = subprocess.run(command, input="first\n\nsecond", capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["base", "tuned", "base", "tuned"]
+    assert lines[0].removeprefix("base") != lines[1].removeprefix("tuned")
+
+
+def test_answers_are_those_of_the_engine_and_too_long_says_so(run: RunFolder) -> None:
+    chat = Chat(run, load_prompt_tokenizer(run.config.model), weights_in(run), 4)
+    said = io.StringIO()
+    with build_engine(run.config) as engine:
+        assert chat.answers(engine, "first") == chat.answers(engine, "first")
+        chat.talk(engine, io.StringIO("x" * 5000 + "\nfirst\n"), said)
+    lines = said.getvalue().splitlines()
+    assert lines[0].startswith("too long: with this input the prompt has")
+    assert [line.partition(":")[0] for line in lines[1:]] == ["base", "tuned"]
+
+
+def test_lines_are_joined_by_a_backslash() -> None:
+    assert list(inputs(io.StringIO("a\\\nb\n\nc\\"), None)) == ["a\nb", "c"]
+
+
+def test_a_run_without_weights_is_one_line(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "finetuning=none", proposals=20, instances=10)
+    with pytest.raises(DataError, match="no finetuned weights"):
+        weights_in(RunFolder.open(folder))
