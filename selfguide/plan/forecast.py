@@ -76,12 +76,14 @@ class _Simulation:
         collision = self.random.gamma(repeats + 0.5, 1 / pairs, self.draws)
         if not self.config.filters.duplicates:
             collision = np.zeros(self.draws)
+        tail = self.random.uniform(0, 1, self.draws)
         pool = np.zeros(self.draws)
         proposals = np.zeros(self.draws)
         for _ in range(generation.rounds):
             going = pool < (generation.target or math.inf)
-            fresh = np.clip(passes * np.exp(-collision * pool), 0, 1)
-            gained = self.random.binomial(generation.prompts_per_round, fresh)
+            # Equally likely texts run out at 1 - cn; a long tail of rare ones lasts longer. Which it is, is not known.
+            new = tail * np.exp(-collision * pool) + (1 - tail) * np.maximum(0, 1 - collision * pool)
+            gained = self.random.binomial(generation.prompts_per_round, passes * new)
             pool += np.where(going, gained, 0)
             proposals += np.where(going, generation.prompts_per_round, 0)
         return proposals, pool

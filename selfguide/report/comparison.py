@@ -7,7 +7,7 @@ from pathlib import Path
 from selfguide.report import tables as forms
 from selfguide.report.compare import Table, compare
 from selfguide.report.folder import RunFolder
-from selfguide.report.html import render
+from selfguide.report.html import frozen, render
 from selfguide.report.plots import draw
 from selfguide.report.svg import Whisker, whiskers
 from selfguide.store.atomic import write_text
@@ -55,7 +55,7 @@ def render_comparison(runs: Sequence[RunFolder], tables: Sequence[Table], plots:
 def _run_row(run: RunFolder) -> tuple[object, ...]:
     result = run.result
     named = (result[key] for key in ("task", "method", "model", "seed", "split", "metric"))
-    return run.name, *named, result.get("lock") or "no", result["counts"]["train"]
+    return run.name, *named, frozen(result), result["counts"]["train"]
 
 
 def _score_rows(table: Table) -> list[Whisker]:

@@ -67,6 +67,7 @@ def render_report(run: RunFolder, *, gold: bool = True) -> str:
         task=run.task,
         scores=whiskers("Scores with their intervals", score_rows(result)),
         autopsy=autopsy(run),
+        frozen=frozen(result),
         loss=running.loss_chart(details),
         cost=running.cost_chart(result),
         forecast=running.forecast_rows(details, result),
@@ -90,6 +91,12 @@ def score_rows(result: Mapping[str, Any]) -> list[Whisker]:
     return rows + [
         Whisker(f"floor: {name.replace('_', ' ')}", value, colour=9) for name, value in result["floors"].items()
     ]
+
+
+def frozen(result: Mapping[str, Any]) -> str:
+    """The lock that a run took, in words."""
+    lock = result.get("lock")
+    return f"{lock['hash']}, of the sweep {lock['study']}" if lock else "none"
 
 
 def render(template: str, data: Any, **content: Any) -> str:
