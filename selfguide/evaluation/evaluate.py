@@ -59,6 +59,11 @@ def evaluate(
     del spec["seed"]
 
     def build(work: Path) -> dict[str, Any]:
+        canary = {}
+        if config.canary:
+            from selfguide.evaluation.canary import verify
+
+            canary = {variant: verify(session, weights) for variant, weights in variants.items() if weights is not None}
         total = len(instances) * len(names)
         with (
             Journal(work / "journal.jsonl") as journal,
@@ -79,6 +84,7 @@ def evaluate(
                 write_jsonl(work / f"predictions-{place}.jsonl", ({"id": p.id, "text": p.text} for p in rows))
             return {
                 "tokens": journal_tokens(journal),
+                "canary": canary,
                 "too_long": sum(prediction.too_long for rows in answers for prediction in rows),
             }
 

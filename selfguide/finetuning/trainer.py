@@ -16,6 +16,7 @@ from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.errors import ConfigError, TrainingError
 from selfguide.finetuning.checkpoints import newest_whole
 from selfguide.finetuning.rows import TrainingRow
+from selfguide.finetuning.witness import write_witness
 from selfguide.models import context_length, load_model, pick_device, resolve_model
 from selfguide.seeding import child_seed
 from selfguide.store.atomic import write_text
@@ -164,7 +165,11 @@ def _trainer(
         data_collator=lambda batch: collate(batch, tokenizer.eos_token_id if pad is None else pad),
         callbacks=[
             Recorder(
-                work, per_epoch, settings.save_every_s, lambda folder: _save(model, config, tokenizer, folder), progress
+                work,
+                per_epoch,
+                settings.save_every_s,
+                lambda folder: _save(model, config, tokenizer, rows, folder),
+                progress,
             )
         ],
     )
@@ -202,9 +207,12 @@ def _student(config: RunConfig, device: str) -> Any:
         raise ConfigError(f"finetuning.target_modules: {targets}: {str(error).splitlines()[0][:200]}") from error
 
 
-def _save(model: Any, config: RunConfig, tokenizer: PromptTokenizer, folder: Path) -> None:
+def _save(
+    model: Any, config: RunConfig, tokenizer: PromptTokenizer, rows: Sequence[TrainingRow], folder: Path
+) -> None:
     """Weights of an epoch, servable as they are: an adapter, or a whole model with its tokenizer."""
     model.save_pretrained(folder)
+    write_witness(model, rows, folder)
     if config.finetuning.kind == "full":
         model.config.use_cache = True
         model.config.save_pretrained(folder)

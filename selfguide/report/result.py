@@ -114,6 +114,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "warnings": list(outcome.warnings),
         "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
         "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},
+        "canary": stages["tuned"].info.get("canary", {}) if "tuned" in stages else {},
         "cache": {name: "hit" if stage.hit else "miss" for name, stage in stages.items()},
         "keys": {name: f"{stage.path.parent.name}/{stage.key}" for name, stage in stages.items()},
         "versions": versions(),

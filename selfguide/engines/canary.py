@@ -1,0 +1,96 @@
+"""The adapter canary: before a tuned score is believed, does the engine serve what was trained?
+
+Three questions, on up to 32 training rows (see `selfguide.finetuning.witness`):
+the weights change the model's log-probabilities; the engine's log-probability of the answers is
+the trainer's; the prompts rendered now are, id for id, the prompts trained on.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selfguide.engines.base import Engine, ScoreRequest, Weights
+from selfguide.errors import EngineError
+from selfguide.finetuning.rows import TrainingRow
+from selfguide.finetuning.witness import FILE
+
+TOLERANCE = {"float32": 0.01, "bfloat16": 0.1, "float16": 0.1}
+"""Mean absolute difference per token, in nats, between the engine and the trainer in that dtype."""
+QUANTIZED = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the canary saw: differences in nats per token."""
+
+    weights: str
+    rows: int
+    base_to_trainer: float
+    engine_to_trainer: float
+    largest_change: float
+    tolerance: float
+    prompts_equal: bool
+
+    def red(self) -> str | None:
+        """The reason why tuned scores must not be believed; None if all is well."""
+        if not self.prompts_equal:
+            return "the prompts served are not the prompts trained on (tokenizer, template or renderer changed)"
+        if self.largest_change == 0:
+            return "the finetuned weights change no log-probability: the engine ignores them, or nothing was learned"
+        if self.engine_to_trainer > self.tolerance:
+            return (
+                f"the engine's log-probability of training answers differs from the trainer's by "
+                f"{self.engine_to_trainer:.3g} a token (tolerance {self.tolerance:g})"
+            )
+        if self.engine_to_trainer > self.base_to_trainer:
+            return "the engine's answers are closer to the base model's than to the finetuned model's"
+        return None
+
+
+def check(engine: Engine, weights: Weights, rows: Sequence[TrainingRow], tolerance: float) -> dict[str, Any]:
+    """The verdict as a dict. `rows` are the training rows as they are rendered now.
+
+    Raises `EngineError` with the reason if the canary is red.
+    """
+    witness = read(weights.path)
+    asked = [
+        (ScoreRequest(tuple(row["prompt"]), tuple(row["answer"]), weights), row["logprobs"]) for row in witness["rows"]
+    ]
+    tuned = engine.score([request for request, _ in asked])
+    base = engine.score([ScoreRequest(request.prompt_ids, request.completion_ids) for request, _ in asked])
+    pairs = list(zip(tuned, base, (logprobs for _, logprobs in asked), strict=True))
+    verdict = Verdict(
+        weights=weights.name,
+        rows=len(asked),
+        base_to_trainer=_distance((b, t) for _, b, t in pairs),
+        engine_to_trainer=_distance((e, t) for e, _, t in pairs),
+        largest_change=max(abs(a - b) for e, own, _ in pairs for a, b in zip(e, own, strict=True)),
+        tolerance=tolerance,
+        prompts_equal=all(
+            row["row"] < len(rows) and rows[row["row"]].prompt_ids == tuple(row["prompt"]) for row in witness["rows"]
+        ),
+    )
+    if reason := verdict.red():
+        raise EngineError(f"canary: weights {weights.name}: {reason}; no tuned score is given")
+    return asdict(verdict)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The trainer's own log-probabilities beside the weights. Raises `EngineError` if there are none."""
+    path = folder / FILE
+    if not path.exists():
+        raise EngineError(f"canary: {folder} has no {FILE}: the weights are not from a training of this version")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def tolerance_for(served: str, trained: str, quantized: bool) -> float:
+    """The tolerance between an engine that serves in one dtype and a trainer in another."""
+    return QUANTIZED if quantized else max(TOLERANCE[served], TOLERANCE[trained])
+
+
+def _distance(pairs: Iterable[tuple[Sequence[float], Sequence[float]]]) -> float:
+    differences = [abs(a - b) for left, right in pairs for a, b in zip(left, right, strict=True)]
+    return sum(differences) / len(differences)
