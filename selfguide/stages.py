@@ -33,8 +33,10 @@ TRAINING_PLACE = ("epochs", "micro_batch_size", "gradient_checkpointing", "proce
 def inputs_stage(session: Session) -> list[Candidate]:
     """Steps 1 and 2: proposals, judged."""
     from selfguide.synthesis.inputs import propose_inputs
+    from selfguide.synthesis.streaming import stream_inputs
 
     config = session.config
+    propose = stream_inputs if config.generation.schedule == "streaming" else propose_inputs
     spec = {
         **session.base_spec(version=1),
         "generation": fields_of(
@@ -52,7 +54,7 @@ def inputs_stage(session: Session) -> list[Candidate]:
             session.terminal.bar("new inputs", generation.rounds, "rounds") as bar,
         ):
             bar.resume(len(journal.rows))
-            candidates = propose_inputs(
+            candidates = propose(
                 session.engine,
                 session.tokenizer,
                 session.task,
@@ -166,7 +168,7 @@ def training_stage(
 
     config = session.config
     spec = {
-        **session.base_spec(version=1),
+        **session.base_spec(version=2),
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),
         "leave_one_out": leave_one_out,
         "finetuning": fields_of(config.finetuning, without=TRAINING_PLACE),
@@ -177,6 +179,7 @@ def training_stage(
         from selfguide.finetuning.rows import build_rows, show_row
         from selfguide.finetuning.trainer import finetune, steps_per_epoch
 
+        write_jsonl(work / "pairs.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
         built = build_rows(session.task, pairs, session.tokenizer, config.finetuning, config.seed, leave_one_out)
         session.terminal.say(f"first training row ({name}); the model learns what stands between « and »:")
         session.terminal.say(show_row(built.rows[0], session.tokenizer))
