@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
-from selfguide.engines.vllm_process import start, stop
+from selfguide.engines.vllm_process import reloads_in_place, start, stop
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, places_to_score
 from selfguide.errors import EngineError, PromptTooLongError
 from selfguide.models import context_length, load_prompt_tokenizer, weights_folder
@@ -192,8 +192,12 @@ class VLLMEngine:
         if wanted == self._loaded:
             return
         folder = weights.path if weights is not None and wanted is not None else weights_folder(self._config.model)
-        self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-        self._core.reset_prefix_cache()
+        if reloads_in_place():
+            self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+            self._core.reset_prefix_cache()
+        else:
+            self.close()
+            self._core = start(self._config, self.context_length, folder)
         self._loaded = wanted
 
     def _limit(self, request: Request) -> int:

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import warnings
+from pathlib import Path
 from typing import Any, cast
 
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
@@ -15,8 +16,11 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The adapter ranks that vLLM can make room for."""
 
 
-def start(config: RunConfig, context_length: int) -> Any:
-    """A running `vllm.LLMEngine`. Raises `ConfigError` or `EngineError` in one line."""
+def start(config: RunConfig, context_length: int, folder: Path | None = None) -> Any:
+    """A running `vllm.LLMEngine`, with other weights of the same kind from `folder` if given.
+
+    Raises `ConfigError` or `EngineError` in one line.
+    """
     settings = cast(VLLMEngineConfig, config.engine)
     _environment(settings)
     try:
@@ -29,6 +33,8 @@ def start(config: RunConfig, context_length: int) -> Any:
     on_cpu = bool(current_platform.is_cpu())
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if _own_process(settings, on_cpu) else "0"
     arguments = engine_arguments(config, context_length, on_cpu)
+    if folder is not None:
+        arguments |= {"model": str(folder), "revision": None}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -36,6 +42,13 @@ def start(config: RunConfig, context_length: int) -> Any:
     except Exception as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise EngineError(f"engine=vllm: cannot start with {config.model.path}: {first[:300]}") from error
+
+
+def reloads_in_place() -> bool:
+    """Whether a running engine can take other weights. The CPU build keeps packed copies of tied ones: it cannot."""
+    from vllm.platforms import current_platform
+
+    return not current_platform.is_cpu()
 
 
 def stop(core: Any) -> None:
