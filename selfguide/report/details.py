@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selfguide.config import schema
 from selfguide.config.schema import RunConfig
 from selfguide.report.forecast import find_forecast
 from selfguide.report.masking import masked
@@ -85,18 +86,49 @@ def machine() -> dict[str, str | int]:
 
 
 def config_of(content: dict[str, Any]) -> RunConfig:
-    """The typed configuration of a run from its `details.json`, for another command to use."""
+    """The typed configuration of a run from its `details.json`, for another command to use.
+
+    A knob that is gone is left out, one that is new has its default: a run stays usable by a later version.
+    """
     from omegaconf import OmegaConf
 
-    from selfguide.config import schema
-
-    saved = dict(content["config"])
-    engine = schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig)
+    saved = content["config"]
     base = OmegaConf.structured(RunConfig)
-    base.engine = OmegaConf.structured(engine)
-    # A knob that came or went between two versions must not make an old run unusable.
-    known = {field.name for field in dataclasses.fields(RunConfig)}
-    merged = OmegaConf.merge(base, {name: value for name, value in saved.items() if name in known})
+    base.engine = OmegaConf.structured(schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig))
+    merged = OmegaConf.merge(base, _known(saved, base))
+    missing = OmegaConf.missing_keys(merged)
+    if missing:
+        defaults = _defaults(saved["engine"]["name"])
+        for key in missing:
+            OmegaConf.update(merged, key, OmegaConf.select(defaults, key))
     config = OmegaConf.to_object(merged)
     assert isinstance(config, RunConfig)
     return config
+
+
+def _known(saved: dict[str, Any], node: Any) -> dict[str, Any]:
+    """`saved` without keys that the schema no longer has."""
+    from omegaconf import DictConfig, OmegaConf
+
+    kept = {}
+    for key, value in saved.items():
+        if key not in node:
+            continue
+        child = node._get_node(key)
+        typed = isinstance(child, DictConfig) and dataclasses.is_dataclass(OmegaConf.get_type(child))
+        if typed and isinstance(value, dict):
+            kind = OmegaConf.get_type(child)
+            value = _known(value, OmegaConf.structured(kind) if OmegaConf.is_missing(node, key) else child)
+        kept[key] = value
+    return kept
+
+
+def _defaults(engine: str) -> Any:
+    from hydra import compose, initialize_config_dir
+
+    from selfguide.config.paths import config_dir
+    from selfguide.config.store import register
+
+    register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("config", overrides=[f"engine={engine}"])

@@ -85,7 +85,7 @@ def score_rows(result: Mapping[str, Any]) -> list[Whisker]:
         return Whisker(name, score["value"], score["ci_low"], score["ci_high"], colour)
 
     rows = [row("few-shot ICL (base)", result["baseline"], 0)]
-    rows += [row(f"{name} (control)", score, 5) for name, score in result["controls"].items()]
+    rows += [row(f"control: {name.replace('_', ' ')}", score, 5) for name, score in result["controls"].items()]
     if result["method"] != "few_shot_icl":
         rows.append(row(result["method"], result["score"], 2))
     return rows + [

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 WIDTH = 460
-LABEL_CHARS = 28
+LABEL_CHARS = 23
+CHAR_WIDTH = 8  # at the size that a phone shows
 SVG = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>')
 KEY = Markup('<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="{}" width="10" height="10"/></svg>{}</li>')
 TEXT = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}{}</text>')
@@ -142,7 +143,8 @@ def columns(
     slot = (WIDTH - left - 8) / len(labels)
     base = 8 + plot_height
     parts = [_y_axis(left, base - mark / marks[-1] * plot_height, short(mark)) for mark in marks]
-    every = math.ceil(len(labels) / 10)
+    longest = min(max(map(len, labels)), LABEL_CHARS)
+    every = max(1, math.ceil(min(longest * CHAR_WIDTH + 8, 140) / slot))
     for i, label in enumerate(labels):
         y = float(base)
         for rank, item in enumerate(series):
@@ -154,7 +156,7 @@ def columns(
                 parts.append(_rect(x, y, width, size, item.colour, f"{label}, {item.name}: {short(item.values[i])}"))
         if i % every == 0:
             parts.append(
-                _text(left + (i + 0.5) * slot, base + 15, _cut(label, max(4, int(slot * every / 7))), "middle")
+                _text(left + (i + 0.5) * slot, base + 15, _cut(label, max(4, int(slot * every / CHAR_WIDTH))), "middle")
             )
     parts.append(_text(left + (WIDTH - left) / 2, base + 30, x_name, "middle", "axis"))
     return _svg(title, base + bottom, parts, series)
@@ -176,7 +178,7 @@ def lines(
     base = 16 + plot_height
 
     def x_of(x: float) -> float:
-        return left + (x - x_low) / span * (WIDTH - left - 14)
+        return left + (x - x_low) / span * (WIDTH - left - 22)
 
     def y_of(y: float) -> float:
         return base - min(y, y_marks[-1]) / y_marks[-1] * plot_height
@@ -220,7 +222,7 @@ def histogram(
         shares.append([100 * count / len(item.values) for count in counts])
     y_marks = ticks(0, max(max(share) for share in shares), 4)
     base = 16 + plot_height
-    slot = (WIDTH - left - 14) / bins
+    slot = (WIDTH - left - 22) / bins
 
     def x_of(x: float) -> float:
         return left + (min(max(x, low), high) - low) / (high - low) * slot * bins

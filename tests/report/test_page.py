@@ -78,8 +78,12 @@ def test_the_configuration_comes_back_typed(tmp_path: Path) -> None:
     run = RunFolder.open(folder)
     assert run.config.annotation.samples == run.details["config"]["annotation"]["samples"]
     assert type(run.config.engine).__name__ == "HFEngineConfig"
-    run.details["config"]["knob_of_the_past"] = 1
-    assert config_of(run.details).seed == run.config.seed
+    saved = run.details["config"]
+    saved["knob_of_the_past"] = saved["evaluation"]["knob_of_the_past"] = saved["engine"]["knob_of_the_past"] = 1
+    del saved["tracking"], saved["evaluation"]["controls"], saved["engine"]["batch_tokens"]
+    again = config_of(run.details)
+    assert (again.evaluation.limit, again.seed) == (run.config.evaluation.limit, run.config.seed)
+    assert (again.evaluation.controls, again.tracking.kind) == (True, "none")
 
 
 def test_secrets_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
