@@ -50,7 +50,9 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
     from selfguide.config.validate import typed
     from selfguide.models import model_identity
 
-    runs = {task: typed(config) for task, config in configs.items()}
+    # With values for the searched keys: without them a combination may be out of range that no trial has.
+    example = space.example(knobs.first)
+    runs = {task: typed(_job(compose(task, example))) for task in knobs.tasks}
     run = next(iter(runs.values()))
     fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}
     content = {

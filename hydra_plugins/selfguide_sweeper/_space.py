@@ -50,6 +50,15 @@ class Space:
             for point in itertools.product(*(axis for axis in axes if axis is not None))
         ]
 
+    def example(self, first: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A setting of the space: the first that will be tried, or else the lowest."""
+        if first:
+            return self.check(first[0])
+        return {
+            key: distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else distribution.low
+            for key, distribution in self.distributions.items()
+        }
+
     def check(self, setting: Mapping[str, Any]) -> dict[str, Any]:
         """A setting of `sweep.first` in the space's own types. Raises ConfigError if it lies outside.
 
@@ -81,7 +90,7 @@ def read_space(written: Mapping[str, str], arguments: Sequence[str]) -> Space:
     for override in parser.parse_overrides(list(arguments)):
         key = override.get_key_element()
         if override.is_sweep_override():
-            grammar[key] = override.get_value_element_as_str()
+            grammar[key] = (override.input_line or "").partition("=")[2]
         else:
             grammar.pop(key, None)
             fixed[key] = override.input_line or ""

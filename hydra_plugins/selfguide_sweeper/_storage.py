@@ -1,6 +1,7 @@
 """Optuna's storage for a sweep: a journal file beside it by default, or a database by URL."""
 
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, Jou
 
 from selfguide.errors import ConfigError, MissingDependencyError
 
+ATTEMPTS = 5
 JOURNAL = "study.log"
 
 
@@ -43,7 +45,7 @@ def _database(url: str) -> BaseStorage:
         # Other sweepers may hold the file for a moment.
         arguments = {"connect_args": {"timeout": 60}}
     try:
-        return RDBStorage(url, engine_kwargs=arguments)
+        return _with_tables(url, arguments)
     except ModuleNotFoundError as error:
         name = error.name
         raise MissingDependencyError(f"sweep.storage: needs the driver {name}; pip install {name}") from error
@@ -51,6 +53,21 @@ def _database(url: str) -> BaseStorage:
         raise MissingDependencyError(f"sweep.storage: {str(error).splitlines()[0]}") from error
     except (ArgumentError, SQLAlchemyError) as error:
         raise ConfigError(f"sweep.storage: cannot open it: {str(error).splitlines()[0]}") from error
+
+
+def _with_tables(url: str, arguments: dict[str, Any]) -> BaseStorage:
+    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+
+    for attempt in range(ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs=arguments)
+        except (IntegrityError, ProgrammingError, OperationalError) as error:
+            # Two sweepers made the tables of a new database at the same moment: the other has them now.
+            raced = "already exists" in str(error) or isinstance(error, IntegrityError)
+            if not raced or attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(1.0)
+    raise AssertionError("unreachable")
 
 
 def _cut_torn_line(path: Path, lock: Any) -> None:

@@ -143,9 +143,11 @@ class StudyLink:
     def _superfluous(self, asked: optuna.Trial) -> str | None:
         """Several sweepers may ask at the same moment: the later number gives way."""
         deadline = time.monotonic() + ASK_PATIENCE_S
+        keys = len(self.plan.space.distributions)
         while True:
             earlier = [trial for trial in self.trials() if trial.number < asked.number and LOST not in trial.user_attrs]
-            if not any(trial.state == TrialState.RUNNING and not trial.params for trial in earlier):
+            # Keys are stored one by one: an earlier trial is known when it has them all.
+            if all(len(trial.params) == keys for trial in earlier if trial.state == TrialState.RUNNING):
                 break
             if time.monotonic() > deadline:
                 break

@@ -1,0 +1,87 @@
+"""Runs the small application in processes of their own, as a user would."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 300
+
+
+def command(folder: Path, *overrides: str, module: str = "tests.sweeper.app") -> list[str]:
+    fixed = [f"log={folder / 'log'}", f"hydra.sweep.dir={folder / 'sweep'}"]
+    return [sys.executable, "-m", module, "-m", *fixed, *overrides]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+def sweep(folder: Path, *overrides: str, expect: int = 0) -> str:
+    """Run to the end; returns what it printed."""
+    done = subprocess.run(
+        command(folder, *overrides), cwd=folder, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == expect, said
+    return said
+
+
+def start(folder: Path, *overrides: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command(folder, *overrides),
+        cwd=folder,
+        env=environment(),
+        stdout=(folder / "out").open("ab"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def jobs(folder: Path) -> list[str]:
+    """Every job that really ran: `task x y seed`, in the order of their starts."""
+    log = folder / "log"
+    return [line.rpartition(" ")[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def pids(folder: Path) -> set[int]:
+    log = folder / "log"
+    return {int(line.rpartition(" ")[2]) for line in log.read_text().splitlines()} if log.exists() else set()
+
+
+def repeated(folder: Path) -> dict[str, int]:
+    return {job: count for job, count in Counter(jobs(folder)).items() if count > 1}
+
+
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def studies(folder: Path, url: str | None = None) -> list[optuna.Study]:
+    storage = url or JournalStorage(JournalFileBackend(str(folder / "sweep" / "study.log")))
+    return [
+        optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage=storage)
+    ]
+
+
+def trials(folder: Path, url: str | None = None) -> list[FrozenTrial]:
+    (study,) = studies(folder, url)
+    return study.get_trials()
+
+
+def winner(said: str) -> str:
+    """The setting in the line that names the winner."""
+    (line,) = [line for line in said.splitlines() if line.startswith("winner: trial")]
+    return line.split(": ", 2)[2]

@@ -1,0 +1,31 @@
+"""The same sweep through every launcher, for real: this process, joblib, submitit, a local Ray cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.sweeper.apps import jobs, pids, repeated, sweep, trials, winner
+
+SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
+RAY = ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "more"),
+    [("basic", []), ("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", ["sweep.parallel=2"]), ("ray", RAY)],
+)
+def test_same_winner_through_every_launcher(tmp_path: Path, launcher: str, more: list[str]) -> None:
+    said = sweep(tmp_path, *SPACE, f"hydra/launcher={launcher}", *more)
+    assert winner(said) == "x=0.1"
+    assert len(trials(tmp_path)) == 3 and not repeated(tmp_path)
+    processes = len(pids(tmp_path))
+    assert processes == 1 if launcher == "basic" else processes >= 2
+    # What jobs print is in their folders, not in the table's terminal.
+    assert len(list((tmp_path / "sweep" / "jobs").glob("*/output.log"))) == len(jobs(tmp_path))
+
+
+def test_a_crash_in_another_process_keeps_its_traceback(tmp_path: Path) -> None:
+    sweep(tmp_path, *SPACE, "hydra/launcher=joblib", "sweep.parallel=2", "crash=true", "crash_at=0.1")
+    (failed,) = [trial for trial in trials(tmp_path) if "error" in trial.user_attrs]
+    assert "ValueError: crash at x=0.1" in failed.user_attrs["error"]
+    assert "tests/sweeper/app.py" in failed.user_attrs["error"]

@@ -1,0 +1,131 @@
+"""SQLite and a real PostgreSQL hold a study as the journal does; the dashboard serves it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from tests.sweeper.apps import environment, jobs, start, sweep, trials, winner
+
+SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
+
+
+def initdb() -> Path | None:
+    on_path = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = on_path or (str(debian[-1]) if debian else None)
+    return Path(found).resolve() if found else None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own, on a free port of this host."""
+    binary = initdb()
+    if binary is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not installed: apt-get install postgresql")
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    folder, port = tmp_path_factory.mktemp("postgresql"), free_port()
+    # PostgreSQL refuses to run as root.
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if prefix:
+        for parent in [folder, *folder.parents]:
+            if parent.stat().st_uid == 0 and str(parent) not in ("/", "/tmp", "/dev", "/dev/shm"):
+                parent.chmod(parent.stat().st_mode | 0o711)
+        shutil.chown(folder, "postgres")
+    data = folder / "data"
+    subprocess.run(
+        [*prefix, str(binary), "-D", str(data), "-U", "sweeper", "-A", "trust", "-N"],
+        check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    where = ["-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
+    server = subprocess.Popen(
+        [*prefix, str(binary.parent / "postgres"), *where],
+        stdout=subprocess.DEVNULL, stderr=(tmp_path_factory.getbasetemp() / "postgresql.log").open("wb"), cwd="/",
+    )  # fmt: skip
+    url = f"postgresql+psycopg2://sweeper@127.0.0.1:{port}/postgres"
+    try:
+        _await(port)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _await(port: int) -> None:
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                time.sleep(0.5)
+                return
+        time.sleep(0.1)
+    raise AssertionError("PostgreSQL did not start")
+
+
+def goes_on_in(tmp_path: Path, url: str) -> None:
+    first = sweep(tmp_path, *SPACE, f"sweep.storage='{url}'", "sweep.trials=1")
+    ran = len(jobs(tmp_path))
+    said = sweep(tmp_path, *SPACE, f"sweep.storage='{url}'")
+    assert "new" in first and "going on" in said and winner(said) == "x=0.1"
+    assert len(trials(tmp_path, url)) == 3 and len(jobs(tmp_path)) > ran
+    assert not (tmp_path / "sweep" / "study.log").exists()
+
+
+def test_sqlite(tmp_path: Path) -> None:
+    goes_on_in(tmp_path, f"sqlite:///{tmp_path}/study.db")
+
+
+def test_postgresql(tmp_path: Path, postgresql: str) -> None:
+    goes_on_in(tmp_path, postgresql)
+
+
+def test_two_sweepers_share_a_study_in_postgresql(tmp_path: Path, postgresql: str) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    url = postgresql.rsplit("/", 1)[0] + "/template1"
+    # Two hosts have two folders: only the database is shared.
+    what = ["x=choice(0.0,0.1,0.2)", "sweep.tasks=[t0,t2]", f"sweep.storage='{url}'", "seconds=0.1"]
+    both = [start(tmp_path / name, *what) for name in ("one", "two")]
+    assert [process.wait(timeout=200) for process in both] == [0, 0], (tmp_path / "one" / "out").read_text()
+    found = [t for t in trials(tmp_path, url) if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len({str(trial.params) for trial in found}) == len(found) == 6
+
+
+def test_open_lock_for_file_systems_without_links(tmp_path: Path) -> None:
+    assert winner(sweep(tmp_path, *SPACE, "sweep.journal_lock=open")) == "x=0.1"
+
+
+def test_the_dashboard_serves_the_study(tmp_path: Path) -> None:
+    sweep(tmp_path, *SPACE, "sweep.trials=1")
+    port = free_port()
+    dashboard = Path(sys.executable).parent / "optuna-dashboard"
+    server = subprocess.Popen(
+        [str(dashboard), str(tmp_path / "sweep" / "study.log"), "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+    )  # fmt: skip
+    try:
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
+                    assert b"table-" in answer.read()
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("optuna-dashboard did not answer")
+    finally:
+        server.terminate()
+        server.wait(30)

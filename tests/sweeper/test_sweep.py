@@ -1,0 +1,141 @@
+"""The sweeper on a small application: what it searches, prints, writes and refuses."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from tests.sweeper.app import score
+from tests.sweeper.apps import environment, jobs, repeated, studies, sweep, trials, winner
+
+GRID = list(itertools.product((0.0, 0.1, 0.2, 0.3), "ab"))
+
+
+def full_grid(tasks: int = 4, seeds: tuple[int, ...] = (0,)) -> str:
+    """The winner when everything is evaluated; of equals the first in the grid."""
+    def value(point: tuple[float, str]) -> float:
+        return min(sum(score(task, *point, seed) for seed in seeds) / len(seeds) for task in range(tasks))
+
+    x, y = max(GRID, key=lambda point: (value(point), -GRID.index(point)))
+    return f"x={x:.5g} y={y}"
+
+
+def test_grid_with_racing_finds_what_the_full_grid_finds_and_resumes_to_nothing(tmp_path: Path) -> None:
+    said = sweep(tmp_path)
+    assert winner(said) == full_grid() == "x=0.1 y=a"
+    assert len(jobs(tmp_path)) < 32 and not repeated(tmp_path)
+    found = trials(tmp_path)
+    assert [trial.number for trial in found] == list(range(8))
+    pruned = [trial for trial in found if trial.state == TrialState.PRUNED]
+    assert pruned and all(trial.value is not None and trial.value <= 0.7 for trial in pruned)
+    page = (tmp_path / "sweep" / "sweep_report.html").read_text()
+    assert "http" not in page and "<script" not in page and "Importance" in page and "(winner)" in page
+    assert "| trial | x | y | t0 |" in (tmp_path / "sweep" / "trials.md").read_text()
+
+    before = len(jobs(tmp_path))
+    again = sweep(tmp_path)
+    assert "going on" in again and winner(again) == "x=0.1 y=a" and len(jobs(tmp_path)) == before
+
+
+def test_first_setting_seeds_floors_and_the_command_line(tmp_path: Path) -> None:
+    search = ["sweep.first=[{x: 0.2, y: a}]", "sweep.seeds=[0,1]", "+sweep.floors.t0=0.75"]
+    said = sweep(tmp_path, *search, "x=choice(0.0,0.1,0.2)", "y=a")
+    # y is fixed by the command line, x is searched there; the setting that was to be first is first.
+    found = trials(tmp_path)
+    assert found[0].params == {"x": 0.2}
+    assert {job.split()[2] for job in jobs(tmp_path)} == {"a"}
+    assert {job.split()[3] for job in jobs(tmp_path)} == {"0", "1"}
+    # 0.2 breaks the floor of t0 (0.705), 0.1 does not.
+    assert winner(said) == "x=0.1"
+    assert found[0].constraints["floor of t0"] > 0
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "brute_force", "gp", "cmaes"])
+def test_samplers_are_seeded_and_never_repeat_a_setting(tmp_path: Path, sampler: str) -> None:
+    space = [f"sweep.sampler={sampler}", "sweep.tasks=[t0]", "sweep.trials=8", "y=a"]
+    if sampler == "brute_force":
+        space += ["x=range(0.0,0.8,0.1)"]
+    else:
+        space += ["x=interval(0.0,0.8)"]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    sweep(tmp_path / "one", *space)
+    # The same search, stopped halfway and started again.
+    sweep(tmp_path / "two", *[change.replace("trials=8", "trials=5") for change in space])
+    sweep(tmp_path / "two", *space)
+    asked = [trial.params["x"] for trial in trials(tmp_path / "one")]
+    assert asked == [trial.params["x"] for trial in trials(tmp_path / "two")]
+    assert len(set(asked)) == len(asked) == 8
+
+
+def test_tpe_on_a_finite_space_ends_with_every_setting_tried_once(tmp_path: Path) -> None:
+    sweep(tmp_path, "sweep.sampler=tpe", "sweep.trials=50", "sweep.tasks=[t0]")
+    assert len(trials(tmp_path)) == 8 and not repeated(tmp_path)
+
+
+def test_another_space_is_another_study_and_says_so(tmp_path: Path) -> None:
+    first = sweep(tmp_path)
+    said = sweep(tmp_path, "x=choice(0.3,0.2)", "sweep.racing=off")
+    assert "is another study and stays as it is" in said
+    assert "space.x: choice(0.0, 0.1, 0.2, 0.3) -> choice(0.3,0.2)" in said
+    assert winner(first) == "x=0.1 y=a" and winner(said) == "x=0.2 y=a"
+    assert len(studies(tmp_path)) == 2
+    # And so is another fixed value.
+    assert "jobs.t0.seconds: 0.0 -> 0.01" in sweep(tmp_path, "seconds=0.01", "sweep.trials=1")
+
+
+def test_a_crash_is_a_failed_trial_with_its_traceback(tmp_path: Path) -> None:
+    said = sweep(tmp_path, "crash=true", "crash_at=0.1", "sweep.retries=1")
+    failed = [trial for trial in trials(tmp_path) if trial.state == TrialState.FAIL]
+    assert [trial.params["x"] for trial in failed] == [0.1, 0.1]
+    assert all(trial.value is None for trial in failed)
+    error = failed[0].user_attrs["error"]
+    assert "ValueError: crash at x=0.1" in error and "tests/sweeper/app.py" in error
+    assert winner(said) == "x=0.2 y=a"
+    assert "crash at x=0.1" in (tmp_path / "sweep" / "sweep_report.html").read_text()
+
+    # Mended, and asked for: the failed settings are tried again, and win.
+    (tmp_path / "log.healed").touch()
+    assert winner(sweep(tmp_path, "crash=true", "crash_at=0.1", "sweep.retry_failed=true")) == "x=0.1 y=a"
+
+
+def test_too_many_failures_end_the_sweep_in_one_line(tmp_path: Path) -> None:
+    said = sweep(tmp_path, "crash=true", "crash_at=0.0", "sweep.max_failures=2", "hydra.verbose=false", expect=1)
+    assert "sweep.max_failures: 2 trials failed" in said and "crash at x=0.0" in said
+    assert len(trials(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sweep.tasks=[]", "sweep.tasks: has no value"),
+        ("sweep.test_tasks=[t1]", "t1 also in sweep.tasks"),
+        ("sweep.sampler=best", "did you mean brute_force|sweep.sampler: 'best' is not allowed"),
+        ("x=interval(0,1)", "needs a finite space"),
+        ("sweep.first=[{x: 0.7, y: a}]", "x=0.7 is not in the space"),
+        ("+sweep.floors.t9=0.1", "t9 is not in sweep.tasks"),
+        ("sweep.objective=lcb", "scores per instance"),
+        ("sweep.storage=nosuchdb://x/y", "sweep.storage"),
+        ("sweep.seeds=[1,1]", "names one twice"),
+    ],
+)
+def test_mistakes_are_named_before_or_at_the_first_job(tmp_path: Path, override: str, message: str) -> None:
+    said = sweep(tmp_path, override, expect=1)
+    assert any(part in said for part in message.split("|")), said
+    assert len(jobs(tmp_path)) <= 1
+
+
+def test_discovery_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, runpy, atexit\n"
+        "atexit.register(lambda: print('LOADED', sorted(set(sys.modules) & {'optuna', 'torch', 'numpy', 'yaml_'})))\n"
+        "sys.argv = ['app', '--help', f'log=x']\n"
+        "runpy.run_module('tests.sweeper.app', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert "LOADED []" in done.stdout, done.stdout + done.stderr
