@@ -61,7 +61,7 @@ def test_greedy_agrees_with_transformers_token_by_token(
         theirs = transformers.generate(requests)
     assert [tokens(c) for c in ours] == [tokens(c) for c in theirs]
     assert [c[0].text for c in ours] == [c[0].text for c in theirs]
-    assert [c[0].logprob for c in ours] == pytest.approx([c[0].logprob for c in theirs], abs=1e-3)
+    assert [c[0].logprob for c in ours] == pytest.approx([c[0].logprob for c in theirs], abs=5e-3)
 
 
 def test_more_adapters_than_fit_in_one_batch(vllm_engine: VLLMEngine, tmp_path: Path) -> None:
