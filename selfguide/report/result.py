@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 import logging
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class RunRecord:
     controls: Mapping[str, Evaluated]
     stages: Mapping[str, Stage]
     overlaps: Sequence[Overlap]
-    standing: Standing = Standing(None, None, None)
+    standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
 
     @property
     def floors(self) -> dict[str, float]:
@@ -65,7 +66,8 @@ def save(record: RunRecord, folder: Path) -> None:
         write_jsonl(folder / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in record.outcome.pairs))
     write_jsonl(folder / "predictions.jsonl", _prediction_rows(record))
     if record.outcome.weights is not None:
-        _place_weights(record.outcome.weights.path, folder / ("adapter" if record.outcome.weights.kind == "lora" else "model"))
+        weights = record.outcome.weights
+        _place_weights(weights.path, folder / ("adapter" if weights.kind == "lora" else "model"))
     save_details(record, folder)
     write_json(folder / "result.json", result_json(record))
     _write_report(folder)
@@ -98,7 +100,9 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "counts": {
             "proposed": len(outcome.candidates),
             "accepted_inputs": sum(bool(c.samples) or c.dropped is None for c in outcome.candidates),
-            "annotated": sum(c.output is not None and c.dropped in (None, "balance", "max_rows") for c in outcome.candidates),
+            "annotated": sum(
+                c.output is not None and c.dropped in (None, "balance", "max_rows") for c in outcome.candidates
+            ),
             "train": len(outcome.pairs),
         },
         "drops": {"inputs": input_drops, "outputs": output_drops},
@@ -111,10 +115,10 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "contamination": {
             kind: sum(overlap.kind == kind for overlap in record.overlaps) for kind in ("exact", "ngram")
         },
+        "canary": stages["tuned"].info.get("canary", {}) if "tuned" in stages else {},
         "warnings": list(outcome.warnings),
         "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
         "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},
-        "canary": stages["tuned"].info.get("canary", {}) if "tuned" in stages else {},
         "cache": {name: "hit" if stage.hit else "miss" for name, stage in stages.items()},
         "keys": {name: f"{stage.path.parent.name}/{stage.key}" for name, stage in stages.items()},
         "versions": versions(),
@@ -161,10 +165,18 @@ def _write_report(folder: Path) -> None:
 
 
 def _place_weights(source: Path, target: Path) -> None:
-    # The run folder is the user's: it must survive the store being cleared, so no links.
+    # The run folder is the user's and must survive the store being cleared, so no symbolic links.
+    # Whole models are many gigabytes: those files are shared on disk where the file system can.
     if target.exists():
         shutil.rmtree(target)
-    shutil.copytree(source, target)
+    shutil.copytree(source, target, copy_function=_share if target.name == "model" else shutil.copy2)
+
+
+def _share(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def versions() -> dict[str, str]:
