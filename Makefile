@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check micro-benchmark clean
+.PHONY: help install demo test check sweep micro-benchmark clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -27,6 +27,9 @@ test: $(STAMP)  ## style, types and all tests
 check: $(STAMP)  ## style and types alone
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+sweep: $(STAMP)  ## one setting for all bundled validation tasks: searched, frozen, recorded in sweeps/one_parameter_micro/
+	$(BIN)/python -m selfguide.main --multirun +sweep=one_parameter_micro
 
 micro-benchmark: $(STAMP)  ## all bundled tasks, three seeds; writes experiments/micro/
 	$(BIN)/python -m selfguide.micro.benchmark

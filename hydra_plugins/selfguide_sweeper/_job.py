@@ -1,6 +1,8 @@
 """What a worker runs: the application's job, with its output kept in its folder and its outcome returned."""
 
 import contextlib
+import logging
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,16 @@ class SweepJob:
 
 @contextlib.contextmanager
 def _output_to(file: Path) -> Iterator[None]:
-    # One writer per terminal: that is the sweeper's table.
-    with file.open("a", encoding="utf-8", buffering=1) as log, contextlib.redirect_stdout(log):
-        yield
+    # One writer per terminal: that is the sweeper's table. Console handlers hold the stream they were made with.
+    consoles = [handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler]
+    with (
+        file.open("a", encoding="utf-8", buffering=1) as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        streams = [handler.setStream(log) for handler in consoles]
+        try:
+            yield
+        finally:
+            for handler, stream in zip(consoles, streams, strict=True):
+                handler.setStream(stream or sys.stdout)

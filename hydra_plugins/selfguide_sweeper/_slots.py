@@ -38,14 +38,15 @@ class Slots:
         self._launcher = launcher
         self.in_process = type(launcher).__name__ == "BasicLauncher"
         self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
-        self.count = 1 if self.in_process else wanted or _room(config, self.name)
+        kind = type(launcher).__name__
+        self.count = 1 if self.in_process else wanted or _room(config, kind)
         self.busy: set[Job] = set()
         self._ended: queue.Queue[Ended] = queue.Queue()
         self._launched = 0
         # Launchers announce every launch; the table says it better.
         for chatty in ("hydra", "hydra_plugins"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        if self.name == "ray":
+        if kind == "RayLauncher":
             self._start_ray()
 
     @property
@@ -85,7 +86,9 @@ class Slots:
         from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
         launcher: Any = self._launcher
-        launcher.ray_cfg.init.setdefault("object_store_memory", 78643200)
+        if launcher.ray_cfg.init.get("address") is None:
+            # What the launcher itself asks of a cluster that it starts.
+            launcher.ray_cfg.init.setdefault("object_store_memory", 78643200)
         start_ray(launcher.ray_cfg.init)
 
 
@@ -99,7 +102,7 @@ def _ended(job: Job, returned: JobReturn) -> Ended:
 
 
 def _room(config: DictConfig, launcher: str) -> int:
-    if launcher == "submitit_slurm":
+    if launcher == "SlurmLauncher":
         return SLURM_JOBS
     jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
     return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1

@@ -98,7 +98,7 @@ def test_two_sweepers_share_a_study_in_postgresql(tmp_path: Path, postgresql: st
         (tmp_path / name).mkdir()
     url = postgresql.rsplit("/", 1)[0] + "/template1"
     # Two hosts have two folders: only the database is shared.
-    what = ["x=choice(0.0,0.1,0.2)", "sweep.tasks=[t0,t2]", f"sweep.storage='{url}'", "seconds=0.1"]
+    what = ["x=choice(0.0,0.1,0.2)", "sweep.tasks=[t0,t2]", f"sweep.storage='{url}'", "log=/dev/null"]
     both = [start(tmp_path / name, *what) for name in ("one", "two")]
     assert [process.wait(timeout=200) for process in both] == [0, 0], (tmp_path / "one" / "out").read_text()
     found = [t for t in trials(tmp_path, url) if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
