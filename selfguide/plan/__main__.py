@@ -1,5 +1,6 @@
 """`python -m selfguide.plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -8,6 +9,8 @@ from selfguide.cli import command
 
 if TYPE_CHECKING:
     from selfguide.config.schema import RunConfig
+
+BUSY = 0.7
 
 
 @command("plan")
@@ -26,11 +29,17 @@ def main(config: DictConfig) -> None:
     from selfguide.report.forecast import save_forecast
 
     measured = probe(run_config, run_config.plan)
-    found = forecast(run_config, measured, run_config.plan.draws, gpu="device" in measured.memory)
+    gpu = "device" in measured.memory
+    if gpu:
+        # What waits for a GPU does not need the processor.
+        measured = replace(measured, busy=1.0)
+    found = forecast(run_config, measured, run_config.plan.draws, gpu)
     if run_config.sweep is not None:
         found["sweep"] = sweep_forecast(found, *sweep_size(run_config))
     file = save_forecast(run_config, found)
     show(run_config, found)
+    if measured.busy < BUSY:
+        print(f"this machine is busy: the small round got {measured.busy:.0%} of a processor, so times are unsure")
     print(f"kept: {file}; the report of the run puts its facts beside it")
 
 

@@ -43,3 +43,4 @@ class Measured:
     memory: dict[str, int] = field(default_factory=dict)
     instances: int = 0
     demonstrations: int = 0
+    busy: float = 1.0  # share of a processor that the round got; below 1, others were using the machine

@@ -65,7 +65,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
     task, gold = load_task(config.task, config.data, config.seed)
     published = gold.count("test" if config.evaluation.split == "test" else "validation")
     instances = min(published, config.evaluation.limit or published)
-    watch = Stopwatch()
+    watch, began, used = Stopwatch(), time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory(prefix="selfguide-plan-") as folder:
         small = shrunk(config, sizes, Path(folder))
         with Session(small, task, watch) as session:
@@ -94,8 +94,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
                 # Later rounds show drafts: their prompts are drawn, which costs no model call.
                 prompt = drawn_prompt_tokens(session, [c.input for c in taken])
                 inputs = replace(inputs, prompt=round(prompt * len(proposed)))
-            outputs = calls(session.stages["outputs"], len(asked), [])
-            # The model was started for the whole round: no stage pays for it twice.
+            outputs = calls(session.stages["outputs"], len(asked), sample_lengths(session, annotated))
     return Measured(
         start=start,
         inputs=inputs,
@@ -110,6 +109,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
         memory=peak_memory(),
         instances=instances,
         demonstrations=len(task.demonstrations),
+        busy=min(1.0, max(0.02, (time.process_time() - used) / (time.monotonic() - began))),
     )
 
 
@@ -188,6 +188,11 @@ def calls(stage: Stage, units: int, lengths: Sequence[int]) -> Calls:
     if len(lengths) > 1 and any(lengths):
         spread = statistics.stdev(lengths) / statistics.fmean(lengths) / math.sqrt(len(lengths))
     return Calls(units, tokens["prompt"], tokens["generated"], stage.seconds, spread)
+
+
+def sample_lengths(session: Session, candidates: Sequence[Candidate]) -> list[int]:
+    """Tokens of all answers to each input."""
+    return [sum(len(session.tokenizer.encode_answer(s.text)) for s in c.samples) for c in candidates]
 
 
 def output_lengths(session: Session, candidates: Sequence[Candidate]) -> list[int]:

@@ -10,6 +10,7 @@ import platform
 import resource
 import shlex
 import sys
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,12 @@ def config_of(content: dict[str, Any]) -> RunConfig:
 
     saved = content["config"]
     base = OmegaConf.structured(RunConfig)
-    base.engine = OmegaConf.structured(schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig))
-    merged = OmegaConf.merge(base, _known(saved, base))
+    engine = schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig)
+    base.engine = OmegaConf.structured(engine)
+    known = _known(saved, RunConfig)
+    # The engine's own knobs are those of its class, not of the group's.
+    known["engine"] = _known(saved["engine"], engine)
+    merged = OmegaConf.merge(base, known)
     missing = OmegaConf.missing_keys(merged)
     if missing:
         defaults = _defaults(saved["engine"]["name"])
@@ -106,20 +111,15 @@ def config_of(content: dict[str, Any]) -> RunConfig:
     return config
 
 
-def _known(saved: dict[str, Any], node: Any) -> dict[str, Any]:
-    """`saved` without keys that the schema no longer has."""
-    from omegaconf import DictConfig, OmegaConf
-
+def _known(saved: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """`saved` without keys that the schema `kind` no longer has."""
+    hints = typing.get_type_hints(kind)
     kept = {}
     for key, value in saved.items():
-        if key not in node:
-            continue
-        child = node._get_node(key)
-        typed = isinstance(child, DictConfig) and dataclasses.is_dataclass(OmegaConf.get_type(child))
-        if typed and isinstance(value, dict):
-            kind = OmegaConf.get_type(child)
-            value = _known(value, OmegaConf.structured(kind) if OmegaConf.is_missing(node, key) else child)
-        kept[key] = value
+        if key in hints:
+            # A group is a dataclass, or one that may be absent.
+            inner = next((t for t in (hints[key], *typing.get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
+            kept[key] = _known(value, inner) if isinstance(inner, type) and isinstance(value, dict) else value
     return kept
 
 

@@ -96,6 +96,13 @@ def test_more_measured_is_narrower() -> None:
     assert width(8) < 0.6 * width(1)
 
 
+def test_a_busy_machine_may_be_faster_later_and_never_makes_it_look_sure() -> None:
+    found = [forecast(config(), measured(busy=share), 2000)["quantities"] for share in (1.0, 0.1)]
+    quiet, busy = (quantities["seconds.total"] for quantities in found)
+    assert busy["low"] < 0.35 * quiet["low"]
+    assert busy["high"] == pytest.approx(quiet["high"], rel=0.2)
+
+
 def test_methods_without_synthesis_or_training() -> None:
     few = forecast(config("method=few_shot_icl", "finetuning=none"), measured(training=None), 200)["quantities"]
     assert {name for name in few if name.startswith("seconds")} == {"seconds.baseline", "seconds.total"}
@@ -139,7 +146,9 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
     sizes = ForecastConfig(proposals=8, annotated=4, trained=2, steps=2, draws=300)
     assert shrunk(settings, sizes, tmp_path).generation.prompts_per_round == 8
     found = probe(settings, sizes)
-    assert (found.inputs.units, found.instances) == (8, 14)
+    assert found.inputs.units == 8
+    assert 10 < found.instances < 20
+    assert 0 < found.busy <= 1
     assert found.training is not None and all(step > 0 for step in found.training.steps)
     assert not (tmp_path / "store").exists()
     save_forecast(settings, forecast(settings, found, sizes.draws))

@@ -1,5 +1,6 @@
 """The run report as a file: size, escaping, budgets, and what it refuses."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -74,8 +75,11 @@ def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_configuration_comes_back_typed(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", proposals=20, instances=10)
+    changed = ("model.path=elsewhere", "evaluation.limit=7", "finetuning.rank=3", "engine.batch_tokens=512")
+    folder = write_run(tmp_path / "run", *changed, proposals=20, instances=10)
     run = RunFolder.open(folder)
+    assert (run.config.model.path, run.config.finetuning.rank) == ("elsewhere", 3)
+    assert dataclasses.asdict(run.config) == run.details["config"]
     assert run.config.annotation.samples == run.details["config"]["annotation"]["samples"]
     assert type(run.config.engine).__name__ == "HFEngineConfig"
     saved = run.details["config"]
