@@ -66,6 +66,7 @@ class VLLMDialect:
             "prompt": list(prompt_ids),
             "max_tokens": 1,
             "temperature": 0,
+            "logprobs": len(candidates),
             "logprob_token_ids": candidates,
             "return_tokens_as_token_ids": True,
         }

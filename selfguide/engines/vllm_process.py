@@ -22,7 +22,7 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
     Raises `ConfigError` or `EngineError` in one line.
     """
     settings = cast(VLLMEngineConfig, config.engine)
-    _environment(settings)
+    environment(settings)
     try:
         from vllm import EngineArgs, LLMEngine
         from vllm.platforms import current_platform
@@ -113,7 +113,8 @@ def lora_rank(rank: int) -> int:
     raise ConfigError(f"finetuning.rank: {rank} is not allowed with engine=vllm; allowed: at most {LORA_RANKS[-1]}")
 
 
-def _environment(settings: VLLMEngineConfig) -> None:
+def environment(settings: VLLMEngineConfig) -> None:
+    """Set what vLLM reads from the environment; before it is imported."""
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(settings.cpu_cache_gib)
     os.environ["VLLM_BATCH_INVARIANT"] = "1" if settings.batch_invariant else "0"
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
