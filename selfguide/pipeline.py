@@ -10,6 +10,7 @@ from pathlib import Path
 from selfguide.config.schema import RunConfig
 from selfguide.data.load import load_task
 from selfguide.engines.base import Engine
+from selfguide.evaluation.columns import label_columns
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_named
@@ -67,6 +68,7 @@ def run(
         scored = evaluate(session, "tuned", instances, tuned_names) if tuned_names else {}
         tuned = scored.pop(config.method.name, base)
 
+        columns = label_columns(session, instances, {"few_shot_icl": None, **tuned_names})
         record = RunRecord(
             config=config,
             task=task,
@@ -77,6 +79,7 @@ def run(
             tuned=tuned,
             gain=gain(base, tuned, settings),
             controls=scored,
+            columns=columns,
             stages=session.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),
             standing=watch.standing(),

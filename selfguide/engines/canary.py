@@ -33,18 +33,23 @@ class Verdict:
     tolerance: float
     prompts_equal: bool
 
+    @property
+    def learned(self) -> bool:
+        """Whether the trainer's own log-probabilities are no longer the base model's."""
+        return self.base_to_trainer > self.tolerance / 10
+
     def red(self) -> str | None:
         """The reason why tuned scores must not be believed; None if all is well."""
         if not self.prompts_equal:
             return "the prompts served are not the prompts trained on (tokenizer, template or renderer changed)"
-        if self.largest_change == 0:
-            return "the finetuned weights change no log-probability: the engine ignores them, or nothing was learned"
+        if self.largest_change == 0 and self.learned:
+            return "the finetuned weights change no log-probability: the engine ignores them"
         if self.engine_to_trainer > self.tolerance:
             return (
                 f"the engine's log-probability of training answers differs from the trainer's by "
                 f"{self.engine_to_trainer:.3g} a token (tolerance {self.tolerance:g})"
             )
-        if self.engine_to_trainer > self.base_to_trainer:
+        if self.learned and self.engine_to_trainer > self.base_to_trainer:
             return "the engine's answers are closer to the base model's than to the finetuned model's"
         return None
 
@@ -74,7 +79,7 @@ def check(engine: Engine, weights: Weights, rows: Sequence[TrainingRow], toleran
     )
     if reason := verdict.red():
         raise EngineError(f"canary: weights {weights.name}: {reason}; no tuned score is given")
-    return asdict(verdict)
+    return {**asdict(verdict), "learned": verdict.learned}
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -26,4 +26,7 @@ def verify(session: Session, weights: Weights) -> dict[str, Any]:
         served = str(torch_dtype(config.model.dtype, pick_device("auto"))).removeprefix("torch.")
         quantized = config.finetuning.quantization != "none" or getattr(config.engine, "quantization", None) is not None
         tolerance = tolerance_for(served, read(weights.path)["dtype"], quantized)
-    return check(session.engine, weights, rows, tolerance)
+    verdict = check(session.engine, weights, rows, tolerance)
+    if not verdict["learned"]:
+        session.terminal.warn(f"weights {weights.name}: finetuning hardly changed the model")
+    return verdict

@@ -94,12 +94,13 @@ def evaluate(
             f"{stage.info['too_long']} evaluation prompts exceed the model's context and count as wrong"
         )
     return {
-        variant: _scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config)
+        variant: scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config)
         for place, variant in enumerate(names)
     }
 
 
-def _scored(task: TaskSpec, instances: Sequence[Instance], file: Path, config: EvaluationConfig) -> Evaluated:
+def scored(task: TaskSpec, instances: Sequence[Instance], file: Path, config: EvaluationConfig) -> Evaluated:
+    """The answers in a file of {id, text} rows, scored against the references."""
     predictions = tuple(Prediction(row["id"], row["text"]) for row in read_jsonl(file))
     scores = tuple(
         score_task(task, prediction.text, instance) for prediction, instance in zip(predictions, instances, strict=True)

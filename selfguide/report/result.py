@@ -47,6 +47,8 @@ class RunRecord:
     overlaps: Sequence[Overlap]
     standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
 
+    columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
+
     @property
     def floors(self) -> dict[str, float]:
         """Scores that need no model: majority class, copied input, copied demonstration."""
@@ -96,6 +98,11 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "score": dataclasses.asdict(record.tuned.score),
         "gain": dataclasses.asdict(record.gain),
         "controls": {name: dataclasses.asdict(control.score) for name, control in record.controls.items()},
+        # Never the headline: other ways to read a label, {column: {variant: S}}.
+        "columns": {
+            column: {variant: dataclasses.asdict(evaluated.score) for variant, evaluated in variants.items()}
+            for column, variants in record.columns.items()
+        },
         "floors": record.floors,
         "counts": {
             "proposed": len(outcome.candidates),

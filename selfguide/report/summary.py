@@ -14,6 +14,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     rows += [_row(f"{name} (control)", control) for name, control in record.controls.items()]
     if method != "few_shot_icl":
         rows.append(_row(method, record.tuned))
+    for column, variants in record.columns.items():
+        rows += [_row(f"{column.replace('_', ' ')}: {name}", evaluated) for name, evaluated in variants.items()]
     rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
     level = f"{record.config.evaluation.confidence:.0%} interval"
     title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"

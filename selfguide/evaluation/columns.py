@@ -1,0 +1,80 @@
+"""Two more ways to read a label off a model: extra columns beside the headline, never in its place.
+
+`constrained`: greedy decoding restricted to the labels. `label_scoring`: the label whose whole
+token sequence, end-of-sequence token included, has the highest log-probability.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfguide.engines.base import Request, Sampling, ScoreRequest, Weights
+from selfguide.evaluation.evaluate import BASE, Evaluated, scored
+from selfguide.prompts import answer_prompt
+from selfguide.session import Session
+from selfguide.stages import fingerprint
+from selfguide.store.atomic import write_jsonl
+from selfguide.types import Instance
+
+COLUMNS = ("constrained", "label_scoring")
+
+
+def label_columns(
+    session: Session, instances: Sequence[Instance], variants: Mapping[str, Weights | None]
+) -> dict[str, dict[str, Evaluated]]:
+    """[column][variant], for classification with `evaluation.label_scoring`; otherwise empty."""
+    config, task = session.config.evaluation, session.task
+    if not (config.label_scoring and task.is_classification):
+        return {}
+    spec = {
+        **session.base_spec(version=1),
+        "instances": fingerprint([(i.id, i.input) for i in instances]),
+        "variants": [BASE if weights is None else weights.name for weights in variants.values()],
+    }
+    del spec["seed"]
+
+    def build(work: Path) -> dict[str, Any]:
+        before = session.engine.tokens.copy()
+        tokenizer, limit = session.tokenizer, session.engine.context_length
+        labels = [tokenizer.encode_answer(label) for label in task.labels]
+        prompts = [tokenizer.encode_prompt(answer_prompt(task, instance.input)) for instance in instances]
+        fits = [place for place, ids in enumerate(prompts) if len(ids) + max(map(len, labels)) <= limit]
+        total = len(COLUMNS) * len(variants)
+        with session.terminal.bar("label columns", total, "columns") as bar:
+            for number, weights in enumerate(variants.values()):
+                for column, answer in (("constrained", _constrained), ("label_scoring", _likeliest)):
+                    found = dict(zip(fits, answer(session, [prompts[i] for i in fits], labels, weights), strict=True))
+                    rows = ({"id": one.id, "text": found.get(place, "")} for place, one in enumerate(instances))
+                    write_jsonl(work / f"{column}-{number}.jsonl", rows)
+                    bar.advance(1)
+        spent = session.engine.tokens - before
+        return {"tokens": {"prompt": spent.prompt, "generated": spent.generated}}
+
+    stage = session.stage("label_columns", "columns", spec, build)
+    return {
+        column: {
+            variant: scored(task, instances, stage.path / f"{column}-{number}.jsonl", config)
+            for number, variant in enumerate(variants)
+        }
+        for column in COLUMNS
+    }
+
+
+def _constrained(
+    session: Session, prompts: Sequence[tuple[int, ...]], labels: Sequence[tuple[int, ...]], weights: Weights | None
+) -> list[str]:
+    sampling = Sampling(max_new_tokens=max(map(len, labels)), choices=session.task.labels)
+    answers = session.engine.generate([Request(ids, sampling, weights=weights) for ids in prompts])
+    return [completions[0].text for completions in answers]
+
+
+def _likeliest(
+    session: Session, prompts: Sequence[tuple[int, ...]], labels: Sequence[tuple[int, ...]], weights: Weights | None
+) -> list[str]:
+    scores = iter(session.engine.score([ScoreRequest(ids, label, weights) for ids in prompts for label in labels]))
+    names = session.task.labels
+    found = []
+    for _ in prompts:
+        totals = {name: sum(next(scores)) for name in names}
+        found.append(max(totals, key=lambda name: totals[name]))
+    return found

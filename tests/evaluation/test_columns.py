@@ -1,0 +1,55 @@
+"""Label columns: other ways to read a label, on the bundled model, beside a headline that does not move."""
+
+from pathlib import Path
+
+import pytest
+
+from selfguide.engines.base import ScoreRequest
+from selfguide.evaluation.columns import COLUMNS, label_columns
+from selfguide.prompts import answer_prompt
+from selfguide.session import Session
+from selfguide.types import Example, Instance, TaskSpec
+from selfguide.ui.console import Terminal
+from tests.composing import run_config
+
+SHOTS = (Example("The cup is red.", "yes"), Example("It is late.", "no"))
+TASK = TaskSpec("toy", "classification", "Is a colour named? yes or no.", SHOTS, ("yes", "no", "not sure"))
+INSTANCES = [Instance(str(i), f"The {thing} is blue.", ("yes",)) for i, thing in enumerate(("hat", "old car", "sea"))]
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    config = run_config("task=task1516", "evaluation.label_scoring=true", f"store.root={tmp_path}")
+    return Session(config, TASK, Terminal())
+
+
+def test_every_column_answers_with_labels(session: Session) -> None:
+    with session:
+        columns = label_columns(session, INSTANCES, {"few_shot_icl": None})
+        assert tuple(columns) == COLUMNS
+        for column in COLUMNS:
+            evaluated = columns[column]["few_shot_icl"]
+            assert len(evaluated.predictions) == len(INSTANCES)
+            assert all(prediction.text in TASK.labels for prediction in evaluated.predictions)
+        likeliest = columns["label_scoring"]["few_shot_icl"].predictions
+        for instance, prediction in zip(INSTANCES, likeliest, strict=True):
+            ids = session.tokenizer.encode_prompt(answer_prompt(TASK, instance.input))
+            scores = session.engine.score(
+                [ScoreRequest(ids, session.tokenizer.encode_answer(label)) for label in TASK.labels]
+            )
+            totals = [sum(score) for score in scores]
+            assert prediction.text == TASK.labels[totals.index(max(totals))]
+
+
+def test_a_second_look_costs_no_model_call(session: Session) -> None:
+    with session:
+        first = label_columns(session, INSTANCES, {"few_shot_icl": None})
+        spent = session.engine.tokens.copy()
+        assert label_columns(session, INSTANCES, {"few_shot_icl": None}) == first
+        assert session.engine.tokens == spent
+
+
+def test_nothing_is_added_unless_asked_for(tmp_path: Path) -> None:
+    config = run_config("task=task1516", f"store.root={tmp_path}")
+    with Session(config, TASK, Terminal()) as session:
+        assert label_columns(session, INSTANCES, {"few_shot_icl": None}) == {}
