@@ -1,0 +1,1 @@
+"""The bundled micro model: its world, corpus, pretraining and benchmark."""

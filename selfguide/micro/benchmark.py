@@ -53,7 +53,9 @@ def main() -> None:
     jobs = [(t, s, arguments.runs / f"{t.name}-{s}") for s in range(arguments.seeds) for t in tasks]
     started = time.monotonic()
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for (task, seed, folder), _ in zip(jobs, pool.map(lambda j: run_one(*j, extra), jobs), strict=True):
+        for (task, seed, folder), _ in zip(
+            jobs, pool.map(lambda job: run_one(job[0], job[1], job[2], extra), jobs), strict=True
+        ):
             print(read_run(task, seed, folder).line(), flush=True)
     runs = [read_run(*job) for job in jobs]
     command = " ".join(["python -m selfguide.micro.benchmark", *sys.argv[1:]])

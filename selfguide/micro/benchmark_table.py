@@ -12,7 +12,10 @@ import numpy as np
 
 from selfguide.micro.benchmark_tasks import BenchmarkTask
 
-HEAD = "| task | few-shot ICL | few-shot finetune | SELF-GUIDE | gain | valid inputs | asked label right | annotation right | pairs | seconds |"
+HEAD = (
+    "| task | few-shot ICL | few-shot finetune | SELF-GUIDE | gain | valid inputs "
+    "| asked label right | annotation right | pairs | seconds |"
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def paired(
         chosen = rng.integers(len(differences), size=len(differences))
         means.append(np.mean([rng.choice(differences[i], len(differences[i])).mean() for i in chosen]))
     low, high = np.percentile(means, [2.5, 97.5])
-    below, above = np.mean(np.array(means) <= 0), np.mean(np.array(means) >= 0)
+    below, above = float(np.mean(np.array(means) <= 0)), float(np.mean(np.array(means) >= 0))
     p = min(1.0, 2 * max(min(below, above), 1 / draws))
     return 100 * float(np.mean([d.mean() for d in differences])), 100 * float(low), 100 * float(high), float(p)
 
@@ -106,10 +109,13 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
         f"SELF-GUIDE less few-shot ICL: {_difference(over_icl)}",
         f"SELF-GUIDE less few-shot finetune: {_difference(over_finetune)}",
         "",
-        f"Exact match in percent, means over {len({r.seed for r in runs})} seeds (other demonstrations and other sampling for each), "
-        f"{len(runs[0].icl_hits)} instances of each task; intervals and p by resampling runs and instances. Valid inputs: share of the accepted "
-        "synthetic inputs that are inputs of the task by its oracle; asked label right: share whose true label is the one asked for; annotation "
-        f"right: share of the valid inputs with the right vote. {len(runs)} runs in {seconds:.0f} s on {platform.machine()}.",
+        f"Exact match in percent, means over {len({r.seed for r in runs})} seeds (each with other demonstrations), "
+        f"{len(runs[0].icl_hits)} instances of each task; intervals and p by resampling runs and instances. "
+        "Valid inputs: share of the accepted "
+        "synthetic inputs that are inputs of the task by its oracle; asked label right: share whose true label "
+        "is the one asked for; annotation "
+        "right: share of the valid inputs with the right vote. "
+        f"{len(runs)} runs in {seconds:.0f} s on {platform.machine()}.",
         "",
     ]
     text = "\n".join(lines)
@@ -120,9 +126,12 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
         writer.writerow(fields)
         writer.writerows([getattr(run, name) for name in fields] for run in runs)
     summary = {
-        "command": command, "seconds": round(seconds, 1), "gain_over_icl": over_icl, "gain_over_few_shot_finetune": over_finetune,
+        "command": command,
+        "seconds": round(seconds, 1),
+        "gain_over_icl": over_icl,
+        "gain_over_few_shot_finetune": over_finetune,
         "runs": [{name: getattr(run, name) for name in fields} for run in runs],
-    }  # fmt: skip
+    }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return text
 
@@ -140,7 +149,8 @@ def _row(name: str, runs: Sequence[Run]) -> str:
 
 def _difference(values: tuple[float, float, float, float]) -> str:
     mean, low, high, p = values
-    return f"{mean:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, p {'<' if p <= 0.0004 else '='} {max(p, 0.0004):.4f})"
+    sign = "<" if p <= 0.0004 else "="
+    return f"{mean:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, p {sign} {max(p, 0.0004):.4f})"
 
 
 def _lines(path: Path) -> list[dict]:  # type: ignore[type-arg]

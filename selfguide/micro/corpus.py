@@ -19,7 +19,7 @@ ROW_LENGTHS = (*(192,) * 11, *(384,) * 3, 768)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids with, for each token, its loss weight, its episode's number in the row and its position in the episode."""
+    """Token ids and, for each, its loss weight, its episode's number in the row and its position there."""
 
     ids: Ints
     weights: Floats
@@ -28,7 +28,7 @@ class Batch:
 
 
 def encode_episode(tokenizer: Any, episode: Episode, bos: int, eos: int) -> tuple[list[int], list[float]]:
-    """Ids (BOS and EOS included) and weights of an episode; a token counts as the span that holds its last character."""
+    """Ids (BOS and EOS included) and weights; a token counts as the span that holds its last character."""
     encoding = tokenizer.encode(episode.text, add_special_tokens=False)
     weights = np.zeros(len(episode.text) + 1, np.float32)
     for span in episode.spans:

@@ -65,7 +65,7 @@ def draw_samples(rng: random.Random, rule: Rule, count: int) -> list[Sample]:
     order += [rng.choice(rule.labels) if rule.labels else None for _ in range(count - len(order))]
     head = order[: len(rule.labels) + 2]
     rng.shuffle(head)
-    samples = []
+    samples: list[Sample] = []
     for label in [*head, *order[len(head) :]]:
         for _ in range(4):
             sample = rule.sample(rng, label)
@@ -91,7 +91,7 @@ def answer_episode(rng: random.Random, instruction: str, samples: Sequence[Sampl
         guessable = demonstration.output in seen if classification else i > 0
         listed = classification and "Labels:" in instruction
         # A label is one or two tokens in a hundred, and all that classification can learn from.
-        full = 3.0 if classification else 0.7
+        full = 2.0 if classification else 1.0
         spans.append(Span(len(prompt), len(text), full if guessable else 0.3 if listed else 0.0))
         seen.add(demonstration.output)
     return Episode(text, tuple(spans))
@@ -110,11 +110,11 @@ def input_episode(rng: random.Random, rule: Rule, instruction: str, samples: Seq
         prompt = InputPrompt(instruction, examples[:i], drafts, label, show).plain()
         text = prompt + plain_completion(example.input)
         known = i > 1 if not labelled else example.output in seen
-        base = 0.2 if known else 0.0
+        base = 0.12 if known else 0.0
         spans.append(Span(len(prompt), len(text), base))
         start = text.rfind(sample.focus, len(prompt))
         if known and labelled and start > 0:
             end = start + len(sample.focus) if sample.focus else len(text)
-            spans.append(Span(start - 1 if sample.focus else len(prompt), end, 1.0))
+            spans.append(Span(start - 1 if sample.focus else len(prompt), end, 0.5))
         seen.add(example.output)
     return Episode(text, tuple(spans))

@@ -75,7 +75,7 @@ def list_class(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> R
 
 def short_class(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
     """Label a phrase or a record by one of its slots."""
-    return _slot_class(rng, (rng.choice(forms.PHRASES + forms.RECORDS),), pieces, mixture)
+    return _slot_class(rng, (forms.draw_record(rng, pieces),), pieces, mixture)
 
 
 def sentence_class(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
@@ -90,7 +90,7 @@ def sentence_class(rng: random.Random, pieces: Sequence[str], mixture: Mixture) 
         labels = draw_labels(rng, len(chosen), pieces, mixture.simple_labels)
         return ClassRule((form,), slot, tuple((c,) for c in chosen), labels, other_pools(rng, slots_of(form)))
     count = rng.choice((1, 1, 2))
-    return _slot_class(rng, tuple(rng.sample(forms.SENTENCES, count)), pieces, mixture)
+    return _slot_class(rng, tuple(dict.fromkeys(forms.draw_sentence(rng) for _ in range(count))), pieces, mixture)
 
 
 def _slot_class(rng: random.Random, chosen: tuple[str, ...], pieces: Sequence[str], mixture: Mixture) -> Rule:
@@ -107,9 +107,9 @@ def _slot_class(rng: random.Random, chosen: tuple[str, ...], pieces: Sequence[st
 
 def template(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
     """Write some of the slots of an input in a fixed pattern."""
-    pool = forms.LISTS + forms.RECORDS + forms.SENTENCES * 2
-    form = rng.choice(pool)
-    chosen = (form,) if rng.random() < 0.7 else tuple(dict.fromkeys((form, rng.choice(pool))))
+    chosen: tuple[str, ...] = (_any_form(rng, pieces),)
+    if rng.random() < 0.3:
+        chosen = tuple(dict.fromkeys((*chosen, _any_form(rng, pieces))))
     while True:
         shared = [s for s in slots_of(chosen[0]) if all(s in slots_of(f) for f in chosen)]
         if not shared:
@@ -127,6 +127,13 @@ def template(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rul
     body = _literal_wrap(rng, pieces).replace("{}", body)
     pools = other_pools(rng, [s for f in chosen for s in slots_of(f)]) if rng.random() < 0.7 else {}
     return TemplateRule(chosen, body, pools)
+
+
+def _any_form(rng: random.Random, pieces: Sequence[str]) -> str:
+    kind = rng.random()
+    if kind < 0.25:
+        return rng.choice(forms.LISTS)
+    return forms.draw_record(rng, pieces) if kind < 0.5 else forms.draw_sentence(rng)
 
 
 def find(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
@@ -150,9 +157,11 @@ def find(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
 
 def rewrite(rng: random.Random, pieces: Sequence[str], mixture: Mixture) -> Rule:
     """Say a sentence in another form, tense or mood, without a part, or with a part replaced."""
-    form = rng.choice(forms.SENTENCES)
-    have = set(slots_of(form))
-    targets = [f for f in (*forms.SENTENCES, *forms.RECORDS, *forms.PHRASES) if set(slots_of(f)) <= have and f != form]
+    form = forms.draw_sentence(rng)
+    have = slots_of(form)
+    targets = [
+        f for f in (*forms.SENTENCES, *forms.RECORDS, *forms.PHRASES) if set(slots_of(f)) <= set(have) and f != form
+    ]
     tense, to_tense, mood, fixed = "past", "past", "statement", {}
     kind = rng.random()
     target = rng.choice(targets) if targets and kind < 0.5 else form

@@ -8,25 +8,64 @@ from selfguide.micro.rules import ClassRule, FindRule, RewriteRule, Rule, Templa
 from selfguide.micro.scene import slots_of
 
 _VAGUE_LABEL = (
-    "Label the text.", "Choose the label.", "Sort the lines.", "Give the right label.", "Which label is it?", "Classify the text.",
-    "Use one of the labels.", "Put the text in its group.", "Decide like the examples.", "Tag the input.", "Find the group.", "Pick a tag.",
-)  # fmt: skip
+    "Label the text.",
+    "Choose the label.",
+    "Sort the lines.",
+    "Give the right label.",
+    "Which label is it?",
+    "Classify the text.",
+    "Use one of the labels.",
+    "Put the text in its group.",
+    "Decide like the examples.",
+    "Tag the input.",
+    "Find the group.",
+    "Pick a tag.",
+)
 _VAGUE_OUTPUT = (
-    "Do the same.", "Follow the examples.", "Give the output.", "Answer like the examples.", "Write the answer.", "Change the text.",
-    "Go on in the same way.", "Do it again.", "Use the rule.", "Apply the rule.", "What comes out?", "Write it as shown.",
-)  # fmt: skip
+    "Do the same.",
+    "Follow the examples.",
+    "Give the output.",
+    "Answer like the examples.",
+    "Write the answer.",
+    "Change the text.",
+    "Go on in the same way.",
+    "Do it again.",
+    "Use the rule.",
+    "Apply the rule.",
+    "What comes out?",
+    "Write it as shown.",
+)
 _HINTS = {
-    "subject": ("who", "the actor", "who did it"), "object": ("the thing", "what it was done to"), "objects": ("the things", "what there is"),
-    "verb": ("the action", "what was done"), "adj": ("the property", "what it is like"), "place": ("the place", "where"),
-    "time": ("the time", "when"), "manner": ("the manner", "how"), "companion": ("the companion", "with whom"),
-    "number": ("the number", "how many"), "weather": ("the weather",), "sport": ("the sport", "the game"), "tense": ("the tense", "when"),
-    "mood": ("the kind of sentence",), "list": ("the kind of words",), "w1": ("the first word", "the word"), "w2": ("the second word",),
-    "w3": ("the third word",), "w4": ("the fourth word",),
-}  # fmt: skip
+    "subject": ("who", "the actor", "who did it"),
+    "object": ("the thing", "what it was done to"),
+    "objects": ("the things", "what there is"),
+    "verb": ("the action", "what was done"),
+    "adj": ("the property", "what it is like"),
+    "place": ("the place", "where"),
+    "time": ("the time", "when"),
+    "manner": ("the manner", "how"),
+    "companion": ("the companion", "with whom"),
+    "number": ("the number", "how many"),
+    "weather": ("the weather",),
+    "sport": ("the sport", "the game"),
+    "tense": ("the tense", "when"),
+    "mood": ("the kind of sentence",),
+    "list": ("the kind of words",),
+    "w1": ("the first word", "the word"),
+    "w2": ("the second word",),
+    "w3": ("the third word",),
+    "w4": ("the fourth word",),
+}
 _LABEL_BY = ("Label the text by {}.", "Sort by {}.", "Look at {}.", "Choose the label from {}.", "The label tells {}.")
 _GIVE = ("Give {}.", "Take out {}.", "Write {}.", "Say {}.", "Find {}.")
-_CHANGE = {"plural": "Make it many.", "singular": "Make it one.", "past": "Put it in the past.", "third": "Put it in the present.",
-           "participle": "Give the participle.", "base": "Give the base form."}  # fmt: skip
+_CHANGE = {
+    "plural": "Make it many.",
+    "singular": "Make it one.",
+    "past": "Put it in the past.",
+    "third": "Put it in the present.",
+    "participle": "Give the participle.",
+    "base": "Give the base form.",
+}
 
 
 def draw_instruction(rng: random.Random, rule: Rule, hint: float = 0.35) -> str:

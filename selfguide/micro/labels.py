@@ -1,4 +1,4 @@
-"""Label names. They are drawn anew for every episode over the whole vocabulary: only the demonstrations give them meaning."""
+"""Label names, drawn anew for every episode over the whole vocabulary: the demonstrations give them meaning."""
 
 import random
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ _LEXICON = tuple(w for ws in WORDS.values() for w in ws)
 
 
 def draw_labels(rng: random.Random, count: int, pieces: Sequence[str], simple: float = 0.6) -> tuple[str, ...]:
-    """`count` different label names of one style; with probability `simple` each is a single piece of the vocabulary."""
+    """`count` label names of one style; with probability `simple` each is a single piece of the vocabulary."""
     style = rng.random()
     distinct = count < 5 and rng.random() < 0.9
     while True:
@@ -115,5 +115,5 @@ def _name(rng: random.Random, style: float, pieces: Sequence[str], simple: float
     if dress < 0.08:
         return f"[{name}]"
     if dress < 0.16:
-        return f"{name} {rng.choice(_NATURAL if not pieces else pieces)}"
+        return f"{name} {rng.choice(pieces or _NATURAL)}"
     return name.capitalize() if dress < 0.24 else name

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables)
 """The words of the micro world. Every word belongs to exactly one kind, so a sentence reads in one way."""
 
 from functools import cache
@@ -58,9 +59,17 @@ verb.harm: drop/drops/dropped/dropped lose/loses/lost/lost kick/kicks/kicked/kic
 """
 
 IRREGULAR_PLURALS = {
-    "sheep": "sheep", "goose": "geese", "calf": "calves", "wolf": "wolves", "deer": "deer", "salmon": "salmon", "knife": "knives",
-    "shelf": "shelves", "dice": "dice", "pliers": "pliers",
-}  # fmt: skip
+    "sheep": "sheep",
+    "goose": "geese",
+    "calf": "calves",
+    "wolf": "wolves",
+    "deer": "deer",
+    "salmon": "salmon",
+    "knife": "knives",
+    "shelf": "shelves",
+    "dice": "dice",
+    "pliers": "pliers",
+}
 
 
 def _parse(table: str) -> dict[str, tuple[str, ...]]:

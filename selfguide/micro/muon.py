@@ -16,7 +16,8 @@ def orthogonalise(updates: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return x.float()
+    result: Tensor = x.float()
+    return result
 
 
 class MuonAdamW:

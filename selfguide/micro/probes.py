@@ -40,9 +40,14 @@ def probe_rules(rng: random.Random) -> dict[str, Rule]:
         "place": ClassRule((forms.HELD_OUT[0],), "place", _PAIRS[1], labels, pools),
         "color": TemplateRule((forms.SENTENCES[3],), "{adj}", {**pools, "adj": ("color",)}),
         "pair": TemplateRule((forms.SENTENCES[3],), "{place}: {subject}", pools),
-        "find": FindRule(("{w1}, {w2}, {w3}",), "food", ("w1", "w2", "w3"), dict.fromkeys(("w1", "w2", "w3"), ("tool", "color", "name"))),
+        "find": FindRule(
+            ("{w1}, {w2}, {w3}",),
+            "food",
+            ("w1", "w2", "w3"),
+            dict.fromkeys(("w1", "w2", "w3"), ("tool", "color", "name")),
+        ),
         "future": RewriteRule((forms.SENTENCES[2],), forms.SENTENCES[2], pools, "past", "future"),
-    }  # fmt: skip
+    }
 
 
 def answer_cases(seed: int, per_probe: int, shots: int = 6) -> dict[str, list[tuple[str, str]]]:
@@ -72,7 +77,7 @@ def exact_match(model: Any, tokenizer: Any, cases: Sequence[tuple[str, str]]) ->
             ids[i, : len(prompt) + len(completion)] = torch.tensor(prompt + completion)
         best = model(input_ids=ids).logits.argmax(-1)
         hits = [best[i, len(p) - 1 : len(p) - 1 + len(c)].tolist() == c for i, (p, c) in enumerate(rows)]
-    return sum(hits) / len(hits)
+    return float(sum(hits) / len(hits))
 
 
 def conditioned_validity(model: Any, tokenizer: Any, seed: int, count: int) -> dict[str, float]:
@@ -95,9 +100,15 @@ def conditioned_validity(model: Any, tokenizer: Any, seed: int, count: int) -> d
             prompt = InputPrompt("Tell them apart.", shown, (), wanted, True).plain()
             ids = torch.tensor([tokenizer.encode(prompt).ids])
             out = model.generate(
-                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=True, temperature=0.8, top_k=40,
-                eos_token_id=[eos, *stops], pad_token_id=eos,
-            )  # fmt: skip
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=24,
+                do_sample=True,
+                temperature=0.8,
+                top_k=40,
+                eos_token_id=[eos, *stops],
+                pad_token_id=eos,
+            )
             text = tokenizer.decode([t for t in out[0, ids.shape[1] :].tolist() if t not in (eos, *stops)])
             pools = {**rule.pools, rule.slot: tuple(g for c in rule.classes for g in c)}
             scene = parse(text, rule.forms[0], {**pools, **({"object": NOUN_GROUPS} if rule.slot != "object" else {})})

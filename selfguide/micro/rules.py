@@ -26,7 +26,8 @@ class Sample(NamedTuple):
 class Rule(Protocol):
     """Draws pairs that follow one rule; `labels` is empty for generation."""
 
-    labels: tuple[str, ...]
+    @property
+    def labels(self) -> tuple[str, ...]: ...
 
     def sample(self, rng: random.Random, label: str | None = None) -> Sample: ...
 
@@ -64,7 +65,9 @@ class ClassRule:
     def label_of(self, scene: Scene) -> str | None:
         """The label of a scene, None when it belongs to no class (or to two)."""
         if self.slot in ("tense", "mood"):
-            hits = [l for l, c in zip(self.labels, self.classes, strict=True) if getattr(scene, self.slot) == c[0]]
+            hits = [
+                name for name, c in zip(self.labels, self.classes, strict=True) if getattr(scene, self.slot) == c[0]
+            ]
         else:
             said = list(scene.fill.values()) if self.slot == "list" else [scene.fill[self.slot]]
             hits = [
@@ -165,8 +168,11 @@ class WordRule:
         else:
             base, third, past, participle = verb_forms()[word]
             pair = {
-                "past": (base, past), "third": (past, third), "participle": (third, participle), "base": (past, base)
-            }[self.change]  # fmt: skip
+                "past": (base, past),
+                "third": (past, third),
+                "participle": (third, participle),
+                "base": (past, base),
+            }[self.change]
         return Sample(pair[0], self.wrap.format(pair[1]))
 
 

@@ -1,4 +1,4 @@
-"""The micro model's tokenizer: byte-level BPE, so that any UTF-8 text tokenises, with the prompt's field names as single tokens."""
+"""The micro model's tokenizer: byte-level BPE, so that any text tokenises, with field names as single tokens."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""The pretraining loop: one process, a checkpoint every few minutes, exact resumption, a JSONL log of loss and probes."""
+"""The pretraining loop: one process, checkpoints, exact resumption, a JSONL log of loss and probes."""
 
 import json
 import math
@@ -35,11 +35,20 @@ def build_model(architecture: Architecture, seed: int = 0) -> Any:
 
     heads = architecture.hidden // 64
     config = LlamaConfig(
-        vocab_size=architecture.vocabulary, hidden_size=architecture.hidden, intermediate_size=architecture.feed_forward,
-        num_hidden_layers=architecture.layers, num_attention_heads=heads, num_key_value_heads=heads, head_dim=64,
-        max_position_embeddings=architecture.context, tie_word_embeddings=True, bos_token_id=0, eos_token_id=1, pad_token_id=2,
+        vocab_size=architecture.vocabulary,
+        hidden_size=architecture.hidden,
+        intermediate_size=architecture.feed_forward,
+        num_hidden_layers=architecture.layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=64,
+        max_position_embeddings=architecture.context,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
         attn_implementation="sdpa",
-    )  # fmt: skip
+    )
     model = LlamaForCausalLM(config)
     look_up_heads(model, seed)
     return model
@@ -56,8 +65,11 @@ def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
     counted = functional.pad(counted, (0, -len(counted) % 256), value=int((weights == 0).nonzero()[0]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.model(
-            input_ids=ids[:, :-1], attention_mask=mask, position_ids=torch.from_numpy(batch.positions)[:, :-1], use_cache=False
-        ).last_hidden_state  # fmt: skip
+            input_ids=ids[:, :-1],
+            attention_mask=mask,
+            position_ids=torch.from_numpy(batch.positions)[:, :-1],
+            use_cache=False,
+        ).last_hidden_state
         logits = functional.linear(hidden.flatten(0, 1)[counted], model.lm_head.weight)
     loss = functional.cross_entropy(logits.float(), ids[:, 1:].reshape(-1)[counted], reduction="none")
     return (loss * weights[counted]).sum() / weights.sum()
@@ -96,11 +108,11 @@ def pretrain(config: Pretraining) -> float:
 
     model.train()
     started = saved_at = time.monotonic()
-    first, losses = index, list[float]()
+    first, losses, mean = index, list[float](), 0.0
     while (seen := index * config.batch_tokens / 1e6) < config.tokens:
         batch = make_batch(tokenizer, config.seed, index, config.batch_tokens, mixture_at(config, seen), pieces)
         loss = batch_loss(model, batch)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step(rate(config, index, seen))
         losses.append(loss.item())
@@ -111,13 +123,9 @@ def pretrain(config: Pretraining) -> float:
         if index % 25 == 0:
             now = time.monotonic()
             speed = (index - first) * config.batch_tokens / (now - started)
-            log(
-                {
-                    "tokens": index * config.batch_tokens,
-                    "loss": round(sum(losses) / len(losses), 4),
-                    "tokens_per_second": round(speed),
-                }
-            )
+            mean = sum(losses) / len(losses)
+            seen_tokens = index * config.batch_tokens
+            log({"tokens": seen_tokens, "loss": round(mean, 4), "tokens_per_second": round(speed)})
             losses.clear()
         if index % every == 0:
             log({"tokens": index * config.batch_tokens} | probe(model, tokenizer, config))
@@ -125,7 +133,8 @@ def pretrain(config: Pretraining) -> float:
             save()
             saved_at = time.monotonic()
     save()
-    return export(model, tokenizer, folder / "model", config.architecture.context)
+    export(model, tokenizer, folder / "model", config.architecture.context)
+    return mean
 
 
 def _tokenizer(folder: Path, config: Pretraining) -> Any:

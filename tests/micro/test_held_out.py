@@ -54,7 +54,7 @@ def test_no_instance(episodes: list[str]) -> None:
 def test_held_out_forms_are_never_used(episodes: list[str]) -> None:
     lines = random.Random(0).sample([line for text in episodes for line in text.splitlines()], 4000)
     texts = [line.split(": ", 1)[-1] for line in lines]
-    wide = {slot: groups for slot, groups in SLOT_GROUPS.items()}
+    wide = dict(SLOT_GROUPS)
     for form in forms.HELD_OUT:
         assert not any(parse(text, form, wide) for text in texts if len(text) > 20)
 

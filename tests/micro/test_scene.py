@@ -40,5 +40,10 @@ def test_other_texts_are_not_read() -> None:
 
 def test_plurals() -> None:
     assert [plural(w) for w in ("puppy", "wolf", "bus", "sheep", "toy", "peach")] == [
-        "puppies", "wolves", "buses", "sheep", "toys", "peaches"
-    ]  # fmt: skip
+        "puppies",
+        "wolves",
+        "buses",
+        "sheep",
+        "toys",
+        "peaches",
+    ]

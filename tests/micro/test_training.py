@@ -14,9 +14,16 @@ SMALL = Architecture(hidden=128, layers=2, feed_forward=64, vocabulary=700, cont
 
 def small(folder: Path, **other: float) -> Pretraining:
     return Pretraining(
-        output=str(folder), tokens=0.006, batch_tokens=768, warmup_steps=2, probe_every=1000, checkpoint_minutes=0,
-        architecture=SMALL, phases=[Phase(0.003, {"word": 3}), Phase(10, {})], **other,
-    )  # fmt: skip
+        output=str(folder),
+        tokens=0.006,
+        batch_tokens=768,
+        warmup_steps=2,
+        probe_every=1000,
+        checkpoint_minutes=0,
+        architecture=SMALL,
+        phases=[Phase(0.003, {"word": 3}), Phase(10, {})],
+        **other,
+    )
 
 
 @pytest.fixture(autouse=True)
