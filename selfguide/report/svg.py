@@ -187,14 +187,19 @@ def lines(
     parts += [
         _text(x_of(mark), base + 15, short(mark), "middle") for mark in ticks(x_low, x_high) if x_low <= mark <= x_high
     ]
+    named = float(left)
     for mark in marks:
         parts.append(_line(x_of(mark.start), 16, x_of(mark.start), base, "mark", mark.name))
-        parts.append(_text(x_of(mark.start) - 3, 12, mark.name, "end"))
+        # Marks that stand close share the space of one name.
+        if x_of(mark.start) - named >= len(mark.name) * CHAR_WIDTH + 4:
+            parts.append(_text(x_of(mark.start) - 3, 12, mark.name, "end"))
+            named = x_of(mark.start)
     for item, xs in drawn:
         points = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(xs, item.values, strict=True))
         parts.append(PATH.format(item.colour, points))
     parts.append(_text(left + (WIDTH - left) / 2, base + 30, x_name, "middle", "axis"))
-    parts.append(_text(left + 4, 12, y_name, "start", "axis"))
+    if not marks:
+        parts.append(_text(left + 4, 12, y_name, "start", "axis"))
     return _svg(title, base + bottom, parts, [item for item, _ in drawn])
 
 
