@@ -127,7 +127,7 @@ def _choices(key: str, override: Override) -> list[Any]:
         if isinstance(element, QuotedString):
             element = element.text
         if isinstance(element, Glob) or not (element is None or isinstance(element, bool | int | float | str)):
-            raise ConfigError(f"sweep.space.{key}: {element} is not allowed; allowed: numbers, texts, booleans, null")
+            raise ConfigError(f"sweep.space.{key}: {element} is not allowed; allowed: numbers, texts, booleans")
         if element not in found:
             found.append(element)
     return found

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from optuna.trial import TrialState
 
 from tests.sweeper.app import score
@@ -53,24 +52,6 @@ def test_first_setting_seeds_floors_and_the_command_line(tmp_path: Path) -> None
     assert found[0].constraints["floor of t0"] > 0
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "brute_force", "gp", "cmaes"])
-def test_samplers_are_seeded_and_never_repeat_a_setting(tmp_path: Path, sampler: str) -> None:
-    space = [f"sweep.sampler={sampler}", "sweep.tasks=[t0]", "sweep.trials=8", "y=a"]
-    if sampler == "brute_force":
-        space += ["x=range(0.0,0.8,0.1)"]
-    else:
-        space += ["x=interval(0.0,0.8)"]
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-    sweep(tmp_path / "one", *space)
-    # The same search, stopped halfway and started again.
-    sweep(tmp_path / "two", *[change.replace("trials=8", "trials=5") for change in space])
-    sweep(tmp_path / "two", *space)
-    asked = [trial.params["x"] for trial in trials(tmp_path / "one")]
-    assert asked == [trial.params["x"] for trial in trials(tmp_path / "two")]
-    assert len(set(asked)) == len(asked) == 8
-
-
 def test_tpe_on_a_finite_space_ends_with_every_setting_tried_once(tmp_path: Path) -> None:
     sweep(tmp_path, "sweep.sampler=tpe", "sweep.trials=50", "sweep.tasks=[t0]")
     assert len(trials(tmp_path)) == 8 and not repeated(tmp_path)
@@ -108,24 +89,9 @@ def test_too_many_failures_end_the_sweep_in_one_line(tmp_path: Path) -> None:
     assert len(trials(tmp_path)) == 2
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("sweep.tasks=[]", "sweep.tasks: has no value"),
-        ("sweep.test_tasks=[t1]", "t1 also in sweep.tasks"),
-        ("sweep.sampler=best", "did you mean brute_force|sweep.sampler: 'best' is not allowed"),
-        ("x=interval(0,1)", "needs a finite space"),
-        ("sweep.first=[{x: 0.7, y: a}]", "x=0.7 is not in the space"),
-        ("+sweep.floors.t9=0.1", "t9 is not in sweep.tasks"),
-        ("sweep.objective=lcb", "scores per instance"),
-        ("sweep.storage=nosuchdb://x/y", "sweep.storage"),
-        ("sweep.seeds=[1,1]", "names one twice"),
-    ],
-)
-def test_mistakes_are_named_before_or_at_the_first_job(tmp_path: Path, override: str, message: str) -> None:
-    said = sweep(tmp_path, override, expect=1)
-    assert any(part in said for part in message.split("|")), said
-    assert len(jobs(tmp_path)) <= 1
+def test_a_mistake_ends_the_sweep_before_the_first_job(tmp_path: Path) -> None:
+    assert "sweep.test_tasks: t1 also in sweep.tasks" in sweep(tmp_path, "sweep.test_tasks=[t1]", expect=1)
+    assert not jobs(tmp_path)
 
 
 def test_discovery_imports_nothing_heavy(tmp_path: Path) -> None:

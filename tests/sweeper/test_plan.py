@@ -1,0 +1,57 @@
+"""Mistakes in a sweep are found before anything runs, and named."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from hydra_plugins.selfguide_sweeper._plan import Plan, read_plan
+from selfguide.errors import ConfigError
+from selfguide.search.racing import Job
+
+
+def plan(*overrides: str, arguments: tuple[str, ...] = ()) -> Plan:
+    folder = Path(__file__).parent / "app_conf"
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        config = compose("config", overrides=["log=x", *overrides], return_hydra_config=True)
+        return read_plan(config, GlobalHydra.instance().config_loader(), ["log=x", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sweep.tasks=[]", "sweep.tasks: has no value"),
+        ("sweep.test_tasks=[t1]", "t1 also in sweep.tasks"),
+        ("sweep.sampler=tpa", "did you mean tpe"),
+        ("sweep.first=[{x: 0.7, y: a}]", "x=0.7 is not in the space"),
+        ("sweep.first=[{x: 0.1}]", "sweep.first: has no y"),
+        ("sweep.first=[{x: 0.1, y: a, z: 1}]", "z not in sweep.space"),
+        ("+sweep.floors.t9=0.1", "t9 is not in sweep.tasks"),
+        ("sweep.seeds=[1,1]", "names one twice"),
+        ("sweep.trials=0", "sweep.trials: 0 is not allowed"),
+        ("sweep.trails=3", "trails"),
+        ("+lock=x", "a sweep searches what a lock fixes"),
+        ("+evaluation.split=test", "settings are chosen on validation"),
+    ],
+)
+def test_mistakes(override: str, message: str) -> None:
+    with pytest.raises(Exception, match=message) as found:
+        plan(override)
+    assert isinstance(found.value, ConfigError) or "trails" in override
+
+
+def test_an_endless_space_needs_a_number_of_trials() -> None:
+    with pytest.raises(ConfigError, match="needs a finite space"):
+        plan(arguments=("x=interval(0,1)",))
+    assert plan("sweep.trials=7", arguments=("x=interval(0,1)",)).target == 7
+
+
+def test_jobs_are_named_by_content() -> None:
+    one, other = plan(), plan("sweep.sampler=tpe", "sweep.trials=3", "sweep.racing=off")
+    job = Job(0, "t1", 0)
+    assert one.study == other.study, "how it is searched is not what is searched"
+    assert one.subfolder({"x": 0.1, "y": "a"}, job) == other.subfolder({"y": "a", "x": 0.1}, Job(5, "t1", 0))
+    assert one.subfolder({"x": 0.1, "y": "a"}, job) != one.subfolder({"x": 0.2, "y": "a"}, job)
+    assert plan("sweep.objective=worst_gain").study != one.study
+    assert one.overrides({"x": 0.1, "y": "a"}, job)[:5] == ["log=x", "task=t1", "x=0.1", "y=a", "seed=0"]
