@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from selfguide.finetuning.trainer import TrainingProgress
 
 IGNORED = -100
+FILLER = TrainingRow((0,), ())
+"""A row without anything to learn: makes the last batch of an epoch the same size for every process."""
 
 
 def collate(batch: Sequence[TrainingRow], pad: int) -> dict[str, torch.Tensor]:
@@ -39,16 +41,16 @@ def collate(batch: Sequence[TrainingRow], pad: int) -> dict[str, torch.Tensor]:
 class EpochOrder(Sampler[int]):
     """A new order of rows in each epoch, known from the epoch's number alone: resuming keeps it."""
 
-    def __init__(self, size: int, seed: int, epoch: Callable[[], int]) -> None:
-        self._size, self._seed, self._epoch = size, seed, epoch
+    def __init__(self, size: int, seed: int, epoch: Callable[[], int], filled: int = 0) -> None:
+        self._size, self._seed, self._epoch, self._filled = size, seed, epoch, max(filled, size)
 
     def __len__(self) -> int:
-        return self._size
+        return self._filled
 
     def __iter__(self) -> Iterator[int]:
         order = list(range(self._size))
         child_random(self._seed, "epoch", self._epoch()).shuffle(order)
-        return iter(order)
+        return iter([*order, *range(self._size, self._filled)])
 
 
 class RowTrainer(Trainer):  # type: ignore[misc]
@@ -56,6 +58,7 @@ class RowTrainer(Trainer):  # type: ignore[misc]
 
     order_seed = 0
     per_epoch = 1
+    rows = 0  # without fillers; 0: all of them
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -63,7 +66,8 @@ class RowTrainer(Trainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        return EpochOrder(len(rows), self.order_seed, lambda: int(self.state.global_step) // self.per_epoch)
+        epoch = lambda: int(self.state.global_step) // self.per_epoch  # noqa: E731
+        return EpochOrder(self.rows or len(rows), self.order_seed, epoch, len(rows))
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]

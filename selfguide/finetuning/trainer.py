@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.errors import ConfigError, TrainingError
 from selfguide.finetuning.checkpoints import newest_whole
+from selfguide.finetuning.processes import check_processes, launch, workers
 from selfguide.finetuning.rows import TrainingRow
 from selfguide.finetuning.witness import write_witness
 from selfguide.models import context_length, load_model, pick_device, resolve_model
@@ -74,8 +75,13 @@ def finetune(
     losses = _kept_losses(work / LOSSES, done)
     if progress is not None:
         progress.resume(done)
-    trainer = _trainer(config, tokenizer, rows, work, seed, per_epoch, progress)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if settings.processes > 1 and workers() == 1:
+        launch(config, rows, work, seed, work / LOSSES, done, progress)
+    else:
+        trainer = _trainer(config, tokenizer, rows, work, seed, per_epoch, progress)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if workers() > 1:
+            return TrainingResult((), (), total, 0)  # what is in the folder is the launching process's to read
     losses = _kept_losses(work / LOSSES, total)
     for path in work.glob("checkpoint-*"):
         shutil.rmtree(path)
@@ -107,7 +113,7 @@ def _check(config: RunConfig, rows: Sequence[TrainingRow]) -> None:
     if settings.quantization != "none" and settings.kind != "lora":
         raise ConfigError(f"finetuning.quantization: {settings.quantization} needs finetuning.kind=lora")
     if settings.processes > 1:
-        raise ConfigError(f"finetuning.processes: {settings.processes} is not allowed yet; allowed: 1")
+        check_processes(settings, pick_device(getattr(config.engine, "device", "auto")))
 
 
 def _trainer(
@@ -122,11 +128,13 @@ def _trainer(
     import torch
     from transformers import TrainingArguments, set_seed
 
-    from selfguide.finetuning.hooks import Recorder, RowTrainer, collate
+    from selfguide.finetuning.hooks import FILLER, Recorder, RowTrainer, collate
 
     settings = config.finetuning
     device = pick_device(getattr(config.engine, "device", "auto"))
-    if ":" in device:
+    if workers() > 1 and device.startswith("cuda"):
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    elif ":" in device:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     set_seed(child_seed(seed, "finetuning") % 2**32)
     model = _student(config, device)
@@ -135,7 +143,8 @@ def _trainer(
         output_dir=str(work),
         num_train_epochs=settings.max_epochs,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings.batch_size // micro,
+        gradient_accumulation_steps=settings.batch_size // (micro * workers()),
+        ddp_backend="gloo" if workers() > 1 and device == "cpu" else None,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=settings.warmup_fraction,
@@ -161,7 +170,7 @@ def _trainer(
     trainer = RowTrainer(
         model=model,
         args=arguments,
-        train_dataset=list(rows),
+        train_dataset=[*rows, *[FILLER] * (-len(rows) % (micro * workers()) if workers() > 1 else 0)],
         data_collator=lambda batch: collate(batch, tokenizer.eos_token_id if pad is None else pad),
         callbacks=[
             Recorder(
@@ -175,6 +184,7 @@ def _trainer(
     )
     trainer.order_seed = child_seed(seed, "order")
     trainer.per_epoch = per_epoch
+    trainer.rows = len(rows)
     return trainer
 
 
@@ -234,7 +244,7 @@ def _micro_batch(settings: FinetuningConfig) -> int:
     return max(
         size
         for size in range(1, settings.batch_size + 1)
-        if settings.batch_size % size == 0 and size <= settings.micro_batch_size
+        if settings.batch_size % (size * workers()) == 0 and size <= settings.micro_batch_size
     )
 
 

@@ -195,7 +195,7 @@ def test_full_finetuning_leaves_whole_models(tiny: Path, tokenizer: PromptTokeni
         ({"learning_rate": 1e30, "max_grad_norm": 1e30, "kind": "full"}, TrainingError, r"not a number at step \d"),
         ({"quantization": "4bit"}, ConfigError, "4bit needs a CUDA device"),
         ({"quantization": "4bit", "kind": "full"}, ConfigError, "needs finetuning.kind=lora"),
-        ({"processes": 2}, ConfigError, "finetuning.processes: 2"),
+        ({"processes": 3}, ConfigError, "finetuning.processes: 3"),
         ({"target_modules": "nowhere"}, ConfigError, "finetuning.target_modules: nowhere"),
         ({"epochs": 3}, ConfigError, "allowed: 1 to max_epochs=2"),
     ],
