@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check sweep micro-benchmark clean
+.PHONY: help install demo test check sweep micro-benchmark bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,6 +33,9 @@ sweep: $(STAMP)  ## one setting for all bundled validation tasks: searched, froz
 
 micro-benchmark: $(STAMP)  ## all bundled tasks, three seeds; writes experiments/micro/
 	$(BIN)/python -m selfguide.micro.benchmark
+
+bench: $(STAMP)  ## speed: the reference's schedule, ours, and bare vLLM; writes experiments/bench/
+	$(BIN)/python -m selfguide.bench
 
 clean:  ## remove build products (never runs, data or the environment)
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
