@@ -244,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bare = _child(asked, "bare")
     report = summary(found, trained, bare)
     report["machine"] = machine()
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(asked.out, report)
     show(report)
     print(f"written: {asked.out}")

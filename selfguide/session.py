@@ -66,8 +66,11 @@ class Session:
 
     def free_device(self) -> None:
         """Before training: give the device back unless `engine.lifetime` says to keep it."""
-        if self._engine is not None and self.config.engine.lifetime == "restart":
+        lifetime = self.config.engine.lifetime
+        if self._engine is not None and lifetime == "restart":
             self.close()
+        elif self._engine is not None and lifetime == "sleep" and hasattr(self._engine, "sleep"):
+            self._engine.sleep()  # the next request wakes it
 
     def stage(
         self,
