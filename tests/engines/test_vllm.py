@@ -68,9 +68,9 @@ def test_more_adapters_than_fit_in_one_batch(vllm_engine: VLLMEngine, tmp_path: 
     prompt = load_prompt_tokenizer(model_config("micro")).encode_prompt(prompts_of_tasks()[0])
     adapters = [tiny_adapter(MICRO, tmp_path / str(seed), seed) for seed in range(10, 16)]
     requests = [Request(prompt, GREEDY, weights=weights) for weights in (*adapters, None, *adapters)]
-    mixed = [tokens(c) for c in vllm_engine.generate(requests)]
-    assert mixed[:6] == mixed[7:]
-    assert len({tuple(m) for m in mixed}) > 4, "random adapters change the model"
+    mixed = vllm_engine.generate(requests)
+    assert [tokens(c) for c in mixed[:6]] == [tokens(c) for c in mixed[7:]]
+    assert len({round(c[0].logprob, 5) for c in mixed[:7]}) == 7, "each adapter, and the base, has its own"
 
 
 def test_full_weights_answer_and_the_base_comes_back(vllm_engine: VLLMEngine, tmp_path: Path) -> None:
