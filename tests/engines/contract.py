@@ -89,12 +89,10 @@ class EngineContract:
         assert all(eos not in c.token_ids for c in completions if c.finish == "length")
 
     def test_a_stop_string_ends_and_is_cut(self, engine: Engine, prompts: list[tuple[int, ...]]) -> None:
-        request = Request(prompts[0], Sampling(max_new_tokens=24, temperature=1.0, n=8), seed=7)
+        request = Request(prompts[0], Sampling(max_new_tokens=24, temperature=1.5, n=16), seed=7)
         free = self.alone(engine, request)
-        target = next(
-            c for c in free if len(c.text) >= 6 and c.text[3:5].strip() == c.text[3:5] and c.text[3:5].isascii()
-        )
-        stop = target.text[3:5]
+        target = next(c for c in free if len(c.text) >= 3 and c.text[1:3].isascii() and c.text[1:3].isalnum())
+        stop = target.text[1:3]
         stopped = self.alone(engine, replace(request, sampling=replace(request.sampling, stop=(stop,))))
         cut = stopped[free.index(target)]
         assert cut.finish == "stop"

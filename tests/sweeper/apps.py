@@ -1,6 +1,7 @@
 """Runs the small application in processes of their own, as a user would."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,8 @@ def start(folder: Path, *overrides: str) -> "subprocess.Popen[bytes]":
         stdout=(folder / "out").open("ab"),
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        # A background job of a shell ignores Ctrl-C, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

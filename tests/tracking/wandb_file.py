@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ def records(folder: Path) -> list[Any]:
     from wandb.proto import wandb_internal_pb2
 
     (file,) = folder.rglob("run-*.wandb")
-    return [wandb_internal_pb2.Record.FromString(content) for content in _contents(file.read_bytes())]
+    deadline = time.monotonic() + 60
+    while True:
+        found = [wandb_internal_pb2.Record.FromString(content) for content in _contents(file.read_bytes())]
+        # W&B's own process writes the file, and on a busy machine is not done when `finish` returns.
+        if any(record.WhichOneof("record_type") == "exit" for record in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
 
 
 def _contents(data: bytes) -> list[bytes]:
