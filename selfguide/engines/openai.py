@@ -7,6 +7,7 @@ from typing import Self, TypeVar, cast
 
 from selfguide.config.schema import OpenAIEngineConfig, RunConfig
 from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
+from selfguide.engines.limits import new_tokens
 from selfguide.engines.openai_dialects import VLLMDialect, dialect_named
 from selfguide.engines.openai_http import Endpoint
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, places_to_score
@@ -175,17 +176,6 @@ class OpenAIEngine:
         self._loaded.add(weights.name)
 
     def _limit(self, request: Request) -> int:
-        length = len(request.prompt_ids)
-        if length == 0:
-            raise EngineError("an empty prompt cannot be continued: it needs at least one token")
-        room = self.context_length - length
-        choices = request.sampling.choices
-        need = max((len(self._tokenizer.encode_answer(choice)) for choice in choices), default=1)
-        if room < need:
-            raise PromptTooLongError(
-                f"a prompt of {length} tokens leaves no room for {need} new in the context of {self.context_length}"
-            )
-        longest = max((len(choice.encode()) + 2 for choice in choices), default=request.sampling.max_new_tokens)
-        return min(longest, room)
+        return new_tokens(request, self._tokenizer, self.context_length)
 
 

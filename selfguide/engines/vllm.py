@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
+from selfguide.engines.limits import new_tokens
 from selfguide.engines.vllm_process import reloads_in_place, start, stop
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, places_to_score
 from selfguide.errors import EngineError, PromptTooLongError
@@ -201,20 +202,7 @@ class VLLMEngine:
         self._loaded = wanted
 
     def _limit(self, request: Request) -> int:
-        """New tokens this request may take; `PromptTooLongError` if there is no room."""
-        length = len(request.prompt_ids)
-        if length == 0:
-            raise EngineError("an empty prompt cannot be continued: it needs at least one token")
-        room = self.context_length - length
-        choices = request.sampling.choices
-        need = max((len(self._tokenizer.encode_answer(choice)) for choice in choices), default=1)
-        if room < need:
-            raise PromptTooLongError(
-                f"a prompt of {length} tokens leaves no room for {need} new in the context of {self.context_length}"
-            )
-        # The grammar may spell a choice in more tokens than the tokenizer would.
-        longest = max((len(choice.encode()) + 2 for choice in choices), default=request.sampling.max_new_tokens)
-        return min(longest, room)
+        return new_tokens(request, self._tokenizer, self.context_length)
 
     def _count(self, request: Request, completions: Sequence[Completion]) -> None:
         self.tokens.prompt += len(request.prompt_ids)

@@ -1,8 +1,9 @@
 """Checkpoints that survive kill -9: one is used only if it was marked as whole."""
 
-import os
 import shutil
 from pathlib import Path
+
+from selfguide.store.atomic import sync
 
 MARK = "complete"
 
@@ -23,9 +24,9 @@ def mark_whole(folder: Path, step: int) -> None:
     current = folder / f"checkpoint-{step}"
     for path in sorted(current.rglob("*")):
         if path.is_file():
-            _sync(path)
+            sync(path)
     (current / MARK).touch()
-    _sync(current)
+    sync(current)
     for path in folder.glob("checkpoint-*"):
         if path != current:
             # Unmarked first: a half-deleted checkpoint must not look whole.
@@ -36,16 +37,8 @@ def mark_whole(folder: Path, step: int) -> None:
 def publish(temporary: Path, final: Path) -> None:
     """Make a finished folder appear under its name in one step."""
     for path in sorted(temporary.rglob("*")):
-        _sync(path)
+        sync(path)
     if final.exists():
         shutil.rmtree(final)
     temporary.rename(final)
-    _sync(final.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(final.parent)

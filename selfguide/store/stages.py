@@ -8,7 +8,6 @@ without one is work in progress, and its owner goes on from what is in it.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from selfguide.errors import DataError
-from selfguide.store.atomic import canonical_json, sync_folder, write_json
+from selfguide.store.atomic import canonical_json, sync, write_json
 
 KEY_DIGITS = 20
 
@@ -98,14 +97,14 @@ class Store:
         (work / ".seconds").unlink(missing_ok=True)
         files = _listing(work)
         for file in files:
-            _sync(work / file)
+            sync(work / file)
         # The manifest is the last file of the folder, and the rename publishes it whole.
         write_json(
             work / "manifest.json",
             {"stage": name, "key": key, "seconds": round(seconds, 3), "info": info, "files": files},
         )
         work.replace(final)
-        sync_folder(final.parent)
+        sync(final.parent)
         return Stage(name, key, final, False, seconds, info)
 
 
@@ -114,14 +113,6 @@ def _seconds_so_far(work: Path) -> float:
         return float((work / ".seconds").read_text())
     except (FileNotFoundError, ValueError):
         return 0.0
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _listing(folder: Path) -> dict[str, int]:
