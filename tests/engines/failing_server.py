@@ -42,17 +42,16 @@ def failing_server() -> Iterator[FailingServer]:
                 status = state.plan.pop(0) if state.plan else 200
                 state.under_way += 1
                 state.most = max(state.most, state.under_way)
-            try:
-                time.sleep(state.delay)
-                if status == HANG:
-                    time.sleep(3)
-                elif status == BREAK:
-                    self.connection.close()
-                else:
-                    self.reply(status, body)
-            finally:
-                with state.lock:
-                    state.under_way -= 1
+            time.sleep(state.delay)
+            if status == HANG:
+                time.sleep(3)
+            # Before the reply: the client may send its next request as soon as it has it.
+            with state.lock:
+                state.under_way -= 1
+            if status == BREAK:
+                self.connection.close()
+            elif status != HANG:
+                self.reply(status, body)
 
         def reply(self, status: int, body: dict[str, Any]) -> None:
             key = self.headers.get("Authorization", "")
