@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.schema import TRAINING_PLACE
 from selfguide.engines.base import Weights
 from selfguide.session import Session, fields_of
 from selfguide.store import Stage
@@ -26,8 +27,8 @@ OUTPUT_FILTERS = (
 )  # fmt: skip
 ELECTION = ("samples", "min_share", "share_of")
 COMPOSITION = ("balance", "max_rows")
-# Where the same training happens: none of these changes which adapter comes out.
-TRAINING_PLACE = ("epochs", "micro_batch_size", "gradient_checkpointing", "processes", "save_every_s", "over_length")
+# The weights of every epoch are kept, and what `over_length` dropped is not among the rows.
+SAME_TRAINING = (*TRAINING_PLACE, "epochs", "over_length")
 
 
 def inputs_stage(session: Session) -> list[Candidate]:
@@ -171,7 +172,7 @@ def training_stage(
         **session.base_spec(version=2),
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),
         "leave_one_out": leave_one_out,
-        "finetuning": fields_of(config.finetuning, without=TRAINING_PLACE),
+        "finetuning": fields_of(config.finetuning, without=SAME_TRAINING),
     }
     del spec["engine"]
 

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING, DictConfig
 
 from selfguide.config.knobs import knob
-from selfguide.config.validate import one_line, out_of_range
-from selfguide.errors import ConfigError
+from selfguide.config.validate import as_dataclass, require_values
 
 T = TypeVar("T")
 
@@ -39,13 +37,5 @@ SCHEMAS: dict[str, type[Any]] = {"schema_export": ExportConfig, "schema_chat": C
 
 def typed_command(config: DictConfig, kind: type[T]) -> T:
     """A command's configuration as its dataclass. Raises `ConfigError` naming key, value and what is allowed."""
-    for missing in sorted(OmegaConf.missing_keys(config)):
-        raise ConfigError(f"{missing}: has no value; set it with {missing}=…")
-    try:
-        options = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
-    assert isinstance(options, kind)
-    for problem in out_of_range("", options):
-        raise ConfigError(problem)
-    return options
+    require_values(config)
+    return as_dataclass(config, kind)

@@ -7,21 +7,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from selfguide.config.paths import config_dir
-from selfguide.config.schema import RunConfig
+from selfguide.config.schema import TRAINING_PLACE, RunConfig
 from selfguide.errors import ConfigError
 
 # What a setting is part of. Where and how fast it runs is not.
 METHOD_NODES = ("temperature", "generation", "filters", "annotation", "finetuning")
-PLACE = frozenset(
-    {
-        "generation.max_in_flight",
-        "annotation.batch",
-        "finetuning.micro_batch_size",
-        "finetuning.gradient_checkpointing",
-        "finetuning.processes",
-        "finetuning.save_every_s",
-    }
-)
+PLACE = frozenset({"generation.max_in_flight", "annotation.batch", *(f"finetuning.{name}" for name in TRAINING_PLACE)})
 
 
 def method_values(run: RunConfig) -> dict[str, Any]:

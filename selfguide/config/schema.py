@@ -190,6 +190,10 @@ class AnnotationConfig:
     batch: int = knob(ge=1)
 
 
+# Where and how fast the same training happens: none of these changes which weights come out.
+TRAINING_PLACE = ("micro_batch_size", "gradient_checkpointing", "processes", "save_every_s")
+
+
 @dataclass
 class FinetuningConfig:
     """Step 5: the same model on its own data."""

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -12,6 +12,7 @@ from selfguide.config.knobs import Allowed
 from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
 
+T = TypeVar("T")
 # What a run may be without.
 OPTIONAL = ("lock", "sweep", "plan")
 
@@ -27,22 +28,34 @@ def typed(config: DictConfig) -> RunConfig:
             continue
         if node is None or OmegaConf.is_missing(config, key):
             raise ConfigError(f"{key}: no option of this group is chosen; choose one with {key}=…")
-    for missing in sorted(OmegaConf.missing_keys(config)):
-        raise ConfigError(f"{missing}: has no value; set it with {missing}=…")
+    require_values(config)
     for problem in _added_keys("", config):
         raise ConfigError(problem)
-    try:
-        run = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
-    assert isinstance(run, RunConfig)
+    run = as_dataclass(config, RunConfig)
     for problem in _problems(run):
         raise ConfigError(problem)
     return run
 
 
+def require_values(config: DictConfig) -> None:
+    """Raise `ConfigError` for a key that was left without a value."""
+    for missing in sorted(OmegaConf.missing_keys(config)):
+        raise ConfigError(f"{missing}: has no value; set it with {missing}=…")
+
+
+def as_dataclass(config: DictConfig, kind: type[T]) -> T:
+    """The configuration as its dataclass; raises `ConfigError` for a wrong type or a value out of range."""
+    try:
+        options = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(options, kind)
+    for problem in out_of_range("", options):
+        raise ConfigError(problem)
+    return options
+
+
 def _problems(run: RunConfig) -> Iterator[str]:
-    yield from out_of_range("", run)
     yield from _unquoted_labels(run.task.labels)
     yield from _combinations(run)
 

@@ -12,9 +12,10 @@ from selfguide.engines.adapters import ModelRack
 from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights
 from selfguide.engines.batching import Job, halve, plan
 from selfguide.engines.decoding import Row, decode, score
+from selfguide.engines.limits import check_score, require_room
 from selfguide.engines.sampling import ChoiceTrie
 from selfguide.engines.stopping import StopStrings
-from selfguide.errors import EngineError, PromptTooLongError
+from selfguide.errors import EngineError
 from selfguide.models import context_length, load_model, load_prompt_tokenizer, pick_device
 from selfguide.tokenization import PromptTokenizer
 
@@ -78,13 +79,7 @@ class HFEngine:
         results: list[tuple[float, ...]] = [() for _ in requests]
         jobs = []
         for i, request in enumerate(requests):
-            size = len(request.prompt_ids) + len(request.completion_ids)
-            if size > self.context_length:
-                raise PromptTooLongError(
-                    f"prompt and completion of {size} tokens do not fit the context of {self.context_length}"
-                )
-            if not request.prompt_ids:
-                raise EngineError("an empty prompt cannot be scored: it needs at least one token")
+            check_score(request, self.context_length)
             if request.completion_ids:
                 text = (*request.prompt_ids, *request.completion_ids[:-1])
                 jobs.append(Job(i, Request(text, Sampling(1), weights=request.weights), 0, 1, 0))
@@ -109,15 +104,8 @@ class HFEngine:
 
     def _limit(self, request: Request, trie: ChoiceTrie | None) -> int:
         """New tokens this request may take; `PromptTooLongError` if there is no room."""
-        length = len(request.prompt_ids)
-        if length == 0:
-            raise EngineError("an empty prompt cannot be continued: it needs at least one token")
-        room = self.context_length - length
         need = 1 if trie is None else trie.longest
-        if room < need:
-            raise PromptTooLongError(
-                f"a prompt of {length} tokens leaves no room for {need} new in the context of {self.context_length}"
-            )
+        room = require_room(request, need, self.context_length)
         return need if trie is not None else min(request.sampling.max_new_tokens, room)
 
     def _trie(self, choices: tuple[str, ...]) -> ChoiceTrie:

@@ -7,11 +7,11 @@ from typing import Self, TypeVar, cast
 
 from selfguide.config.schema import OpenAIEngineConfig, RunConfig
 from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
-from selfguide.engines.limits import new_tokens
+from selfguide.engines.limits import check_score, new_tokens
 from selfguide.engines.openai_dialects import VLLMDialect, dialect_named
 from selfguide.engines.openai_http import Endpoint
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, places_to_score
-from selfguide.errors import EngineError, PromptTooLongError
+from selfguide.errors import EngineError
 from selfguide.models import context_length, load_prompt_tokenizer, resolve_model
 
 T = TypeVar("T")
@@ -65,11 +65,7 @@ class OpenAIEngine:
         if not isinstance(dialect, VLLMDialect):
             raise EngineError(f"engine.dialect={self._settings.dialect} gives no scores; engine.dialect=vllm does")
         for request in requests:
-            size = len(request.prompt_ids) + len(request.completion_ids)
-            if size > self.context_length:
-                raise PromptTooLongError(
-                    f"prompt and completion of {size} tokens do not fit the context of {self.context_length}"
-                )
+            check_score(request, self.context_length)
         asked = [
             (place, tokens[start : start + MAX_CANDIDATES])
             for place, tokens in places_to_score(requests).items()

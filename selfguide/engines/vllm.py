@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
-from selfguide.engines.limits import new_tokens
+from selfguide.engines.limits import check_score, new_tokens
 from selfguide.engines.vllm_process import reloads_in_place, start, stop
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, places_to_score
 from selfguide.errors import EngineError, PromptTooLongError
@@ -62,13 +62,7 @@ class VLLMEngine:
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
         """See `Engine.score`."""
         for request in requests:
-            size = len(request.prompt_ids) + len(request.completion_ids)
-            if size > self.context_length:
-                raise PromptTooLongError(
-                    f"prompt and completion of {size} tokens do not fit the context of {self.context_length}"
-                )
-            if not request.prompt_ids:
-                raise EngineError("an empty prompt cannot be scored: it needs at least one token")
+            check_score(request, self.context_length)
         asked = [
             (place, tokens[start : start + MAX_CANDIDATES])
             for place, tokens in places_to_score(requests).items()

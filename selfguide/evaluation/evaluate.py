@@ -4,7 +4,6 @@ The references stay in this module; what goes to an engine is inputs, what goes 
 answers, and scores are computed anew each time (they cost nothing).
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from selfguide.engines.base import Weights
 from selfguide.evaluation.metrics import score_task
 from selfguide.evaluation.predict import Prediction, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
-from selfguide.seeding import child_seed
+from selfguide.seeding import child_random
 from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint, journal_tokens
 from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
@@ -39,7 +38,7 @@ def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int
     """All, or a seeded sample of `limit` in the order of the split."""
     if limit is None or limit >= len(instances):
         return tuple(instances)
-    places = sorted(random.Random(child_seed(seed, "evaluation", "limit")).sample(range(len(instances)), limit))
+    places = sorted(child_random(seed, "evaluation", "limit").sample(range(len(instances)), limit))
     return tuple(instances[place] for place in places)
 
 

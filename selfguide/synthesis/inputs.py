@@ -88,15 +88,8 @@ def propose_inputs(
             for place in range(generation.prompts_per_round)
         ]
         requests = [
-            Request(
-                ids,
-                input_sampling(
-                    generation,
-                    room(engine.context_length, len(ids), generation.max_new_tokens),
-                    temperature,
-                    tokenizer.stop(prompt),
-                ),
-                child_seed(seed, "inputs", "sample", round_number, place),
+            input_request(
+                prompt, ids, generation, temperature, engine.context_length, tokenizer, seed, round_number, place
             )
             for place, (prompt, ids) in enumerate(asked)
         ]
@@ -106,27 +99,37 @@ def propose_inputs(
             pool.judge(Candidate(f"{round_number}-{place}", round_number, answers[0].text, prompt.label))
             for place, ((prompt, _), answers) in enumerate(zip(asked, completions, strict=True))
         ]
-        journal.append({
-            "round": round_number,
-            "candidates": [candidate.to_row() for candidate in judged],
-            "tokens": (engine.tokens - before).pair(),
-        })
+        journal.append(
+            {
+                "round": round_number,
+                "candidates": [candidate.to_row() for candidate in judged],
+                "tokens": (engine.tokens - before).pair(),
+            }
+        )
         if on_round is not None:
             on_round(round_number + 1, len(pool.candidates), len(pool.accepted))
     return pool.candidates
 
 
-def input_sampling(
-    generation: GenerationConfig, max_new_tokens: int, temperature: float, stop: tuple[str, ...]
-) -> Sampling:
-    """How a new input is sampled."""
-    return Sampling(
-        max_new_tokens=max_new_tokens,
+def input_request(
+    prompt: InputPrompt,
+    ids: tuple[int, ...],
+    generation: GenerationConfig,
+    temperature: float,
+    context_length: int,
+    tokenizer: PromptTokenizer,
+    seed: int,
+    *place: int,
+) -> Request:
+    """The request for the new input of a drawn prompt; `place` names its random stream."""
+    sampling = Sampling(
+        max_new_tokens=room(context_length, len(ids), generation.max_new_tokens),
         temperature=temperature,
         top_k=generation.top_k,
         top_p=generation.top_p,
-        stop=stop,
+        stop=tokenizer.stop(prompt),
     )
+    return Request(ids, sampling, child_seed(seed, "inputs", "sample", *place))
 
 
 def draw_prompt(

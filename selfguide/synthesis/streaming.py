@@ -17,11 +17,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from selfguide.config.schema import FiltersConfig, GenerationConfig
-from selfguide.engines.base import Completion, Engine, Request, room
-from selfguide.seeding import child_seed
+from selfguide.engines.base import Completion, Engine, Request
 from selfguide.store.atomic import Journal
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inputs import InputPool, RoundDone, draw_prompt, input_sampling
+from selfguide.synthesis.inputs import InputPool, RoundDone, draw_prompt, input_request
 from selfguide.tokenization import PromptTokenizer
 from selfguide.types import TaskSpec
 
@@ -68,10 +67,11 @@ def stream_inputs(
             task, generation, pool.accepted, engine.context_length, tokenizer, seed, round_number, slot
         )
         labels[place] = prompt.label
-        limit = room(engine.context_length, len(ids), generation.max_new_tokens)
-        sampling = input_sampling(generation, limit, temperature, tokenizer.stop(prompt))
+        request = input_request(
+            prompt, ids, generation, temperature, engine.context_length, tokenizer, seed, round_number, slot
+        )
         clock.start(place)
-        stream.submit(place, Request(ids, sampling, child_seed(seed, "inputs", "sample", round_number, slot)))
+        stream.submit(place, request)
 
     def judge(place: int, ticks: int, answer: Any) -> None:
         if place in past:
@@ -83,12 +83,14 @@ def stream_inputs(
 
     def write() -> None:
         nonlocal before
-        journal.append({
-            "places": [place for place, _, _ in fresh],
-            "candidates": [candidate.to_row() for _, candidate, _ in fresh],
-            "ticks": [ticks for _, _, ticks in fresh],
-            "tokens": (engine.tokens - before).pair(),
-        })
+        journal.append(
+            {
+                "places": [place for place, _, _ in fresh],
+                "candidates": [candidate.to_row() for _, candidate, _ in fresh],
+                "ticks": [ticks for _, _, ticks in fresh],
+                "tokens": (engine.tokens - before).pair(),
+            }
+        )
         before = engine.tokens.copy()
         fresh.clear()
         if on_round is not None:
