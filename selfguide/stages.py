@@ -208,9 +208,12 @@ def _candidates(stage: Stage) -> list[Candidate]:
 
 
 def journal_tokens(journal: Journal) -> dict[str, int]:
-    """Tokens that a stage's model calls took, over all the runs that worked on it."""
-    pairs = [row["tokens"] for row in journal.rows]
-    return {"prompt": sum(p for p, _ in pairs), "generated": sum(g for _, g in pairs)}
+    """Model calls of a stage and the tokens they took, over all the runs that worked on it."""
+    counts = [row["tokens"] for row in journal.rows]
+    kinds = ("prompt", "generated", "calls")
+    # A journal that an earlier version began has no calls: then they are not known, and not given.
+    known = min((len(count) for count in counts), default=len(kinds))
+    return {kind: sum(count[place] for count in counts) for place, kind in enumerate(kinds[:known])}
 
 
 def fingerprint(value: Any) -> str:

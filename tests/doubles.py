@@ -30,6 +30,7 @@ class ScriptedEngine:
             self.tokens.prompt += len(request.prompt_ids)
             texts = [self._answer(prompt, request.seed, sample) for sample in range(request.sampling.n)]
             self.tokens.generated += sum(map(len, texts))
+            self.tokens.calls += len(texts)
             completions.append([Completion(text, (), -float(len(text)), "stop") for text in texts])
         return completions
 

@@ -76,20 +76,21 @@ class ScoreRequest:
 
 @dataclass(slots=True)
 class TokenCount:
-    """Tokens that went through an engine since it started."""
+    """What went through an engine since it started: tokens, and calls (completions asked for, texts scored)."""
 
     prompt: int = 0
     generated: int = 0
+    calls: int = 0
 
     def __sub__(self, other: "TokenCount") -> "TokenCount":
-        return TokenCount(self.prompt - other.prompt, self.generated - other.generated)
+        return TokenCount(self.prompt - other.prompt, self.generated - other.generated, self.calls - other.calls)
 
     def copy(self) -> "TokenCount":
-        return TokenCount(self.prompt, self.generated)
+        return TokenCount(self.prompt, self.generated, self.calls)
 
-    def pair(self) -> tuple[int, int]:
-        """(prompt, generated), as journals keep it."""
-        return self.prompt, self.generated
+    def pair(self) -> tuple[int, int, int]:
+        """(prompt, generated, calls), as journals keep it."""
+        return self.prompt, self.generated, self.calls
 
 
 def room(context_length: int, prompt_tokens: int, max_new_tokens: int) -> int:

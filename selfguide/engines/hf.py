@@ -66,6 +66,7 @@ class HFEngine:
                     results[job.index] = [self._completion(row, stopper) for row in job_rows]
                     self.tokens.prompt += len(job.prompt_ids)
                     self.tokens.generated += sum(len(row.token_ids) for row in job_rows)
+                    self.tokens.calls += len(job_rows)
                 if progress is not None:
                     progress(len(batch))
         return results
@@ -90,6 +91,7 @@ class HFEngine:
                 for job, values in zip(batch, scored, strict=True):
                     results[job.index] = values
                     self.tokens.prompt += len(job.prompt_ids) + 1
+                    self.tokens.calls += 1
         return results
 
     def close(self) -> None:

@@ -81,6 +81,7 @@ class VLLMEngine:
                     logprobs = output.outputs[0].logprobs[0]
                     found.update(((place, token), float(logprobs[token].logprob)) for token in tokens)
         self.tokens.prompt += sum(len(r.prompt_ids) + len(r.completion_ids) for r in requests if r.completion_ids)
+        self.tokens.calls += sum(bool(r.completion_ids) for r in requests)
         return [
             tuple(
                 found[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i])), token]
@@ -201,6 +202,7 @@ class VLLMEngine:
     def _count(self, request: Request, completions: Sequence[Completion]) -> None:
         self.tokens.prompt += len(request.prompt_ids)
         self.tokens.generated += sum(len(completion.token_ids) for completion in completions)
+        self.tokens.calls += len(completions)
 
 
 class VLLMStream:

@@ -177,8 +177,8 @@ def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights
     with Journal(journal) as rows:
         variants = [weights]
         predict(session.engine, session.tokenizer, session.task, instances, variants, session.config.evaluation, rows)
-    prompt, generated = (session.engine.tokens - before).pair()
-    return Calls(len(texts), prompt, generated, time.monotonic() - started)
+    spent = session.engine.tokens - before
+    return Calls(len(texts), spent.prompt, spent.generated, time.monotonic() - started)
 
 
 def calls(stage: Stage, units: int, lengths: Sequence[int]) -> Calls:

@@ -19,6 +19,7 @@ from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.outcome import Outcome
+from selfguide.report.costs import costs
 from selfguide.report.details import save_details
 from selfguide.standing import Standing
 from selfguide.store import Stage
@@ -126,10 +127,30 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "warnings": list(outcome.warnings),
         "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
         "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},
+        "costs": cost_block(record),
         "cache": {name: "hit" if stage.hit else "miss" for name, stage in stages.items()},
         "keys": {name: f"{stage.path.parent.name}/{stage.key}" for name, stage in stages.items()},
         "versions": versions(),
         "git": git_state(),
+    }
+
+
+def cost_block(record: RunRecord) -> dict[str, Any]:
+    """What it took to make what answers (`method`), and to answer (`answers`, controls included)."""
+    config, stages = record.config, record.stages
+    devices = {
+        "serving": getattr(config.engine, "tensor_parallel_size", 0 if config.engine.name == "openai" else 1),
+        "training": config.finetuning.processes,
+    }
+    aside = {"baseline", "tuned", "label_columns", *record.controls}
+    answering = "tuned" if "tuned" in stages else "baseline"
+    made = {name: stage for name, stage in stages.items() if name not in aside}
+    answered = {name: stage for name, stage in stages.items() if name == answering}
+    shown = {(d.input, d.output) for d in record.task.demonstrations}
+    kept = len({(pair.input, pair.output) for pair in record.outcome.pairs} - shown)
+    return {
+        "method": dataclasses.asdict(costs(made, kept, **devices)),
+        "answers": dataclasses.asdict(costs(answered, 0, **devices)),
     }
 
 

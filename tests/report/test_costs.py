@@ -1,0 +1,76 @@
+"""Costs: sums over a run's stages, and what is unknown stays unknown."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from selfguide.engines.base import TokenCount
+from selfguide.pipeline import run
+from selfguide.report.costs import costs
+from selfguide.stages import journal_tokens
+from selfguide.store import Stage, Store
+from selfguide.store.atomic import Journal
+from tests.composing import run_config
+from tests.tiny_task import smoke, write_task
+
+
+def stage(tmp_path: Path, name: str, info: dict[str, Any]) -> Stage:
+    return Store(tmp_path).run(name, {"of": name}, lambda work: info)
+
+
+def test_sums_and_ratio(tmp_path: Path) -> None:
+    inputs = stage(tmp_path, "inputs", {"tokens": {"prompt": 700, "generated": 50, "calls": 40}})
+    outputs = stage(tmp_path, "outputs", {"tokens": {"prompt": 300, "generated": 150, "calls": 160}})
+    dataset = stage(tmp_path, "dataset", {})
+    training = stage(tmp_path, "training", {"rows": 9, "steps": 12, "trained_tokens": 90})
+    stages = {"inputs": inputs, "outputs": outputs, "dataset": dataset, "training": training, "again": training}
+    found = costs(stages, 30, serving=2, training=4)
+    assert (found.calls, found.prompt_tokens, found.generated_tokens) == (200, 1000, 200)
+    assert (found.trained_tokens, found.steps, found.kept) == (90, 12, 30)
+    assert found.kept_per_1000_calls == 150
+    expected = 2 * (inputs.seconds + outputs.seconds) + 4 * training.seconds
+    assert abs(found.device_seconds - expected) < 0.002
+
+
+def test_uncounted_calls_are_unknown(tmp_path: Path) -> None:
+    old = stage(tmp_path, "inputs", {"tokens": {"prompt": 700, "generated": 50}})
+    new = stage(tmp_path, "outputs", {"tokens": {"prompt": 1, "generated": 1, "calls": 5}})
+    found = costs({"inputs": old, "outputs": new}, 3)
+    assert found.calls is None
+    assert found.kept_per_1000_calls is None
+    assert found.prompt_tokens == 701
+
+
+def test_nothing_made_costs_nothing() -> None:
+    found = costs({}, 0)
+    assert (found.calls, found.device_seconds, found.kept_per_1000_calls) == (0, 0, None)
+
+
+def test_a_journal_that_began_without_calls(tmp_path: Path) -> None:
+    with Journal(tmp_path / "new") as journal:
+        assert journal_tokens(journal) == {"prompt": 0, "generated": 0, "calls": 0}
+        journal.append({"tokens": TokenCount(5, 2, 3).pair()})
+        journal.append({"tokens": (TokenCount(15, 4, 7) - TokenCount(5, 2, 3)).pair()})
+        assert journal_tokens(journal) == {"prompt": 15, "generated": 4, "calls": 7}
+    with Journal(tmp_path / "old") as journal:
+        journal.append({"tokens": [5, 2]})
+        journal.append({"tokens": TokenCount(1, 1, 1).pair()})
+        assert journal_tokens(journal) == {"prompt": 6, "generated": 3}
+
+
+def test_a_run_counts_what_it_asked(tmp_path: Path) -> None:
+    config = run_config(*smoke(write_task(tmp_path), tmp_path / "store"))
+    run(config, tmp_path / "run")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    made, counts = result["costs"]["method"], result["counts"]
+    annotated = sum(1 for c in (tmp_path / "run" / "candidates.jsonl").open() if json.loads(c)["samples"])
+    # The cost model of the method: one call a proposal, and `best_of` an accepted input.
+    assert made["calls"] == counts["proposed"] + 4 * annotated
+    assert made["kept"] == counts["train"]
+    assert made["prompt_tokens"] == sum(result["tokens"][name]["prompt"] for name in ("inputs", "outputs"))
+    assert made["steps"] > 0
+    assert made["trained_tokens"] > 0
+    # The control's training is not the method's cost.
+    assert made["steps"] == 2 * -(-counts["train"] // config.finetuning.batch_size)
+    # The method's answers, and its control's.
+    assert result["costs"]["answers"]["prompt_tokens"] == result["tokens"]["tuned"]["prompt"]
