@@ -1,0 +1,73 @@
+"""The same training budget for every method: which pairs are trained on, and for how many steps. Pure.
+
+Without a budget, methods are compared at whatever sizes their filters happened to leave.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from selfguide.config.budget import BudgetConfig
+from selfguide.seeding import child_random
+from selfguide.types import Example
+
+
+class Length(NamedTuple):
+    """How long a training is. `epochs` is how many it enters; with `equal_steps` the last may be cut short."""
+
+    epochs: int
+    steps: int
+
+
+def fit_rows(
+    pairs: Sequence[Example],
+    budget: BudgetConfig,
+    labels: Sequence[str],
+    seed: int,
+    token_lengths: Sequence[int] = (),
+) -> list[Example]:
+    """The pairs within the budget, in their order; with too few of them, all.
+
+    `equal_rows` takes the first `rows` of a seeded ranking in which the labels take turns, and
+    `equal_tokens` its longest start with at most `tokens` answer tokens (`token_lengths`, one a
+    pair): a long answer ends the choice rather than being passed over, which would favour short
+    ones. Both are nested: a smaller budget gives a part of what a larger gives.
+    """
+    if budget.kind == "equal_rows":
+        assert budget.rows is not None
+        chosen = _ranking(pairs, labels, seed)[: budget.rows]
+    elif budget.kind == "equal_tokens":
+        assert budget.tokens is not None
+        if len(token_lengths) != len(pairs):
+            raise ValueError(f"{len(pairs)} pairs, but token lengths of {len(token_lengths)}")
+        chosen, spent = [], 0
+        for place in _ranking(pairs, labels, seed):
+            spent += token_lengths[place]
+            if spent > budget.tokens:
+                break
+            chosen.append(place)
+    else:
+        return list(pairs)
+    return [pairs[place] for place in sorted(chosen)]
+
+
+def steps_for(budget: BudgetConfig, rows: int, batch_size: int, max_epochs: int) -> Length:
+    """Epochs and optimiser steps of a training on `rows` rows. Raises ValueError without rows."""
+    if rows < 1:
+        raise ValueError("a training needs at least one row")
+    per_epoch = math.ceil(rows / batch_size)
+    if budget.kind != "equal_steps":
+        return Length(max_epochs, max_epochs * per_epoch)
+    assert budget.steps is not None
+    return Length(math.ceil(budget.steps / per_epoch), budget.steps)
+
+
+def _ranking(pairs: Sequence[Example], labels: Sequence[str], seed: int) -> list[int]:
+    """Places of the pairs in seeded order; where there are labels, one of each in turn."""
+    groups: dict[str, list[int]] = {label: [] for label in labels}
+    for place, pair in enumerate(pairs):
+        # An output that is no label (a student that writes freely) is a group of its own.
+        groups.setdefault(pair.output if labels else "", []).append(place)
+    shuffled = [child_random(seed, "budget", name).sample(group, len(group)) for name, group in groups.items()]
+    ranks = range(max(map(len, shuffled), default=0))
+    return [group[rank] for rank in ranks for group in shuffled if rank < len(group)]
