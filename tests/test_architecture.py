@@ -17,7 +17,7 @@ LAYERS = [
     {"prompts", "config"},
     {"tokenization", "engines.base", "store.atomic", "evaluation.text", "evaluation.labels", "synthesis.text"},
     {"store.stages", "store", "synthesis", "evaluation.metrics", "evaluation.statistics", "evaluation.floors"},
-    {"models", "ui", "data", "finetuning", "engines"},
+    {"models", "ui", "data", "finetuning", "encoder", "engines"},
     {"session"},
     {"stages", "evaluation"},
     {"methods"},
@@ -69,7 +69,10 @@ def test_no_import_points_upwards(name: str) -> None:
     assert not upwards, f"{name} imports {upwards}, which stand above it"
 
 
-@pytest.mark.parametrize("name", [n for n in modules() if n.startswith(("selfguide.synthesis", "selfguide.methods"))])
+SYNTHESIS = ("selfguide.synthesis", "selfguide.methods", "selfguide.encoder")
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if name.startswith(SYNTHESIS)])
 def test_synthesis_and_methods_cannot_reach_gold(name: str) -> None:
     reached = imports(modules()[name])
     assert not any(target.startswith("selfguide.data") for target in reached), f"{name} imports selfguide.data"
