@@ -35,7 +35,8 @@ class TaskSpec:
     """All that a method may know of a task: no gold beyond the demonstrations.
 
     `labels` is empty for generation. `noise_terms` are the task's own phrases that mark a
-    synthetic text as an artefact, beside the general ones.
+    synthetic text as an artefact, beside the general ones. `context_until` marks the end of an
+    input's fixed part (premise, passage): see `selfguide.synthesis.context`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class TaskSpec:
     metric: Metric = "exact_match"
     label_extraction: LabelExtraction = "first_line"
     noise_terms: tuple[str, ...] = ()
+    context_until: str | None = None
 
     @property
     def is_classification(self) -> bool:

@@ -46,6 +46,7 @@ class TaskConfig:
     metric: str = knob(one_of=METRICS, default="auto")
     label_extraction: str = knob(one_of=EXTRACTIONS, default="first_line")
     noise_terms: list[str] = field(default_factory=list)
+    context_until: str | None = None  # what stands before it in an input is its fixed part
     num_demonstrations: int | None = knob(ge=1, default=None)
     demonstration_choice: str = knob(one_of=("first", "seeded"), default="first")
     group: str | None = knob(one_of=("validation", "test"), default=None)  # which half of the paper's protocol

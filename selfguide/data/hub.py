@@ -1,5 +1,6 @@
 """A Hugging Face dataset as a task (`task=hub`), through a mapping of its columns."""
 
+import re
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from selfguide.config.schema import HubConfig
 from selfguide.data.raw import RawTask, read_example, read_instance, require_text, unique_ids
 from selfguide.errors import ConfigError, DataError, MissingDependencyError
+from selfguide.types import Instance
 
 
 def read_hub(
@@ -25,27 +27,24 @@ def read_hub(
     rows = _load(hub, path, where)
     columns = list(rows.column_names)
     for knob, wanted in [("input_template", _fields(template)), ("output_column", [output_column])]:
-        missing = [column for column in wanted if column not in columns]
+        missing = [column for field in wanted if (column := _column(field, columns)) not in columns]
         if missing:
             raise ConfigError(f"task.hub.{knob}: {where} has no column {missing[0]!r} (columns: {', '.join(columns)})")
     if hub.id_column is not None and hub.id_column not in columns:
         raise ConfigError(f"task.hub.id_column: {where} has no column {hub.id_column!r} ({', '.join(columns)})")
     names = _output_names(rows, output_column, hub.output_names)
-    instances = unique_ids(
-        (
-            read_instance(
-                {
-                    "id": f"{name}-{index}" if hub.id_column is None else str(row[hub.id_column]),
-                    "input": template.format_map({key: _text(row[key]) for key in _fields(template)}),
-                    "output": _outputs(row[output_column], names, f"{where} row {index}"),
-                },
-                f"{where} row {index}",
-                f"{name}-{index}",
-            )
-            for index, row in enumerate(rows)
-        ),
-        where,
-    )
+    fields = _fields(template)
+
+    def instance(index: int, row: Mapping[str, Any]) -> Instance:
+        place = f"{where} row {index}"
+        item = {
+            "id": f"{name}-{index}" if hub.id_column is None else str(row[hub.id_column]),
+            "input": COLUMNS.vformat(template, (), {field: _text(_inside(row, field, place)) for field in fields}),
+            "output": _outputs(_inside(row, output_column, place), names, place),
+        }
+        return read_instance(item, place, f"{name}-{index}")
+
+    instances = unique_ids((instance(index, row) for index, row in enumerate(rows)), where)
     if not instances:
         raise DataError(f"{where}: has no rows")
     examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
@@ -65,9 +64,39 @@ def _fields(template: str) -> list[str]:
         parsed = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
     except ValueError as error:
         raise ConfigError(f"task.hub.input_template: {template!r} is not a valid template ({error})") from None
-    if not parsed or not all(field.isidentifier() for field in parsed):
+    if not parsed or not all(re.fullmatch(r"[^\W\d]\w*(\.\w+)*", field) for field in parsed):
         raise ConfigError(f"task.hub.input_template: {template!r} must name columns in braces, as {{premise}}")
     return parsed
+
+
+class _Columns(string.Formatter):
+    """`{endings.0}` is looked up under this whole name, not as an attribute."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        return kwargs[field_name], field_name
+
+
+COLUMNS = _Columns()
+
+
+def _column(field: str, columns: list[str]) -> str:
+    """The column that a field such as `endings.0` is in."""
+    return field if field in columns else field.partition(".")[0]
+
+
+def _inside(row: Mapping[str, Any], field: str, where: str) -> Any:
+    """The value of a column, or inside it: `endings.0` of a list, `answers.text` of a record or of each in a list."""
+    column = _column(field, list(row))
+    value = row[column]
+    for part in field[len(column) + 1 :].split(".") if field != column else ():
+        try:
+            if isinstance(value, list) and not part.isdigit():
+                value = [item[part] for item in value]
+            else:
+                value = value[int(part) if isinstance(value, list) else part]
+        except (KeyError, IndexError, TypeError):
+            raise DataError(f"{where}: {field}: there is no {part!r} in {column}") from None
+    return value
 
 
 def _load(hub: HubConfig, path: str, where: str) -> Any:
@@ -92,7 +121,7 @@ def _output_names(rows: Any, column: str, given: Mapping[str, str]) -> dict[str,
     """Raw value -> label text: what the user gave, or the dataset's own class names."""
     if given:
         return {str(key): str(value) for key, value in given.items()}
-    class_names = getattr(rows.features[column], "names", None)
+    class_names = getattr(rows.features.get(column), "names", None)
     return {} if class_names is None else {str(index): str(name) for index, name in enumerate(class_names)}
 
 

@@ -16,6 +16,7 @@ from selfguide.data.sni import find_file, read_sni, short_id
 from selfguide.data.splits import Splits, listed_split, reference_split, seeded_split, split_folder
 from selfguide.errors import ConfigError, DataError
 from selfguide.seeding import child_random
+from selfguide.synthesis.context import split_context
 from selfguide.types import Example, Family, LabelExtraction, Metric, TaskSpec
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
         metric=_metric(task, family),
         label_extraction=_extraction(task.label_extraction),
         noise_terms=tuple(task.noise_terms),
+        context_until=task.context_until,
     )
+    _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
     gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations)
     _check_gold_labels(raw, labels or ())
@@ -153,6 +156,20 @@ def _as_labels(demonstrations: tuple[Example, ...], labels: tuple[str, ...], ori
             output = same[0]
         fixed.append(Example(demonstration.input, output))
     return tuple(fixed)
+
+
+def _check_context(spec: TaskSpec, raw: RawTask) -> None:
+    marker = spec.context_until
+    if marker is None:
+        return
+    for index, demonstration in enumerate(spec.demonstrations):
+        if split_context(demonstration.input, marker) is None:
+            raise ConfigError(f"task.context_until: {marker!r} does not part the input of demonstration {index} in two")
+    whole = sum(split_context(row.input, marker) is None for row in raw.instances)
+    if whole == len(raw.instances):
+        raise ConfigError(f"task.context_until: {marker!r} parts no input of {raw.origin} in two")
+    if whole:
+        log.warning("%s: %d instances have no context before %r", raw.name, whole, marker)
 
 
 def _check_gold_labels(raw: RawTask, labels: tuple[str, ...]) -> None:

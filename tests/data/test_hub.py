@@ -61,6 +61,71 @@ def test_class_names_of_the_dataset_serve_as_labels(tmp_path: Path) -> None:
     assert load_task(task, data_config(), 0)[0].labels == ("good", "bad")
 
 
+@pytest.fixture
+def nested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    row = {
+        "choices": ["x", "{y}"],
+        "gold": {"text": ["one", "two"], "start": [1, 2]},
+        "turns": [{"said": "hi"}, {"said": "ho"}],
+        "a.b": "dot",
+    }
+    rows = [{**row, "key": f"k{i}"} for i in range(20)]
+    (tmp_path / "nested").mkdir()
+    (tmp_path / "nested" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path / "nested"
+
+
+@pytest.mark.parametrize(
+    ("template", "output", "text", "references"),
+    [
+        ("{choices.1}|{choices.0}", "gold.text", "{y}|x", ("one", "two")),
+        ("{gold.start.1} {key!s:.1}", "gold.text.0", "2 k", ("one",)),
+        ("{turns.1.said}", "turns.said", "ho", ("hi", "ho")),
+        ("{a.b}", "a.b", "dot", ("dot",)),
+    ],
+)
+def test_values_inside_columns(
+    template: str, output: str, text: str, references: tuple[str, ...], nested: Path
+) -> None:
+    mapping = {"input_template": template, "output_column": output, "output_names": {}}
+    _, gold = load_task(hub_task(nested, hub=mapping, family="generation"), data_config(), 0)
+    (first, *_) = gold.open("test")
+    assert (first.input, first.references) == (text, references)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"input_template": "{choices.7}"}, r"row 0: choices\.7: there is no '7' in choices"),
+        ({"output_column": "gold.nope"}, r"row 0: gold\.nope: there is no 'nope' in gold"),
+        ({"input_template": "{key.0.x}"}, "there is no '0' in key"),
+        ({"input_template": "{nope.0}"}, r"task\.hub\.input_template: .* has no column 'nope'"),
+        ({"input_template": "{choices[0]}"}, "must name columns in braces"),
+        ({"output_column": "nope.text"}, r"task\.hub\.output_column: .* has no column 'nope'"),
+    ],
+)
+def test_mistakes_inside_columns(mapping: dict[str, Any], message: str, nested: Path) -> None:
+    hub = {"input_template": "{key}", "output_column": "key", "output_names": {}} | mapping
+    with pytest.raises((ConfigError, DataError), match=message):
+        load_task(hub_task(nested, hub=hub, family="generation"), data_config(), 0)
+
+
+def test_the_marker_of_the_context_is_checked(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shots = [{"input": "Premise: p Hypothesis: h", "output": "entailment"}]
+    spec, _ = load_task(hub_task(folder, context_until=" Hypothesis:", demonstrations=shots), data_config(), 0)
+    assert spec.context_until == " Hypothesis:"
+    with pytest.raises(ConfigError, match=r"task\.context_until: ' Guess:' does not part .* demonstration 0"):
+        load_task(hub_task(folder, context_until=" Guess:"), data_config(), 0)
+    with pytest.raises(ConfigError, match=r"task\.context_until: ' Guess:' parts no input"):
+        other = [{"input": "p Guess: h", "output": "entailment"}]
+        load_task(hub_task(folder, context_until=" Guess:", demonstrations=other), data_config(), 0)
+    some = [{"input": "Premise: p1 Hypothesis: h", "output": "entailment"}]
+    with caplog.at_level("WARNING"):
+        load_task(hub_task(folder, context_until="1 Hypothesis:", demonstrations=some), data_config(), 0)
+    assert "27 instances have no context" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
