@@ -58,6 +58,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str
     """Seconds of each stage of one run, engine starts included, and the tokens that went through."""
     from selfguide.data.load import load_task
     from selfguide.engines.vllm import VLLMEngine
+    from selfguide.evaluation.contender import Contender
     from selfguide.evaluation.predict import predict
     from selfguide.finetuning.weights import weights_of
     from selfguide.models import load_prompt_tokenizer
@@ -71,7 +72,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str
     instances = gold.open("test")[:INSTANCES]
     tokenizer = load_prompt_tokenizer(config.model)
     engine = VLLMEngine.from_config(config)
-    variants = [None, *(weights_of(folder, config.finetuning) for folder in adapters)]
+    variants = [Contender(), *(Contender(weights_of(folder, config.finetuning)) for folder in adapters)]
     seconds: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[Journal], Any]) -> Any:

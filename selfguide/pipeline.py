@@ -1,6 +1,7 @@
 """One run, top to bottom: task, baseline, method, control, scores, files, table.
 
-Gold is opened here and handed to the evaluation; the method gets the session, which has none.
+Gold is opened here and handed to the evaluation; the method gets the session, which has none, but
+for a method that claims gold: it gets the pool, which is never scored on.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from selfguide.config.schema import RunConfig
 from selfguide.data.load import load_task
 from selfguide.engines.base import Engine
 from selfguide.evaluation.columns import label_columns
+from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.statistics import Interval
-from selfguide.methods import few_shot_finetune, method_named
+from selfguide.methods import few_shot_finetune, method_named, uses_gold
 from selfguide.report.result import RunRecord, save
 from selfguide.report.summary import print_summary
 from selfguide.session import Session
@@ -52,23 +54,24 @@ def run(
         return frozenset(overlap.index for overlap in gold.overlaps(split, texts))
 
     drop = config.filters.decontaminate == "drop"
-    with Session(config, task, terminal, sealed if drop else None, engine) as session:
-        base = evaluate(session, "baseline", instances, {"few_shot_icl": None})["few_shot_icl"]
+    pool = gold.pool(instances) if uses_gold(config.method) else ()
+    with Session(config, task, terminal, sealed if drop else None, engine, pool) as session:
+        base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
         outcome = method(session)
         for warning in outcome.warnings:
             terminal.warn(warning)
 
-        tuned_names = {} if outcome.weights is None else {config.method.name: outcome.weights}
+        contenders = {} if outcome.contender is None else {config.method.name: outcome.contender}
         if settings.controls and outcome.weights is not None and config.method.name != "few_shot_finetune":
             control = few_shot_finetune.run(session)
             assert control.weights is not None
-            tuned_names["few_shot_finetune"] = control.weights
-        scored = evaluate(session, "tuned", instances, tuned_names) if tuned_names else {}
+            contenders["few_shot_finetune"] = Contender(control.weights)
+        scored = evaluate(session, "tuned", instances, contenders) if contenders else {}
         tuned = scored.pop(config.method.name, base)
 
-        columns = label_columns(session, instances, {"few_shot_icl": None, **tuned_names})
+        columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
         record = RunRecord(
             config=config,
             task=task,

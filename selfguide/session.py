@@ -1,7 +1,7 @@
-"""What the stages of one run share: configuration, task, tokenizer, engine, store, terminal.
+"""What the stages of one run share: configuration, task, student, teacher, store, terminal.
 
-Holds no gold. Tokenizer and engine are started when a stage first needs them, so a run whose
-stages are all in the store never loads torch.
+Holds no gold but the pool of a method that claims it. Tokenizers and engines are started when a
+stage first needs them, so a run whose stages are all in the store never loads torch.
 """
 
 import dataclasses
@@ -16,37 +16,22 @@ from selfguide.engines.build import engine_identity
 from selfguide.models import model_identity
 from selfguide.store import Stage, Store
 from selfguide.tokenization import PromptTokenizer
-from selfguide.types import TaskSpec
+from selfguide.types import Example, TaskSpec
 from selfguide.ui.console import Terminal
 
 Sealed = Callable[[Sequence[str]], frozenset[int]]
 """Which of these synthetic inputs stand in the evaluation split: places alone, no gold comes out."""
 
 
-class Session:
-    """One run. A context manager: leaving it frees the engine.
+class LanguageModel:
+    """A model and the engine that serves it, each started when first asked for."""
 
-    `sealed` is there only with `filters.decontaminate=drop`.
-    """
-
-    def __init__(
-        self,
-        config: RunConfig,
-        task: TaskSpec,
-        terminal: Terminal,
-        sealed: Sealed | None = None,
-        engine: Engine | None = None,
-    ) -> None:
-        self.sealed = sealed
+    def __init__(self, config: RunConfig, engine: Engine | None = None) -> None:
         self.config = config
-        self.task = task
-        self.terminal = terminal
-        self.store = Store(config.store.root, config.store.lock_timeout_s)
-        self.stages: dict[str, Stage] = {}
         self._engine = engine
 
     @cached_property
-    def model_identity(self) -> str:
+    def identity(self) -> str:
         return model_identity(self.config.model)
 
     @cached_property
@@ -57,7 +42,6 @@ class Session:
 
     @property
     def engine(self) -> Engine:
-        """The running engine; started by the first stage that asks."""
         if self._engine is None:
             from selfguide.engines.build import build_engine
 
@@ -65,12 +49,68 @@ class Session:
         return self._engine
 
     def free_device(self) -> None:
-        """Before training: give the device back unless `engine.lifetime` says to keep it."""
+        """Give the device back unless `engine.lifetime` says to keep it."""
         lifetime = self.config.engine.lifetime
         if self._engine is not None and lifetime == "restart":
             self.close()
         elif self._engine is not None and lifetime == "sleep" and hasattr(self._engine, "sleep"):
             self._engine.sleep()  # the next request wakes it
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+class Session:
+    """One run. A context manager: leaving it frees the engines.
+
+    `student` is evaluated and finetuned, `teacher` makes the data; they are one unless `teacher=` says
+    otherwise. `sealed` is there only with `filters.decontaminate=drop`, `gold_pool` only for a method
+    that claims gold.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: TaskSpec,
+        terminal: Terminal,
+        sealed: Sealed | None = None,
+        engine: Engine | None = None,
+        gold_pool: Sequence[Example] = (),
+    ) -> None:
+        self.sealed = sealed
+        self.gold_pool = tuple(gold_pool)
+        self.config = config
+        self.task = task
+        self.terminal = terminal
+        self.store = Store(config.store.root, config.store.lock_timeout_s)
+        self.stages: dict[str, Stage] = {}
+        self.student = LanguageModel(config, engine)
+        self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
+
+    @property
+    def tokenizer(self) -> PromptTokenizer:
+        """The student's."""
+        return self.student.tokenizer
+
+    @property
+    def engine(self) -> Engine:
+        """The student's running engine; started by the first stage that asks."""
+        return self.student.engine
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer that the student can take."""
+        from selfguide.models import context_length
+
+        return context_length(self.config.model)
+
+    def free_device(self) -> None:
+        """Before training: what is not to be kept leaves the device."""
+        self.student.free_device()
+        if self.teacher is not self.student:
+            self.teacher.free_device()
 
     def stage(
         self,
@@ -84,13 +124,14 @@ class Session:
         self.stages[name] = stage
         return stage
 
-    def base_spec(self, version: int) -> dict[str, Any]:
-        """What every model call depends on: code version, model, engine and the task as prompted."""
+    def base_spec(self, version: int, speaker: LanguageModel | None = None) -> dict[str, Any]:
+        """What every call of `speaker` (the student) depends on: code version, model, engine, the task as prompted."""
+        speaker = speaker or self.student
         return {
             "version": version,
-            "model": self.model_identity,
-            "engine": engine_identity(self.config.engine),
-            "dtype": self.config.model.dtype,
+            "model": speaker.identity,
+            "engine": engine_identity(speaker.config.engine),
+            "dtype": speaker.config.model.dtype,
             "task": self.task_spec,
             "seed": self.config.seed,
         }
@@ -106,15 +147,26 @@ class Session:
         }
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        self.student.close()
+        self.teacher.close()
 
     def __enter__(self) -> "Session":
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _as_teacher(config: RunConfig) -> RunConfig:
+    teacher = config.teacher
+    assert teacher.model is not None and teacher.engine is not None  # checked when the configuration is composed
+    # It is never finetuned: an engine need not hold adapters ready.
+    return dataclasses.replace(
+        config,
+        model=teacher.model,
+        engine=teacher.engine,
+        finetuning=dataclasses.replace(config.finetuning, kind="none"),
+    )
 
 
 def fields_of(node: Any, *, without: Iterable[str] = (), only: Iterable[str] | None = None) -> dict[str, Any]:

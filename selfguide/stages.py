@@ -27,8 +27,8 @@ OUTPUT_FILTERS = (
 )  # fmt: skip
 ELECTION = ("samples", "min_share", "share_of")
 COMPOSITION = ("balance", "max_rows")
-# The weights of every epoch are kept, and what `over_length` dropped is not among the rows.
-SAME_TRAINING = (*TRAINING_PLACE, "epochs", "over_length")
+# The weights of every epoch are kept; what was dropped or added shows in the pairs.
+SAME_TRAINING = (*TRAINING_PLACE, "epochs", "over_length", "demonstration_copies", "added_demonstrations")
 
 
 def inputs_stage(session: Session) -> list[Candidate]:
@@ -39,7 +39,7 @@ def inputs_stage(session: Session) -> list[Candidate]:
     config = session.config
     propose = stream_inputs if config.generation.schedule == "streaming" else propose_inputs
     spec = {
-        **session.base_spec(version=1),
+        **session.base_spec(1, session.teacher),
         "generation": fields_of(
             config.generation, without=() if config.generation.schedule == "streaming" else ("max_in_flight",)
         ),
@@ -56,8 +56,8 @@ def inputs_stage(session: Session) -> list[Candidate]:
         ):
             bar.resume(len(journal.rows))
             candidates = propose(
-                session.engine,
-                session.tokenizer,
+                session.teacher.engine,
+                session.teacher.tokenizer,
                 session.task,
                 generation,
                 config.filters,
@@ -82,7 +82,7 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate]) -> list[Can
 
     config = session.config
     spec = {
-        **session.base_spec(version=1),
+        **session.base_spec(1, session.teacher),
         "inputs": fingerprint([(c.id, c.input) for c in candidates if c.dropped is None]),
         "annotation": fields_of(config.annotation, without=(*ELECTION, *COMPOSITION, "batch")),
         "temperature": config.temperature.output,
@@ -93,8 +93,8 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate]) -> list[Can
         with Journal(work / "journal.jsonl") as journal, session.terminal.bar("outputs", total, "inputs") as bar:
             bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
             annotated = annotate(
-                session.engine,
-                session.tokenizer,
+                session.teacher.engine,
+                session.teacher.tokenizer,
                 session.task,
                 candidates,
                 config.annotation,

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from selfguide.config.knobs import knob
+from selfguide.config.methods import MethodConfig
 from selfguide.config.sweep import SweepConfig
 
 FAMILIES = ("auto", "classification", "generation")
@@ -213,6 +214,7 @@ class FinetuningConfig:
     over_length: str = knob(one_of=("drop", "error"))
     shuffle_demonstrations: bool = MISSING
     demonstration_copies: int = knob(ge=1)
+    added_demonstrations: int = knob(ge=0)
     rank: int = knob(ge=1)
     alpha: float = knob(gt=0)
     dropout: float = knob(ge=0, lt=1)
@@ -242,10 +244,12 @@ class EvaluationConfig:
 
 
 @dataclass
-class MethodConfig:
-    """Which method makes the tuned model."""
+class TeacherConfig:
+    """The model that makes the data. By default the student itself."""
 
-    name: str = MISSING
+    kind: str = knob(one_of=("self", "other"))
+    model: ModelConfig | None = MISSING
+    engine: EngineConfig | None = MISSING
 
 
 @dataclass
@@ -298,6 +302,7 @@ class RunConfig:
     finetuning: FinetuningConfig = MISSING
     evaluation: EvaluationConfig = MISSING
     method: MethodConfig = MISSING
+    teacher: TeacherConfig = MISSING
     data: DataConfig = MISSING
     store: StoreConfig = MISSING
     tracking: TrackingConfig = MISSING

@@ -4,10 +4,11 @@ from hydra.core.config_store import ConfigStore
 
 from selfguide.config import schema
 from selfguide.config.commands import SCHEMAS
+from selfguide.config.methods import METHODS
 
 
 def register() -> None:
-    """Make `schema` and `schema_engine_*` known to the defaults lists in `conf/`.
+    """Make `schema` and `schema_engine_*`, `schema_method_*` known to the defaults lists in `conf/`.
 
     They are no group, so that `--help` lists only what a user can choose.
     """
@@ -15,5 +16,7 @@ def register() -> None:
     store.store(name="schema", node=schema.RunConfig)
     for name, node in schema.ENGINES.items():
         store.store(name=f"schema_engine_{name}", node=node)
+    for name, kind in METHODS.items():
+        store.store(name=f"schema_method_{name}", node=kind)
     for name, node in SCHEMAS.items():
         store.store(name=name, node=node)

@@ -119,6 +119,8 @@ def _combinations(run: RunConfig) -> Iterator[str]:
             f"temperature.output: 0.0 is not allowed with annotation.samples={run.annotation.samples}: "
             "every vote would be the same; allowed: > 0, or annotation.samples=1 annotation.best_of=1"
         )
+    if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
+        yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
     if run.task.source == "json" and run.task.path is None:
         yield "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json"
     if run.task.source in ("sni", "micro") and run.task.id is None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.engines.base import Request, Sampling, ScoreRequest, Weights
-from selfguide.evaluation.evaluate import BASE, Evaluated, scored
+from selfguide.evaluation.contender import Contender
+from selfguide.evaluation.evaluate import Evaluated, identity, scored
 from selfguide.prompts import answer_prompt
 from selfguide.session import Session
 from selfguide.stages import fingerprint
@@ -20,16 +21,17 @@ COLUMNS = ("constrained", "label_scoring")
 
 
 def label_columns(
-    session: Session, instances: Sequence[Instance], variants: Mapping[str, Weights | None]
+    session: Session, instances: Sequence[Instance], variants: Mapping[str, Contender]
 ) -> dict[str, dict[str, Evaluated]]:
     """[column][variant], for classification with `evaluation.label_scoring`; otherwise empty."""
     config, task = session.config.evaluation, session.task
-    if not (config.label_scoring and task.is_classification):
+    variants = {name: one for name, one in variants.items() if one.answerer is None}
+    if not (config.label_scoring and task.is_classification and variants):
         return {}
     spec = {
         **session.base_spec(version=1),
         "instances": fingerprint([(i.id, i.input) for i in instances]),
-        "variants": [BASE if weights is None else weights.name for weights in variants.values()],
+        "variants": [identity(contender) for contender in variants.values()],
     }
     del spec["seed"]
 
@@ -37,11 +39,12 @@ def label_columns(
         before = session.engine.tokens.copy()
         tokenizer, limit = session.tokenizer, session.engine.context_length
         labels = [tokenizer.encode_answer(label) for label in task.labels]
-        prompts = [tokenizer.encode_prompt(answer_prompt(task, instance.input)) for instance in instances]
-        fits = [place for place, ids in enumerate(prompts) if len(ids) + max(map(len, labels)) <= limit]
         total = len(COLUMNS) * len(variants)
         with session.terminal.bar("label columns", total, "columns") as bar:
-            for number, weights in enumerate(variants.values()):
+            for number, variant in enumerate(variants.values()):
+                shots, weights = variant.demonstrations, variant.weights
+                prompts = [tokenizer.encode_prompt(answer_prompt(task, i.input, shots)) for i in instances]
+                fits = [place for place, ids in enumerate(prompts) if len(ids) + max(map(len, labels)) <= limit]
                 for column, answer in (("constrained", _constrained), ("label_scoring", _likeliest)):
                     found = dict(zip(fits, answer(session, [prompts[i] for i in fits], labels, weights), strict=True))
                     rows = ({"id": one.id, "text": found.get(place, "")} for place, one in enumerate(instances))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
-from selfguide.engines.base import Weights
+from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.metrics import score_task
 from selfguide.evaluation.predict import Prediction, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
@@ -19,8 +19,8 @@ from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint, journal_tokens
 from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
 from selfguide.types import Instance, TaskSpec
+from selfguide.ui.console import Bar
 
-BASE = "base"
 # Apart from the run's seed: the same answers have the same interval in every run.
 STATISTICS_SEED = 0
 
@@ -43,15 +43,15 @@ def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int
 
 
 def evaluate(
-    session: Session, name: str, instances: Sequence[Instance], variants: Mapping[str, Weights | None]
+    session: Session, name: str, instances: Sequence[Instance], variants: Mapping[str, Contender]
 ) -> dict[str, Evaluated]:
-    """Answers and scores of each variant (None: the base model), asked in one stream of requests."""
+    """Answers and scores of each variant; all that are prompted go through the engine as one stream of requests."""
     config = session.config.evaluation
     names = list(variants)
     spec = {
         **session.base_spec(version=1),
         "instances": fingerprint([(i.id, i.input) for i in instances]),
-        "variants": [BASE if weights is None else weights.name for weights in variants.values()],
+        "variants": [identity(contender) for contender in variants.values()],
         "evaluation": fields_of(config, only=("max_new_tokens", "decoding")),
     }
     # Greedy answers do not depend on the seed of the run.
@@ -62,27 +62,17 @@ def evaluate(
         if config.canary:
             from selfguide.evaluation.canary import verify
 
-            canary = {variant: verify(session, weights) for variant, weights in variants.items() if weights is not None}
+            canary = {n: verify(session, one.weights) for n, one in variants.items() if one.weights is not None}
         total = len(instances) * len(names)
         with (
             Journal(work / "journal.jsonl") as journal,
             session.terminal.bar(f"evaluation ({', '.join(names)})", total, "answers") as bar,
         ):
-            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-            answers = predict(
-                session.engine,
-                session.tokenizer,
-                session.task,
-                instances,
-                list(variants.values()),
-                config,
-                journal,
-                bar.advance,
-            )
+            answers, tokens = _answers(session, instances, list(variants.values()), work, journal, bar)
             for place, rows in enumerate(answers):
                 write_jsonl(work / f"predictions-{place}.jsonl", ({"id": p.id, "text": p.text} for p in rows))
             return {
-                "tokens": journal_tokens(journal),
+                "tokens": tokens,
                 "canary": canary,
                 "too_long": sum(prediction.too_long for rows in answers for prediction in rows),
             }
@@ -96,6 +86,53 @@ def evaluate(
         variant: scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config)
         for place, variant in enumerate(names)
     }
+
+
+def _answers(
+    session: Session,
+    instances: Sequence[Instance],
+    variants: Sequence[Contender],
+    work: Path,
+    journal: Journal,
+    bar: Bar,
+) -> tuple[list[list[Prediction]], dict[str, int]]:
+    """Predictions [variant][instance], and the tokens that they took."""
+    prompted = [variant for variant in variants if variant.answerer is None]
+    bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
+    stream = iter(
+        predict(
+            session.engine,
+            session.tokenizer,
+            session.task,
+            instances,
+            prompted,
+            session.config.evaluation,
+            journal,
+            bar.advance,
+        )
+        if prompted
+        else []
+    )
+    answers, spent = [], [journal_tokens(journal)]
+    for place, variant in enumerate(variants):
+        if variant.answerer is None:
+            answers.append(next(stream))
+            continue
+        with Journal(work / f"journal-{place}.jsonl") as own:
+            texts = variant.answerer.answer([i.input for i in instances], own, bar.advance)
+            spent.append(journal_tokens(own))
+        answers.append([Prediction(i.id, text) for i, text in zip(instances, texts, strict=True)])
+    return answers, {kind: sum(tokens[kind] for tokens in spent) for kind in ("prompt", "generated")}
+
+
+def identity(contender: Contender) -> str:
+    """What a contender's answers depend on beside model, task and inputs, for a stage spec."""
+    if contender.answerer is not None:
+        return contender.answerer.identity
+    name = "base" if contender.weights is None else contender.weights.name
+    if contender.demonstrations is None:
+        return name
+    return f"{name}+{fingerprint([(d.input, d.output) for d in contender.demonstrations])}"
 
 
 def scored(task: TaskSpec, instances: Sequence[Instance], file: Path, config: EvaluationConfig) -> Evaluated:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
-from selfguide.engines.base import Engine, Request, Sampling, Weights, room
+from selfguide.engines.base import Engine, Request, Sampling, room
+from selfguide.evaluation.contender import Contender
 from selfguide.prompts import answer_prompt
 from selfguide.store.atomic import Journal
 from selfguide.tokenization import PromptTokenizer
-from selfguide.types import Instance, TaskSpec
+from selfguide.types import Example, Instance, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,15 @@ def predict(
     tokenizer: PromptTokenizer,
     task: TaskSpec,
     instances: Sequence[Instance],
-    variants: Sequence[Weights | None],
+    variants: Sequence[Contender],
     config: EvaluationConfig,
     journal: Journal,
     progress: Callable[[int], None] | None = None,
 ) -> list[list[Prediction]]:
     """Predictions [variant][instance]; all variants go through the engine as one stream of requests."""
-    prompts = [answer_prompt(task, instance.input) for instance in instances]
-    encoded = [tokenizer.encode_prompt(prompt) for prompt in prompts]
-    rooms = [room(engine.context_length, len(ids), config.max_new_tokens) for ids in encoded]
-    stop = tokenizer.stop(prompts[0]) if prompts else ()
+    encoded = _encoded(tokenizer, task, instances, variants)
+    rooms = [[room(engine.context_length, len(ids), config.max_new_tokens) for ids in rows] for rows in encoded]
+    stop = tokenizer.stop(answer_prompt(task, ""))
     choices = task.labels if config.decoding == "constrained" else ()
     work = [(variant, place) for variant in range(len(variants)) for place in range(len(instances))]
     done: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]
@@ -47,14 +47,14 @@ def predict(
     for start in range(len(done), len(work), config.batch):
         before = engine.tokens.copy()
         batch = work[start : start + config.batch]
-        fits = [rooms[place] > 0 for _, place in batch]
+        fits = [rooms[variant][place] > 0 for variant, place in batch]
         answers = iter(
             engine.generate(
                 [
                     Request(
-                        encoded[place],
-                        Sampling(max_new_tokens=rooms[place], stop=stop, choices=choices),
-                        weights=variants[variant],
+                        encoded[variant][place],
+                        Sampling(max_new_tokens=rooms[variant][place], stop=stop, choices=choices),
+                        weights=variants[variant].weights,
                     )
                     for (variant, place), fit in zip(batch, fits, strict=True)
                     if fit
@@ -79,3 +79,13 @@ def predict(
         [Prediction(row["id"], row["text"], row["too_long"]) for row in done[variant * size : (variant + 1) * size]]
         for variant in range(len(variants))
     ]
+
+
+def _encoded(
+    tokenizer: PromptTokenizer, task: TaskSpec, instances: Sequence[Instance], variants: Sequence[Contender]
+) -> list[list[tuple[int, ...]]]:
+    """Prompt ids [variant][instance]; variants with the same demonstrations share theirs."""
+    known: dict[tuple[Example, ...] | None, list[tuple[int, ...]]] = {}
+    for shots in dict.fromkeys(variant.demonstrations for variant in variants):
+        known[shots] = [tokenizer.encode_prompt(answer_prompt(task, i.input, shots)) for i in instances]
+    return [known[variant.demonstrations] for variant in variants]

@@ -1,11 +1,13 @@
-"""The methods: each makes finetuned weights (or none) from a task, and sees no gold.
+"""The methods: each makes something that answers (weights, demonstrations, a classifier) from a task.
 
-A method is a function `(session) -> Outcome`, registered by the name that `method=` takes.
+A method is a function `(session) -> Outcome`, found by the name that `method=` takes. None sees gold
+but those that say so (`uses_gold`): they get the gold pool, which is never what a run is scored on.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from selfguide.config.methods import GoldFinetuneConfig, LoopConfig, MethodConfig
 from selfguide.errors import ConfigError
 from selfguide.methods.outcome import Outcome
 
@@ -13,14 +15,36 @@ if TYPE_CHECKING:
     from selfguide.session import Session
 
 Method = Callable[["Session"], Outcome]
-NAMES = ("selfguide", "few_shot_icl", "few_shot_finetune")
+# Name -> module. The loop's methods differ in their configuration alone: see conf/method/.
+MODULES = {
+    "selfguide": "selfguide",
+    "zero_shot": "zero_shot",
+    "few_shot_icl": "few_shot_icl",
+    "self_icl": "self_icl",
+    "few_shot_finetune": "few_shot_finetune",
+    "gold_finetune": "gold_finetune",
+    "zerogen": "loop",
+    "progen": "loop",
+    "s3": "loop",
+    "goldgen": "loop",
+    "llm2llm": "loop",
+    "selfguide_extrapolate": "loop",
+}
+NAMES = tuple(MODULES)
 
 
 def method_named(name: str) -> Method:
     """The method of that name; raises `ConfigError` listing them."""
-    if name not in NAMES:
+    if name not in MODULES:
         raise ConfigError(f"method.name: {name!r} is not allowed; allowed: {' | '.join(NAMES)}")
     from importlib import import_module
 
-    method: Method = import_module(f"selfguide.methods.{name}").run
+    method: Method = import_module(f"selfguide.methods.{MODULES[name]}").run
     return method
+
+
+def uses_gold(method: MethodConfig) -> bool:
+    """Whether a method claims gold instances beyond the demonstrations."""
+    if isinstance(method, LoopConfig):
+        return method.seed.source == "gold" or method.diagnose.source == "gold"
+    return isinstance(method, GoldFinetuneConfig)

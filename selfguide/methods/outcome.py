@@ -1,17 +1,21 @@
 """What a method hands to the evaluation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from selfguide.engines.base import Weights
+from selfguide.evaluation.contender import Answerer, Contender
 from selfguide.synthesis.candidates import Candidate
 from selfguide.types import Example
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`weights` is None where nothing was finetuned: the score is then the base model's.
+    """What answers for the method: finetuned `weights`, other `demonstrations` in the prompt, or an `answerer`.
 
-    `status` is "empty_dataset" when a method that should have trained found nothing to train on.
+    With none of them the score is the base model's. `status` is "empty_dataset" when a method that
+    should have made data found nothing to use. `diagnostics` is any JSON, kept in `result.json`.
     """
 
     weights: Weights | None = None
@@ -19,3 +23,12 @@ class Outcome:
     candidates: tuple[Candidate, ...] = ()
     pairs: tuple[Example, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    demonstrations: tuple[Example, ...] | None = None
+    answerer: Answerer | None = None
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def contender(self) -> Contender | None:
+        """How the method's answers are made; None: as the base model with the task's demonstrations."""
+        contender = Contender(self.weights, self.demonstrations, self.answerer)
+        return None if contender == Contender() else contender

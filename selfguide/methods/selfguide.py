@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from selfguide.methods.outcome import Outcome
+from selfguide.methods.student import train_student
 from selfguide.session import Session
-from selfguide.stages import dataset_stage, inputs_stage, outputs_stage, training_stage
+from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
 from selfguide.synthesis.inspect import warnings_about
 
 
@@ -22,5 +23,4 @@ def run(session: Session) -> Outcome:
         return replace(made, status="empty_dataset")
     if session.config.finetuning.kind == "none":
         return made
-    trained = training_stage(session, "training", pairs)
-    return replace(made, weights=trained.epochs[session.config.finetuning.epochs - 1])
+    return replace(made, weights=train_student(session, pairs))

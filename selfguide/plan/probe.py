@@ -20,6 +20,7 @@ from rich.console import Console
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.data.load import load_task
 from selfguide.engines.base import Request, Sampling, Weights
+from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.predict import predict
 from selfguide.plan.measured import Calls, Measured, Training
 from selfguide.prompts import InputPrompt
@@ -175,7 +176,7 @@ def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights
     instances = [Instance(str(place), text, ()) for place, text in enumerate(texts)]
     before, started = session.engine.tokens.copy(), time.monotonic()
     with Journal(journal) as rows:
-        variants = [weights]
+        variants = [Contender(weights)]
         predict(session.engine, session.tokenizer, session.task, instances, variants, session.config.evaluation, rows)
     spent = session.engine.tokens - before
     return Calls(len(texts), spent.prompt, spent.generated, time.monotonic() - started)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfguide.config import schema
+from selfguide.config.methods import schema_of
 from selfguide.config.schema import RunConfig
 from selfguide.report.forecast import find_forecast
 from selfguide.report.masking import masked
@@ -97,13 +98,20 @@ def config_of(content: dict[str, Any]) -> RunConfig:
     base = OmegaConf.structured(RunConfig)
     engine = schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig)
     base.engine = OmegaConf.structured(engine)
+    method = schema_of(saved["method"]["name"])
+    base.method = OmegaConf.structured(method)
     known = _known(saved, RunConfig)
-    # The engine's own knobs are those of its class, not of the group's.
+    # Their own knobs are those of their classes, not of the group's.
     known["engine"] = _known(saved["engine"], engine)
+    known["method"] = _known(saved["method"], method)
+    own = (saved.get("teacher") or {}).get("engine")
+    if own is not None:
+        base.teacher.engine = OmegaConf.structured(schema.ENGINES.get(own["name"], schema.EngineConfig))
+        known["teacher"]["engine"] = _known(own, schema.ENGINES.get(own["name"], schema.EngineConfig))
     merged = OmegaConf.merge(base, known)
     missing = OmegaConf.missing_keys(merged)
     if missing:
-        defaults = _defaults(saved["engine"]["name"])
+        defaults = _defaults(saved["engine"]["name"], saved["method"]["name"])
         for key in missing:
             OmegaConf.update(merged, key, OmegaConf.select(defaults, key))
     config = OmegaConf.to_object(merged)
@@ -123,7 +131,7 @@ def _known(saved: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     return kept
 
 
-def _defaults(engine: str) -> Any:
+def _defaults(engine: str, method: str) -> Any:
     from hydra import compose, initialize_config_dir
 
     from selfguide.config.paths import config_dir
@@ -131,4 +139,4 @@ def _defaults(engine: str) -> Any:
 
     register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", overrides=[f"engine={engine}"])
+        return compose("config", overrides=[f"engine={engine}", f"method={method}"])

@@ -6,6 +6,7 @@ import pytest
 
 from selfguide.engines.base import ScoreRequest
 from selfguide.evaluation.columns import COLUMNS, label_columns
+from selfguide.evaluation.contender import BASE
 from selfguide.prompts import answer_prompt
 from selfguide.session import Session
 from selfguide.types import Example, Instance, TaskSpec
@@ -25,7 +26,7 @@ def session(tmp_path: Path) -> Session:
 
 def test_every_column_answers_with_labels(session: Session) -> None:
     with session:
-        columns = label_columns(session, INSTANCES, {"few_shot_icl": None})
+        columns = label_columns(session, INSTANCES, {"few_shot_icl": BASE})
         assert tuple(columns) == COLUMNS
         for column in COLUMNS:
             evaluated = columns[column]["few_shot_icl"]
@@ -43,13 +44,13 @@ def test_every_column_answers_with_labels(session: Session) -> None:
 
 def test_a_second_look_costs_no_model_call(session: Session) -> None:
     with session:
-        first = label_columns(session, INSTANCES, {"few_shot_icl": None})
+        first = label_columns(session, INSTANCES, {"few_shot_icl": BASE})
         spent = session.engine.tokens.copy()
-        assert label_columns(session, INSTANCES, {"few_shot_icl": None}) == first
+        assert label_columns(session, INSTANCES, {"few_shot_icl": BASE}) == first
         assert session.engine.tokens == spent
 
 
 def test_nothing_is_added_unless_asked_for(tmp_path: Path) -> None:
     config = run_config("task=task1516", f"store.root={tmp_path}")
     with Session(config, TASK, Terminal()) as session:
-        assert label_columns(session, INSTANCES, {"few_shot_icl": None}) == {}
+        assert label_columns(session, INSTANCES, {"few_shot_icl": BASE}) == {}

@@ -26,6 +26,7 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
         "over_length": "drop",
         "shuffle_demonstrations": False,
         "demonstration_copies": 10,
+        "added_demonstrations": 0,
         "rank": 8,
         "alpha": 16,
         "dropout": 0.0,

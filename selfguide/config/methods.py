@@ -1,0 +1,72 @@
+"""The schema of `method=`: what each method takes beside its name. Values and their meaning: conf/method/."""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from selfguide.config.knobs import knob
+
+
+@dataclass
+class MethodConfig:
+    """Which method makes what answers."""
+
+    name: str = MISSING
+
+
+@dataclass
+class SelfICLConfig(MethodConfig):
+    """Self-made demonstrations in the prompt."""
+
+    variant: str = knob(one_of=("fill_context", "test_conditioned"))
+    keep_demonstrations: bool = MISSING
+    balance_labels: bool = MISSING
+    most: int | None = knob(ge=0)
+    reserve: float = knob(ge=0, lt=1)
+    demonstrations: int = knob(ge=1)
+    input_temperature: float = knob(ge=0, le=2)
+    labels: str = knob(one_of=("zero_shot", "random"))
+    constrain_to_labels: bool = MISSING
+
+
+@dataclass
+class GoldFinetuneConfig(MethodConfig):
+    """Gold instances of the gold pool as training pairs."""
+
+    rows: int | None = knob(ge=1)
+
+
+@dataclass
+class SeedConfig:
+    """The loop's first data."""
+
+    source: str = knob(one_of=("demonstrations", "gold", "generated", "selfguide"))
+
+
+@dataclass
+class DiagnoseConfig:
+    """What the loop extrapolates from."""
+
+    source: str = knob(one_of=("none", "gold", "seed", "votes", "influence"))
+
+
+@dataclass
+class LoopConfig(MethodConfig):
+    """Seed, plan, propose, annotate, filter, compose, train, diagnose, again: ZeroGen to LLM2LLM."""
+
+    seed: SeedConfig = MISSING
+    diagnose: DiagnoseConfig = MISSING
+
+
+METHODS: dict[str, type[MethodConfig]] = {
+    "plain": MethodConfig,
+    "self_icl": SelfICLConfig,
+    "gold_finetune": GoldFinetuneConfig,
+    "loop": LoopConfig,
+}
+
+
+def schema_of(method: str) -> type[MethodConfig]:
+    """The schema of a method by its name."""
+    loops = ("zerogen", "progen", "s3", "goldgen", "llm2llm", "selfguide_extrapolate")
+    return LoopConfig if method in loops else METHODS.get(method, MethodConfig)

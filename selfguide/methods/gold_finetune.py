@@ -1,0 +1,18 @@
+"""Finetuning on gold instances of the gold pool: the ceiling that self-made data is measured against."""
+
+from selfguide.config.methods import GoldFinetuneConfig
+from selfguide.methods.outcome import Outcome
+from selfguide.methods.student import train_student
+from selfguide.session import Session
+from selfguide.synthesis.sampling import spread_over_labels
+
+
+def run(session: Session) -> Outcome:
+    """Finetune on at most `method.rows` gold pairs, drawn evenly over the labels."""
+    config = session.config.method
+    assert isinstance(config, GoldFinetuneConfig)
+    labels, seed = session.task.labels, session.config.seed
+    pairs = spread_over_labels(session.gold_pool, labels, config.rows, seed, "gold_finetune")
+    if session.config.finetuning.kind == "none":
+        return Outcome(pairs=pairs)
+    return Outcome(weights=train_student(session, pairs), pairs=pairs)

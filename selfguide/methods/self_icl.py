@@ -1,0 +1,67 @@
+"""Self-ICL: self-made pairs as demonstrations, nothing finetuned.
+
+`fill_context`: the SELF-GUIDE paper's baseline. SELF-GUIDE's own data stand in the prompt, as many
+as fit. `test_conditioned`: the original (Chen et al. 2023). For each test input the model writes
+new inputs like it, answers them zero-shot, and answers the test input with them in context.
+"""
+
+from collections.abc import Sequence
+
+from selfguide.config.methods import SelfICLConfig
+from selfguide.methods.outcome import Outcome
+from selfguide.prompts import answer_prompt
+from selfguide.seeding import child_random
+from selfguide.session import Session
+from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.synthesis.inspect import warnings_about
+from selfguide.types import Example
+
+
+def run(session: Session) -> Outcome:
+    """Other demonstrations, or an answerer that makes them for each input."""
+    config = session.config.method
+    assert isinstance(config, SelfICLConfig)
+    if config.variant == "test_conditioned":
+        from selfguide.methods.self_icl_stream import SelfICLAnswerer
+
+        return Outcome(answerer=SelfICLAnswerer(session))
+    proposed = inputs_stage(session)
+    annotated = outputs_stage(session, proposed)
+    pairs, candidates = dataset_stage(session, annotated)
+    shown = fill_context(session, pairs)
+    warnings = tuple(warnings_about(session.task, candidates, pairs))
+    if not pairs:
+        return Outcome(status="empty_dataset", candidates=tuple(candidates), warnings=warnings)
+    return Outcome(
+        demonstrations=shown,
+        candidates=tuple(candidates),
+        pairs=shown,
+        warnings=warnings,
+        diagnostics={"pairs_made": len(pairs), "pairs_shown": len(shown)},
+    )
+
+
+def fill_context(session: Session, pairs: Sequence[Example]) -> tuple[Example, ...]:
+    """The task's demonstrations (if kept) and, after them, pairs in seeded order as long as they fit.
+
+    A share of the context stays free for the input and its answer, of which neither is known yet.
+    """
+    config = session.config.method
+    assert isinstance(config, SelfICLConfig)
+    limit = session.context_length - session.config.evaluation.max_new_tokens
+    limit -= round(config.reserve * session.context_length)
+    shown = list(session.task.demonstrations) if config.keep_demonstrations else []
+    order = child_random(session.config.seed, "self_icl", "order").sample(list(pairs), len(pairs))
+    if config.balance_labels and session.task.is_classification:
+        order = _in_turn(order, session.task.labels)
+    for pair in order[: config.most]:
+        if len(session.tokenizer.encode_prompt(answer_prompt(session.task, "", [*shown, pair]))) > limit:
+            break
+        shown.append(pair)
+    return tuple(shown)
+
+
+def _in_turn(pairs: Sequence[Example], labels: Sequence[str]) -> list[Example]:
+    groups = [[pair for pair in pairs if pair.output == label] for label in labels]
+    ranks = range(max(map(len, groups), default=0))
+    return [group[rank] for rank in ranks for group in groups if rank < len(group)]

@@ -1,0 +1,75 @@
+"""Every method through the whole run, small; what claims gold gets the pool, and nothing else does."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from selfguide.errors import DataError
+from selfguide.methods import NAMES, uses_gold
+from selfguide.pipeline import run
+from selfguide.store.atomic import read_jsonl
+from selfguide.ui.console import Terminal
+from tests.composing import run_config
+from tests.tiny_task import smoke, write_task
+
+STORE = "store"
+
+
+def result_of(folder: Path, *overrides: str, classification: bool = True, name: str = "run") -> dict[str, object]:
+    task = write_task(folder, classification=classification)
+    config = run_config(*smoke(task, folder / STORE, *overrides))
+    run(config, folder / name, Terminal(Console(file=io.StringIO())))
+    return json.loads((folder / name / "result.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("classification", [True, False])
+@pytest.mark.parametrize("method", NAMES)
+def test_every_method_gives_a_result(method: str, classification: bool, tmp_path: Path) -> None:
+    result = result_of(tmp_path, f"method={method}", classification=classification)
+    assert result["method"] == method
+    assert result["status"] in ("ok", "empty_dataset")
+    assert 0 <= result["score"]["value"] <= 1  # type: ignore[index]
+
+
+def test_zero_shot_shows_no_demonstration(tmp_path: Path) -> None:
+    result = result_of(tmp_path, "method=zero_shot")
+    few = result_of(tmp_path, "method=few_shot_icl", name="few")
+    assert result["keys"]["tuned"] != result["keys"]["baseline"]  # type: ignore[index]
+    assert few["keys"]["baseline"] == result["keys"]["baseline"]  # type: ignore[index]
+    shots = [row["tuned"] for row in read_jsonl(tmp_path / "run" / "predictions.jsonl")]
+    assert len(shots) == result["score"]["n"]  # type: ignore[index]
+
+
+def test_self_icl_shows_the_data_that_selfguide_trains_on(tmp_path: Path) -> None:
+    filled = result_of(tmp_path, "method=self_icl")
+    guided = result_of(tmp_path, "method=selfguide", name="guided")
+    for stage in ("inputs", "outputs", "dataset"):
+        assert filled["keys"][stage] == guided["keys"][stage]  # type: ignore[index]
+    assert guided["cache"]["dataset"] == "hit"  # type: ignore[index]
+
+
+def test_gold_finetuning_trains_on_the_pool_and_on_nothing_that_is_scored(tmp_path: Path) -> None:
+    result = result_of(tmp_path, "method=gold_finetune", "method.rows=6")
+    trained = [row["input"] for row in read_jsonl(tmp_path / "run" / "dataset.jsonl")]
+    scored = {row["input"] for row in read_jsonl(tmp_path / "run" / "predictions.jsonl")}
+    assert len(trained) == result["counts"]["train"] == 6  # type: ignore[index]
+    assert not set(trained) & scored
+    with pytest.raises(DataError, match=r"evaluation\.limit"):
+        result_of(tmp_path, "method=gold_finetune", "evaluation.split=validation", name="all")
+
+
+def test_who_claims_gold() -> None:
+    claims = {name for name in NAMES if uses_gold(run_config(f"method={name}").method)}
+    assert claims == {"gold_finetune", "s3", "goldgen", "llm2llm"}
+
+
+def test_added_demonstrations_are_rows_without_their_own_answer_in_context(tmp_path: Path) -> None:
+    plain = result_of(tmp_path, "method=selfguide")
+    added = result_of(tmp_path, "method=selfguide", "finetuning.added_demonstrations=2", name="added")
+    assert plain["keys"]["training"] != added["keys"]["training"]  # type: ignore[index]
+    assert plain["keys"]["few_shot_finetune"] == added["keys"]["few_shot_finetune"]  # type: ignore[index]
+    trained = list(read_jsonl(tmp_path / STORE / str(added["keys"]["training"]) / "pairs.jsonl"))  # type: ignore[index]
+    assert len(trained) == added["counts"]["train"] + 2 * 3  # type: ignore[index]
