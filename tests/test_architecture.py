@@ -15,7 +15,10 @@ HEAVY = {"torch", "transformers", "peft", "vllm", "datasets", "wandb", "tensorbo
 LAYERS = [
     {"errors", "seeding", "types"},
     {"prompts", "config"},
-    {"tokenization", "engines.base", "store.atomic", "evaluation.text", "evaluation.labels", "synthesis.text"},
+    {
+        *("tokenization", "engines.base", "store.atomic"),
+        *("evaluation.text", "evaluation.labels", "evaluation.numbers", "synthesis.text"),
+    },
     {"store.stages", "store", "synthesis", "evaluation.metrics", "evaluation.statistics", "evaluation.floors"},
     {"models", "ui", "data", "finetuning", "encoder", "engines"},
     {"session"},

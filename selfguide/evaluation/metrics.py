@@ -5,20 +5,17 @@ in the official Super-NaturalInstructions evaluation. `rouge_l_char` is what the
 implementation of SELF-GUIDE calls ROUGE-L; the two must never share a column.
 """
 
-import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
 from selfguide.evaluation.labels import extract_label, normalized_label
+from selfguide.evaluation.numbers import last_number, same_number
 from selfguide.evaluation.text import UnicodeTokenizer, is_latin, normalize_answer, squad_tokens
 from selfguide.types import Instance, LabelExtraction, Metric, TaskSpec
 
-AnyMetric = Metric | Literal["rouge_l_char"]
-# A sign, thousands grouped by commas or not, a fraction, an exponent.
-NUMBER = re.compile(r"(?:(?<!\w)[-+])?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+AnyMetric = Metric | Literal["squad_exact", "rouge_l_char"]
 
 
 def score(
@@ -89,6 +86,11 @@ def rouge_l_char(prediction: str, reference: str) -> float:
     return 2 * common / (len(prediction) + len(reference)) if common else 0.0
 
 
+def squad_exact(prediction: str, reference: str) -> float:
+    """SQuAD's exact match: case, punctuation, white space and the articles a, an and the do not count."""
+    return float(squad_tokens(prediction) == squad_tokens(reference))
+
+
 def token_f1(prediction: str, reference: str) -> float:
     """SQuAD's F1 over bags of words without articles; two empty texts agree."""
     ours, theirs = squad_tokens(prediction), squad_tokens(reference)
@@ -98,17 +100,14 @@ def token_f1(prediction: str, reference: str) -> float:
 
 
 def numeric_match(prediction: str, reference: str) -> float:
-    """1 if the last number in both is the same (relative difference up to 1e-6)."""
+    """1 if both give the same number: the one after `####`, else their last.
+
+    A reference without a number asks for its words, as exact_match.
+    """
     ours, theirs = last_number(prediction), last_number(reference)
-    if ours is None or theirs is None:
-        return 0.0
-    return float(math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1e-9))
-
-
-def last_number(text: str) -> float | None:
-    """The last number in a text; commas may group thousands."""
-    found = NUMBER.findall(text)
-    return float(found[-1].replace(",", "")) if found else None
+    if theirs is None:
+        return exact_match(prediction, reference)
+    return float(ours is not None and same_number(ours, theirs))
 
 
 def lcs_length(left: str, right: str) -> int:
@@ -129,6 +128,7 @@ METRICS: Mapping[AnyMetric, Callable[[str, str], float]] = {
     "accuracy": accuracy,
     "rouge_l": rouge_l,
     "token_f1": token_f1,
+    "squad_exact": squad_exact,
     "numeric_match": numeric_match,
     "rouge_l_char": rouge_l_char,
 }

@@ -2,7 +2,8 @@
 
 import pytest
 
-from selfguide.evaluation.metrics import last_number, lcs_length, score, score_task
+from selfguide.evaluation.metrics import lcs_length, score, score_task
+from selfguide.evaluation.numbers import last_number
 from selfguide.evaluation.text import normalize_answer, unicode_words
 from selfguide.types import Example, Instance, TaskSpec
 
@@ -120,20 +121,78 @@ def test_token_f1(prediction: str, references: list[str], expected: float) -> No
 @pytest.mark.parametrize(
     ("prediction", "references", "expected"),
     [
+        ("The Town-Moor!", ["town moor", "townmoor"], 1.0),  # punctuation goes without a space
+        ("The Town Moor", ["a town moor"], 1.0),
+        ("Moor Town", ["Town Moor"], 0.0),
+        ("in Town Moor", ["Town Moor"], 0.0),
+        ("", [""], 1.0),
+        ("", ["x"], 0.0),
+    ],
+)
+def test_squad_exact(prediction: str, references: list[str], expected: float) -> None:
+    assert score("squad_exact", prediction, references) == expected
+
+
+@pytest.mark.parametrize(
+    ("prediction", "references", "expected"),
+    [
         ("First 3, so the answer is 1,234.50.", ["1234.5"], 1.0),
         ("It is -4", ["4"], 0.0),
         ("no number", ["4"], 0.0),
         ("4", ["four", "4.0"], 1.0),
         ("1e3", ["1000"], 1.0),
+        # What a comparison of digits and points alone takes for equal.
+        ("-5", ["5"], 0.0),
+        ("1/2", ["12"], 0.0),
+        ("1/2", ["0.5"], 1.0),
+        # GSM8K's references are whole solutions.
+        ("16 - 3 - 4 = 9, 9 * 2 = 18.", ["16 - 3 - 4 = <<16-3-4=9>>9\n#### 18"], 1.0),
+        ("#### 18\n\nAnother problem: 5 apples\n#### 7", ["#### 18"], 1.0),
+        ("#### Step 1: 3 apples\n#### 18", ["#### 18"], 1.0),
+        ("3 + 4 = 7\n#### seven", ["#### 7"], 0.0),
+        ("$1,250,001", ["1250000"], 0.0),
+        ("0.333333", ["1/3"], 1.0),
+        ("0.33", ["1/3"], 0.0),
+        ("1234567", ["1234567.5"], 0.0),
+        ("1/0", ["0"], 0.0),
+        # A reference without a number.
+        ("None.", ["none"], 1.0),
+        ("none", ["some"], 0.0),
+        ("5", ["five"], 0.0),
     ],
 )
 def test_numeric_match(prediction: str, references: list[str], expected: float) -> None:
     assert score("numeric_match", prediction, references) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("3-4", 4.0), ("x = -.5", -0.5), ("7.", 7.0), ("", None), ("1,2", 2.0)])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3-4", 4.0),
+        ("x = -.5", -0.5),
+        ("7.", 7.0),
+        ("", None),
+        ("1,2", 2.0),
+        ("a loss of -$1,000.50", -1000.5),
+        ("it is \u22125 degrees", -5),
+        ("2 1/2 cups", 2.5),
+        ("-2 1/2.", -2.5),
+        ("on 3/4/2020", 2020),
+        ("10 - 5", 5),
+        (r"\boxed{\frac{3}{4}}", 0.75),
+        ("#### $1,000 for 3 of them", 1000),
+        ("7 ####", None),
+        ("25e-2", 0.25),
+        ("1e99999", 99999),  # no power that takes the memory of a machine
+    ],
+)
 def test_last_number(text: str, expected: float | None) -> None:
     assert last_number(text) == expected
+
+
+def test_numbers_longer_than_python_reads() -> None:
+    assert score("numeric_match", "9" * 5000, ["9" * 5000]) == 1.0
+    assert score("numeric_match", "9" * 5000, ["9" * 4999 + "8"]) == 0.0
 
 
 def test_unicode_words() -> None:
