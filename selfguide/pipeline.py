@@ -63,7 +63,11 @@ def run(
         for warning in outcome.warnings:
             terminal.warn(warning)
 
-        contenders = {} if outcome.contender is None else {config.method.name: outcome.contender}
+        contenders: dict[str, Contender] = {}
+        if settings.epochs == "all":
+            contenders |= {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(outcome.epochs, 1)}
+        if outcome.contender is not None:
+            contenders[config.method.name] = outcome.contender
         if settings.controls and outcome.weights is not None and config.method.name != "few_shot_finetune":
             control = few_shot_finetune.run(session)
             assert control.weights is not None
@@ -71,7 +75,9 @@ def run(
         scored = evaluate(session, "tuned", instances, contenders) if contenders else {}
         tuned = scored.pop(config.method.name, base)
 
-        columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
+        epochs = {name: scored.pop(name) for name in list(scored) if name.startswith("epoch ")}
+        compared = {name: one for name, one in contenders.items() if name not in epochs}
+        columns = label_columns(session, instances, {"few_shot_icl": BASE, **compared})
         record = RunRecord(
             config=config,
             task=task,
@@ -82,6 +88,7 @@ def run(
             tuned=tuned,
             gain=gain(base, tuned, settings),
             controls=scored,
+            epochs=epochs,
             columns=columns,
             stages=session.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),

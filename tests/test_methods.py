@@ -73,3 +73,16 @@ def test_added_demonstrations_are_rows_without_their_own_answer_in_context(tmp_p
     assert plain["keys"]["few_shot_finetune"] == added["keys"]["few_shot_finetune"]  # type: ignore[index]
     trained = list(read_jsonl(tmp_path / STORE / str(added["keys"]["training"]) / "pairs.jsonl"))  # type: ignore[index]
     assert len(trained) == added["counts"]["train"] + 2 * 3  # type: ignore[index]
+
+
+def test_all_epochs_are_one_training_and_one_stream_of_requests(tmp_path: Path) -> None:
+    everything = ("evaluation.epochs=all", "finetuning.max_epochs=2")
+    last = result_of(tmp_path, *everything, "finetuning.epochs=2")
+    first = result_of(tmp_path, *everything, "finetuning.epochs=1", name="first")
+    assert list(last["epochs"]) == ["epoch 1", "epoch 2"]  # type: ignore[call-overload]
+    assert last["epochs"]["epoch 2"] == last["score"]  # type: ignore[index]
+    assert first["epochs"] == last["epochs"]
+    assert first["score"] == last["epochs"]["epoch 1"]  # type: ignore[index]
+    assert first["cache"]["training"] == "hit"  # type: ignore[index]
+    control = "few_shot_finetune"
+    assert set(last["canary"]) == {"selfguide", control, "epoch 1", "epoch 2"}  # type: ignore[call-overload]

@@ -238,6 +238,7 @@ class EvaluationConfig:
     bootstrap: int = knob(ge=100)
     confidence: float = knob(gt=0.5, lt=1)
     controls: bool = MISSING
+    epochs: str = knob(one_of=("chosen", "all"))
     canary: bool = MISSING
     canary_tolerance: float | None = knob(gt=0)
     batch: int = knob(ge=1)

@@ -5,7 +5,7 @@ answers, and scores are computed anew each time (they cost nothing).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Evaluated:
     predictions: tuple[Prediction, ...]
     scores: tuple[float, ...]
     score: Interval
+    canary: Mapping[str, Any] | None = None  # the verdict on the weights that answered
 
 
 def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int) -> tuple[Instance, ...]:
@@ -48,10 +49,13 @@ def evaluate(
     """Answers and scores of each variant; all that are prompted go through the engine as one stream of requests."""
     config = session.config.evaluation
     names = list(variants)
+    # A name for an epoch and one for the chosen epoch may be the same weights: asked once.
+    unique = {identity(contender): contender for contender in variants.values()}
+    place_of = {key: place for place, key in enumerate(unique)}
     spec = {
         **session.base_spec(version=1),
         "instances": fingerprint([(i.id, i.input) for i in instances]),
-        "variants": [identity(contender) for contender in variants.values()],
+        "variants": list(unique),
         "evaluation": fields_of(config, only=("max_new_tokens", "decoding")),
     }
     # Greedy answers do not depend on the seed of the run.
@@ -62,13 +66,13 @@ def evaluate(
         if config.canary:
             from selfguide.evaluation.canary import verify
 
-            canary = {n: verify(session, one.weights) for n, one in variants.items() if one.weights is not None}
-        total = len(instances) * len(names)
+            canary = {key: verify(session, one.weights) for key, one in unique.items() if one.weights is not None}
+        total = len(instances) * len(unique)
         with (
             Journal(work / "journal.jsonl") as journal,
             session.terminal.bar(f"evaluation ({', '.join(names)})", total, "answers") as bar,
         ):
-            answers, tokens = _answers(session, instances, list(variants.values()), work, journal, bar)
+            answers, tokens = _answers(session, instances, list(unique.values()), work, journal, bar)
             for place, rows in enumerate(answers):
                 write_jsonl(work / f"predictions-{place}.jsonl", ({"id": p.id, "text": p.text} for p in rows))
             return {
@@ -82,9 +86,15 @@ def evaluate(
         session.terminal.warn(
             f"{stage.info['too_long']} evaluation prompts exceed the model's context and count as wrong"
         )
+    scores = [
+        scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config)
+        for place in range(len(unique))
+    ]
+    canaries = stage.info["canary"]
     return {
-        variant: scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config)
-        for place, variant in enumerate(names)
+        name: replace(scores[place_of[key]], canary=canaries.get(key))
+        for name, contender in variants.items()
+        for key in [identity(contender)]
     }
 
 

@@ -15,4 +15,5 @@ def run(session: Session) -> Outcome:
     pairs = spread_over_labels(session.gold_pool, labels, config.rows, seed, "gold_finetune")
     if session.config.finetuning.kind == "none":
         return Outcome(pairs=pairs)
-    return Outcome(weights=train_student(session, pairs), pairs=pairs)
+    epochs = train_student(session, pairs)
+    return Outcome(weights=epochs[session.config.finetuning.epochs - 1], pairs=pairs, epochs=epochs)

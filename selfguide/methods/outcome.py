@@ -16,6 +16,7 @@ class Outcome:
 
     With none of them the score is the base model's. `status` is "empty_dataset" when a method that
     should have made data found nothing to use. `diagnostics` is any JSON, kept in `result.json`.
+    `epochs` are the weights after each epoch, of which `weights` is one.
     """
 
     weights: Weights | None = None
@@ -26,6 +27,7 @@ class Outcome:
     demonstrations: tuple[Example, ...] | None = None
     answerer: Answerer | None = None
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    epochs: tuple[Weights, ...] = ()
 
     @property
     def contender(self) -> Contender | None:

@@ -23,4 +23,5 @@ def run(session: Session) -> Outcome:
         return replace(made, status="empty_dataset")
     if session.config.finetuning.kind == "none":
         return made
-    return replace(made, weights=train_student(session, pairs))
+    epochs = train_student(session, pairs)
+    return replace(made, weights=epochs[session.config.finetuning.epochs - 1], epochs=epochs)

@@ -49,6 +49,7 @@ class RunRecord:
     standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
 
     columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
+    epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
 
     @property
     def floors(self) -> dict[str, float]:
@@ -104,7 +105,9 @@ def result_json(record: RunRecord) -> dict[str, Any]:
             column: {variant: dataclasses.asdict(evaluated.score) for variant, evaluated in variants.items()}
             for column, variants in record.columns.items()
         },
+        "epochs": {name: dataclasses.asdict(epoch.score) for name, epoch in record.epochs.items()},
         "floors": record.floors,
+        "diagnostics": dict(outcome.diagnostics),
         "counts": {
             "proposed": len(outcome.candidates),
             "accepted_inputs": sum(bool(c.samples) or c.dropped is None for c in outcome.candidates),
@@ -123,7 +126,11 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "contamination": {
             kind: sum(overlap.kind == kind for overlap in record.overlaps) for kind in ("exact", "ngram")
         },
-        "canary": stages["tuned"].info.get("canary", {}) if "tuned" in stages else {},
+        "canary": {
+            name: dict(one.canary)
+            for name, one in {config.method.name: record.tuned, **record.controls, **record.epochs}.items()
+            if one.canary is not None
+        },
         "warnings": list(outcome.warnings),
         "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
         "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},

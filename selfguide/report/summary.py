@@ -14,6 +14,7 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     rows += [_row(f"{name} (control)", control) for name, control in record.controls.items()]
     if method != "few_shot_icl":
         rows.append(_row(method, record.tuned))
+    rows += [_row(f"{method}, {name}", epoch) for name, epoch in record.epochs.items()]
     for column, variants in record.columns.items():
         rows += [_row(f"{column.replace('_', ' ')}: {name}", evaluated) for name, evaluated in variants.items()]
     rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
