@@ -68,10 +68,11 @@ def run(
             contenders |= {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(outcome.epochs, 1)}
         if outcome.contender is not None:
             contenders[config.method.name] = outcome.contender
-        if settings.controls and outcome.weights is not None and config.method.name != "few_shot_finetune":
-            control = few_shot_finetune.run(session)
-            assert control.weights is not None
-            contenders["few_shot_finetune"] = Contender(control.weights)
+        trained = outcome.weights is not None or config.student.kind == "encoder"
+        if settings.controls and trained and config.method.name != "few_shot_finetune":
+            control = few_shot_finetune.run(session).contender
+            assert control is not None
+            contenders["few_shot_finetune"] = control
         scored = evaluate(session, "tuned", instances, contenders) if contenders else {}
         tuned = scored.pop(config.method.name, base)
 

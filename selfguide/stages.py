@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import TRAINING_PLACE
+from selfguide.config.schema import TRAINING_PLACE, FinetuningConfig
 from selfguide.engines.base import Weights
 from selfguide.session import Session, fields_of
 from selfguide.store import Stage
@@ -159,15 +159,21 @@ class Trained:
 
 
 def training_stage(
-    session: Session, name: str, pairs: Sequence[Example], *, leave_one_out: bool = False
+    session: Session,
+    name: str,
+    pairs: Sequence[Example],
+    *,
+    leave_one_out: bool = False,
+    finetuning: FinetuningConfig | None = None,
 ) -> Trained:
     """Step 5: the same model, finetuned on `pairs` with the demonstrations in context.
 
-    `leave_one_out` is for pairs that are the demonstrations themselves: none stands in its own context.
+    `finetuning` stands in for the run's own. `leave_one_out` is for pairs that are the demonstrations
+    themselves: none stands in its own context.
     """
     from selfguide.finetuning.weights import weights_of
 
-    config = session.config
+    config = replace(session.config, finetuning=finetuning or session.config.finetuning)
     spec = {
         **session.base_spec(version=2),
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Family = Literal["classification", "generation"]
-Metric = Literal["exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match"]
+Metric = Literal["exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match", "squad_exact"]
 LabelExtraction = Literal["exact", "first_line", "last_occurrence", "reference"]
 Split = Literal["validation", "test"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfguide.errors import DataError
+from selfguide.errors import ConfigError, DataError
 from selfguide.methods import NAMES, uses_gold
 from selfguide.pipeline import run
 from selfguide.store.atomic import read_jsonl
@@ -86,3 +86,26 @@ def test_all_epochs_are_one_training_and_one_stream_of_requests(tmp_path: Path) 
     assert first["cache"]["training"] == "hit"  # type: ignore[index]
     control = "few_shot_finetune"
     assert set(last["canary"]) == {"selfguide", control, "epoch 1", "epoch 2"}  # type: ignore[call-overload]
+
+
+def test_an_encoder_learns_from_the_same_pairs(tmp_path: Path) -> None:
+    result = result_of(tmp_path, "student=encoder_scratch", "student.encoder.epochs=3")
+    assert result["status"] == "ok" and result["counts"]["train"] > 0  # type: ignore[index]
+    assert {row["tuned"] for row in read_jsonl(tmp_path / "run" / "predictions.jsonl")} <= {"dark", "light"}
+    assert set(result["controls"]) == {"few_shot_finetune"}  # type: ignore[call-overload]
+    with pytest.raises(ConfigError, match=r"student\.kind: encoder"):
+        result_of(tmp_path, "student=encoder_scratch", classification=False, name="generation")
+
+
+def test_budgets_put_methods_on_the_same_footing(tmp_path: Path) -> None:
+    seen = {}
+    for method in ("selfguide", "gold_finetune", "few_shot_finetune"):
+        result_of(tmp_path, f"method={method}", "budget=equal_steps", "budget.steps=5", name=f"{method}-steps")
+        result_of(tmp_path, f"method={method}", "budget=equal_rows", "budget.rows=4", name=f"{method}-rows")
+        stage = "few_shot_finetune" if method == "few_shot_finetune" else "training"
+        stages = [
+            json.loads((tmp_path / f"{method}-{kind}" / "details.json").read_text())["stages"]
+            for kind in ("steps", "rows")
+        ]
+        seen[method] = (stages[0][stage]["steps"], stages[1][stage]["rows"])
+    assert seen == dict.fromkeys(seen, (5, 4))

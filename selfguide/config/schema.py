@@ -9,12 +9,14 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from selfguide.config.budget import BudgetConfig
 from selfguide.config.knobs import knob
 from selfguide.config.methods import MethodConfig
+from selfguide.config.students import StudentConfig
 from selfguide.config.sweep import SweepConfig
 
 FAMILIES = ("auto", "classification", "generation")
-METRICS = ("auto", "exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match")
+METRICS = ("auto", "exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match", "squad_exact")
 EXTRACTIONS = ("exact", "first_line", "last_occurrence", "reference")
 
 
@@ -304,6 +306,8 @@ class RunConfig:
     evaluation: EvaluationConfig = MISSING
     method: MethodConfig = MISSING
     teacher: TeacherConfig = MISSING
+    student: StudentConfig = MISSING
+    budget: BudgetConfig = MISSING
     data: DataConfig = MISSING
     store: StoreConfig = MISSING
     tracking: TrackingConfig = MISSING

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from selfguide.config.budget import budget_problems
 from selfguide.config.knobs import Allowed
 from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
@@ -121,6 +122,9 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         )
     if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
         yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
+    yield from budget_problems(run.budget)
+    if run.student.kind == "encoder" and run.task.family == "generation":
+        yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
     if run.task.source == "json" and run.task.path is None:
         yield "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json"
     if run.task.source in ("sni", "micro") and run.task.id is None:

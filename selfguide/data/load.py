@@ -114,6 +114,7 @@ def _metric(task: TaskConfig, family: Family) -> Metric:
         "accuracy": "accuracy",
         "token_f1": "token_f1",
         "numeric_match": "numeric_match",
+        "squad_exact": "squad_exact",
     }
     return metrics[task.metric]
 

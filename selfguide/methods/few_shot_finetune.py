@@ -5,16 +5,15 @@ its own prompt.
 """
 
 from selfguide.methods.outcome import Outcome
+from selfguide.methods.student import train_student, trains
 from selfguide.session import Session
-from selfguide.stages import training_stage
 
 
 def run(session: Session) -> Outcome:
-    """Finetune on `finetuning.demonstration_copies` copies of each demonstration."""
-    demonstrations = session.task.demonstrations
-    finetuning = session.config.finetuning
-    if finetuning.kind == "none":
-        return Outcome(pairs=demonstrations)
-    pairs = demonstrations * finetuning.demonstration_copies
-    trained = training_stage(session, "few_shot_finetune", pairs, leave_one_out=True)
-    return Outcome(weights=trained.epochs[finetuning.epochs - 1], pairs=demonstrations)
+    """Train on `finetuning.demonstration_copies` copies of each demonstration."""
+    settings = session.config.finetuning
+    made = Outcome(pairs=session.task.demonstrations)
+    if not trains(session):
+        return made
+    student = train_student(session, (), "few_shot_finetune", settings.demonstration_copies)
+    return student.answers_for(made, settings.epochs)

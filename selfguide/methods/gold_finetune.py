@@ -2,7 +2,7 @@
 
 from selfguide.config.methods import GoldFinetuneConfig
 from selfguide.methods.outcome import Outcome
-from selfguide.methods.student import train_student
+from selfguide.methods.student import train_student, trains
 from selfguide.session import Session
 from selfguide.synthesis.sampling import spread_over_labels
 
@@ -13,7 +13,7 @@ def run(session: Session) -> Outcome:
     assert isinstance(config, GoldFinetuneConfig)
     labels, seed = session.task.labels, session.config.seed
     pairs = spread_over_labels(session.gold_pool, labels, config.rows, seed, "gold_finetune")
-    if session.config.finetuning.kind == "none":
-        return Outcome(pairs=pairs)
-    epochs = train_student(session, pairs)
-    return Outcome(weights=epochs[session.config.finetuning.epochs - 1], pairs=pairs, epochs=epochs)
+    made = Outcome(pairs=pairs)
+    if not trains(session):
+        return made
+    return train_student(session, pairs).answers_for(made, session.config.finetuning.epochs)

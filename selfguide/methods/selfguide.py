@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from selfguide.methods.outcome import Outcome
-from selfguide.methods.student import train_student
+from selfguide.methods.student import train_student, trains
 from selfguide.session import Session
 from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
 from selfguide.synthesis.inspect import warnings_about
@@ -21,7 +21,6 @@ def run(session: Session) -> Outcome:
     )
     if not pairs:
         return replace(made, status="empty_dataset")
-    if session.config.finetuning.kind == "none":
+    if not trains(session):
         return made
-    epochs = train_student(session, pairs)
-    return replace(made, weights=epochs[session.config.finetuning.epochs - 1], epochs=epochs)
+    return train_student(session, pairs).answers_for(made, session.config.finetuning.epochs)
