@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check sweep micro-benchmark bench clean
+.PHONY: help install demo test check sweep micro-benchmark table bench clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,6 +34,13 @@ sweep: $(STAMP)  ## one setting for all bundled validation tasks: searched, froz
 
 micro-benchmark: $(STAMP)  ## all bundled tasks, three seeds; writes experiments/micro/
 	$(BIN)/python -m selfguide.micro.benchmark
+
+# Each table by two processes that take turns, one thread each: two cores are used without waiting for each other.
+table: $(STAMP)  ## the tables of experiments/ on the bundled model, or one: make table TABLE=table_main
+	@status=0; for table in $(TABLE); do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m selfguide.table +table=$$table output=runs/tables/second >/dev/null 2>&1 & \
+		OMP_NUM_THREADS=1 $(BIN)/python -m selfguide.table +table=$$table || status=$$?; wait; \
+	done; exit $$status
 
 bench: $(STAMP)  ## speed: the reference's schedule, ours, and bare vLLM; writes experiments/bench/
 	$(BIN)/python -m selfguide.bench

@@ -1,4 +1,4 @@
-"""The schema of the commands beside the run: export and chat. Values and comments are in `conf/`."""
+"""The schema of the commands beside the run: export, chat and table. Values and comments are in `conf/`."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from omegaconf import MISSING, DictConfig
 
 from selfguide.config.knobs import knob
+from selfguide.config.table import TableConfig
 from selfguide.config.validate import as_dataclass, require_values
 
 T = TypeVar("T")
@@ -32,7 +33,11 @@ class ChatConfig:
     max_new_tokens: int | None = knob(ge=1)
 
 
-SCHEMAS: dict[str, type[Any]] = {"schema_export": ExportConfig, "schema_chat": ChatConfig}
+SCHEMAS: dict[str, type[Any]] = {
+    "schema_export": ExportConfig,
+    "schema_chat": ChatConfig,
+    "schema_table": TableConfig,
+}
 
 
 def typed_command(config: DictConfig, kind: type[T]) -> T:

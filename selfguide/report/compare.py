@@ -216,18 +216,19 @@ def variant_names(runs: Sequence[RunFolder]) -> list[str]:
 
 def interval(scores: NDArray[np.float64], seed: int = 0) -> Interval:
     """Mean of (seeds, instances) with a bootstrap interval over both."""
-    low, high = np.quantile(_resampled(scores, seed), [0.025, 0.975])
+    low, high = np.quantile(resampled(scores, seed), [0.025, 0.975])
     return Interval(float(scores.mean()), float(low), float(high), scores.shape[1])
 
 
 def paired(differences: NDArray[np.float64], seed: int = 0) -> Gain:
     """Mean of paired differences (seeds, instances); p by sign flips of the instances' means over the seeds."""
-    low, high = np.quantile(_resampled(differences, seed), [0.025, 0.975])
+    low, high = np.quantile(resampled(differences, seed), [0.025, 0.975])
     p = permutation_p(differences.mean(axis=0), resamples=RESAMPLES, seed=seed)
     return Gain(float(differences.mean()), float(low), float(high), p)
 
 
-def _resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """`RESAMPLES` means of (seeds, instances), both drawn anew with replacement."""
     generator = np.random.default_rng(seed)
     seeds, instances = values.shape
     means = np.empty(RESAMPLES)

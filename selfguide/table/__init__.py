@@ -1,0 +1,1 @@
+"""Tables: a grid of runs, what became of each, and what they add up to."""

@@ -1,0 +1,80 @@
+"""`python -m selfguide.table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
+
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from selfguide.cli import command
+
+if TYPE_CHECKING:
+    from selfguide.config.table import TableConfig
+    from selfguide.table.grid import Grid
+    from selfguide.table.published import Published
+    from selfguide.table.work import Done
+
+
+@command("table")
+def main(config: DictConfig) -> None:
+    """Run, write, print; leaves with 2 if a run failed."""
+    from pathlib import Path
+
+    from selfguide.cli import fail
+    from selfguide.config.commands import typed_command
+    from selfguide.config.table import TableConfig, table_problems
+    from selfguide.errors import ConfigError
+    from selfguide.store.atomic import write_text
+
+    if OmegaConf.is_missing(config, "name"):
+        raise ConfigError("+table: no table is chosen; choose one with +table=table_main (see experiments/)")
+    table = typed_command(config, TableConfig)
+    for problem in table_problems(table):
+        raise ConfigError(problem)
+    from selfguide.table.forms import runs_csv
+    from selfguide.table.grid import grid
+    from selfguide.table.jobs import job_of
+    from selfguide.table.published import published
+    from selfguide.table.work import found, work
+    from selfguide.ui.console import Terminal
+
+    known = [] if table.published is None else published(table.published, table.name)
+    plan, terminal, folder = grid(table), Terminal(), Path(table.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [job_of(cell, Path(table.runs)) for cell in plan.cells]
+    try:
+        done = work(jobs, table.again, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
+    except KeyboardInterrupt:
+        write(table, plan, found(jobs), known)
+        raise
+    print(write(table, plan, done, known))
+    failed = [one for one in done if one.reason is not None]
+    if failed:
+        fail(f"{len(failed)} of {len(done)} runs failed, the first ({failed[0].cell.name}) with: {failed[0].reason}")
+
+
+def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[Published]") -> str:
+    """Write the four files, each whole or not at all; returns the Markdown."""
+    from pathlib import Path
+
+    from selfguide.report.details import command_line
+    from selfguide.store.atomic import write_text
+    from selfguide.table.figures import figures
+    from selfguide.table.forms import figures_csv, latex, markdown, runs_csv
+    from selfguide.table.sheets import notes, sheets
+
+    folder = Path(table.output)
+    write_text(folder / "results.csv", runs_csv(done))
+    numbers = figures(plan, done, table.reference)
+    laid_out, said = sheets(table, plan, numbers, known), notes(table, plan, numbers, done)
+    command = command_line("selfguide.table") or f"python -m selfguide.table +table={table.name}"
+    text = markdown(table.title, command, laid_out, said)
+    for name, content in {
+        "table.md": text,
+        "table.csv": figures_csv(plan, numbers, known),
+        "table.tex": latex(laid_out, said),
+    }.items():
+        write_text(folder / name, content)
+    return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The runs of a table, in the order of rows, tasks and seeds. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from selfguide.config.table import GroupConfig, RowConfig, SizeConfig, TableConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run of the table; `overrides` are all that make it from the main job's configuration."""
+
+    row: str
+    group: str
+    task: str
+    seed: int
+    overrides: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """How the terminal calls it."""
+        return f"{self.row}, {self.task}, seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What a table has at the chosen size."""
+
+    rows: dict[str, RowConfig]
+    groups: dict[str, GroupConfig]
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+
+
+def grid(config: TableConfig) -> Grid:
+    """All runs of the table: size, group, row and the command line change the configuration, in this order."""
+    size: SizeConfig = config.sizes[config.size]
+    rows = size.rows or config.rows
+    cells = tuple(
+        Cell(
+            row,
+            group,
+            task,
+            seed,
+            merged(
+                [f"task={task}", f"seed={seed}"],
+                size.overrides,
+                size.groups[group].overrides,
+                rows[row].overrides,
+                config.overrides,
+            ),
+        )
+        # A task's rows follow each other: what they share is made once, and a table fills evenly.
+        for seed in size.seeds
+        for group in size.groups
+        for task in size.groups[group].tasks
+        for row in rows
+    )
+    return Grid(dict(rows), dict(size.groups), tuple(size.seeds), cells)
+
+
+def merged(*lists: Iterable[str]) -> tuple[str, ...]:
+    """Overrides in which each key occurs once, with the value it was given last."""
+    last: dict[str, str] = {}
+    for override in (one for some in lists for one in some):
+        last[override.partition("=")[0].lstrip("+")] = override
+    return tuple(last.values())

@@ -1,0 +1,206 @@
+"""The figures of a table laid out for people: sheets of cells, and the notes under them. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfguide.config.table import TableConfig
+from selfguide.report.compare import Column
+from selfguide.report.tables import points, with_interval
+from selfguide.table.figures import Difference, Entry, Figure, Figures
+from selfguide.table.grid import Grid
+from selfguide.table.published import Published
+from selfguide.table.work import Done
+
+METRICS = {
+    "exact_match": "exact match", "rouge_l": "ROUGE-L", "accuracy": "accuracy", "token_f1": "token F1",
+    "numeric_match": "numeric match",
+}  # fmt: skip
+COSTS = {
+    "calls": "calls", "prompt_tokens": "prompt tokens", "generated_tokens": "generated tokens",
+    "trained_tokens": "trained tokens", "steps": "steps", "device_seconds": "device-seconds",
+    "kept": "unique rows kept", "kept_per_1000_calls": "kept per 1,000 calls", "answer_calls": "calls to answer",
+    "answer_prompt_tokens": "prompt tokens to answer", "answer_generated_tokens": "generated tokens to answer",
+}  # fmt: skip
+SIGNIFICANT = 0.05
+BETTER, WORSE, UNFROZEN, EMPTY = "↑", "↓", "†", "∅"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One table: a title, a header, rows; the first `text` columns are text, the others figures."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text: int = 1
+
+
+def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
+    """Averages, each group's tasks, the comparison with the reference row, costs, published values."""
+    found = [_averages(grid, figures)]
+    found += [_tasks(grid, figures, group) for group in grid.groups]
+    if config.reference is not None:
+        found.append(_against(grid, figures, config.reference))
+    found.append(_costs(grid, figures))
+    if published:
+        found.append(_published(grid, figures, published))
+    return found
+
+
+def metric_name(column: Column) -> str:
+    """What a column measures, in words."""
+    return METRICS.get(column.metric, column.metric) + (", constrained" if column.decoding == "constrained" else "")
+
+
+def _averages(grid: Grid, figures: Figures) -> Sheet:
+    header = ["method"]
+    for group, content in grid.groups.items():
+        metric = _metric(figures, grid, group)
+        header += [f"{content.label}, mean of {len(content.tasks)}" + (f" ({metric})" if metric else ""), "gain"]
+    rows = []
+    for row, labelled in grid.rows.items():
+        cells = [labelled.label]
+        for group in grid.groups:
+            figure = figures.averages.get((row, group))
+            incomplete = _incomplete([figures.entries[row, task] for task in grid.groups[group].tasks])
+            cells += [_score(figure, incomplete if figure else ""), _difference(figure.gain if figure else None)]
+        rows.append(cells)
+    return Sheet("Averages", header, rows)
+
+
+def _tasks(grid: Grid, figures: Figures, group: str) -> Sheet:
+    content, metric = grid.groups[group], _metric(figures, grid, group)
+    header = ["method"]
+    for task in content.tasks:
+        own = [f.column for row in grid.rows if (f := figures.entries[row, task].figure) is not None]
+        header.append(task if metric or not own else f"{task} ({metric_name(own[0])})")
+    rows = [
+        [labelled.label, *(_cell(figures.entries[row, task]) for task in content.tasks)]
+        for row, labelled in grid.rows.items()
+    ]
+    return Sheet(f"{content.label}: {metric}" if metric else content.label, header, rows)
+
+
+def _against(grid: Grid, figures: Figures, reference: str) -> Sheet:
+    header = ["method"]
+    for content in grid.groups.values():
+        header += [f"{content.label}, mean of {len(content.tasks)}", *content.tasks]
+    rows = []
+    for row, labelled in grid.rows.items():
+        if row == reference:
+            continue
+        cells = [labelled.label]
+        for group, content in grid.groups.items():
+            average = figures.averages.get((row, group))
+            cells.append(_difference(average.against if average else None))
+            for task in content.tasks:
+                figure = figures.entries[row, task].figure
+                cells.append(_difference(figure.against if figure else None))
+        rows.append(cells)
+    return Sheet(f"Points over “{grid.rows[reference].label}”", header, rows)
+
+
+def _costs(grid: Grid, figures: Figures) -> Sheet:
+    rows = [
+        [labelled.label, *(_amount(figures.costs[row][name]) for name in COSTS)] for row, labelled in grid.rows.items()
+    ]
+    return Sheet("Costs: means over runs", ["method", *COSTS.values()], rows)
+
+
+def _published(grid: Grid, figures: Figures, published: Sequence[Published]) -> Sheet:
+    header = ["method", "on", "published as", "published", "ours as", "ours", "source"]
+    rows = []
+    for value in published:
+        label = grid.rows[value.row].label if value.row in grid.rows else value.row
+        on = grid.groups[value.on].label if value.on in grid.groups else value.on
+        entry = figures.entries.get((value.row, value.on))
+        figure = figures.averages.get((value.row, value.on)) or (entry.figure if entry else None)
+        as_published = f"{value.metric}, {value.model}"
+        if value.gain is not None:
+            as_published = f"gain over {value.over}: {as_published}"
+        theirs = points(value.gain / 100) if value.gain is not None else f"{value.score:.1f}"
+        ours = ""
+        if figure is not None:
+            ours = _difference(figure.gain) if value.gain is not None else with_interval(figure.score)
+        named = f"{metric_name(figure.column)}, {_models(figures)}" if ours and figure else ""
+        rows.append([label, on, as_published, theirs, named, ours, value.source])
+    return Sheet("Published values", header, rows, text=3)
+
+
+def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done]) -> list[str]:
+    """What the figures are, and what is missing and why."""
+    finished = [one.run for one in done if one.run is not None]
+    said = [
+        f"{len(finished)} of {len(done)} runs are finished. Seeds: {', '.join(map(str, grid.seeds))}. "
+        f"Model: {_models(figures) or 'none run'}. Instances per task: {_range(figures) or 'none run'}.",
+        "Percent: mean over seeds and instances, for an average also over tasks, with 95 % bootstrap intervals that "
+        "resample seeds and instances. Gain: points over few-shot ICL on the same instances. "
+        f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the paired sign-flip permutation test, "
+        "corrected by Holm over all tasks and methods (averages: over all averages) of this table.",
+        f"{UNFROZEN}: on the test split of a test task without a frozen setting. {EMPTY}: no training data came out in "
+        "at least one run, which then scores as the base model. (2/3): two of three seeds are there. An empty cell was "
+        "not run.",
+        "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; trained "
+        "tokens are those with a loss, over all epochs; work found in the store counts as when it was computed.",
+    ]
+    failures: dict[str, list[str]] = {}
+    for one in done:
+        if one.reason is not None:
+            failures.setdefault(one.reason, []).append(one.cell.name)
+    for reason, names in failures.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        said.append(f"Failed: {'; '.join(names[:3])}{more}: {reason}")
+    return said
+
+
+def _cell(entry: Entry) -> str:
+    if entry.figure is None:
+        return "failed" if entry.failures else ""
+    gain = entry.figure.gain
+    marks = (_direction(gain) if gain else "") + UNFROZEN * entry.unfrozen + EMPTY * bool(entry.empty)
+    return _score(entry.figure, _incomplete([entry]), marks)
+
+
+def _score(figure: Figure | None, incomplete: str, marks: str = "") -> str:
+    if figure is None:
+        return ""
+    return " ".join(part for part in (with_interval(figure.score), marks, incomplete) if part)
+
+
+def _difference(difference: Difference | None) -> str:
+    if difference is None:
+        return ""
+    return " ".join(part for part in (with_interval(difference.gain, points), _direction(difference)) if part)
+
+
+def _direction(difference: Difference) -> str:
+    if difference.holm is None or difference.holm >= SIGNIFICANT:
+        return ""
+    return BETTER if difference.gain.value > 0 else WORSE
+
+
+def _incomplete(entries: Sequence[Entry]) -> str:
+    there, planned = sum(len(entry.runs) for entry in entries), sum(entry.planned for entry in entries)
+    return f"({there}/{planned})" if there < planned else ""
+
+
+def _metric(figures: Figures, grid: Grid, group: str) -> str:
+    """The metric that all figures of a group share, or nothing."""
+    tasks = grid.groups[group].tasks
+    columns = {f.column for row in grid.rows for task in tasks if (f := figures.entries[row, task].figure) is not None}
+    return metric_name(next(iter(columns))) if len(columns) == 1 else ""
+
+
+def _models(figures: Figures) -> str:
+    return ", ".join(dict.fromkeys(run.result["model"] for entry in figures.entries.values() for run in entry.runs))
+
+
+def _range(figures: Figures) -> str:
+    sizes = {entry.figure.score.n for entry in figures.entries.values() if entry.figure is not None}
+    return "" if not sizes else f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.1f}" if 0 < value < 100 else f"{value:,.0f}"

@@ -1,0 +1,105 @@
+"""The shipped tables are sound, the grid is what its YAML says, and mistakes are one line."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from selfguide.config.commands import typed_command
+from selfguide.config.paths import config_dir
+from selfguide.config.table import TableConfig, table_problems
+from selfguide.errors import DataError
+from selfguide.table.grid import grid, merged
+from selfguide.table.published import published
+from tests.composing import composed
+
+TABLES = ("table_main", "ablation_filters", "ablation_temperature", "scaling", "icl_vs_finetune")
+# 22 tasks of the paper: 14 of classification, 8 of generation.
+PAPER = {path.stem for path in (config_dir() / "task").glob("task*.yaml")}
+
+
+def table(name: str, *overrides: str) -> TableConfig:
+    return typed_command(composed(f"+table={name}", *overrides, config_name="table"), TableConfig)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("size", ["micro", "paper"])
+def test_the_shipped_tables(name: str, size: str) -> None:
+    config = table(name, f"size={size}")
+    assert config.name == name
+    assert not list(table_problems(config))
+    plan = grid(config)
+    assert len(plan.cells) == len(plan.rows) * len(plan.seeds) * sum(len(g.tasks) for g in plan.groups.values())
+    assert len({cell.overrides for cell in plan.cells}) == len(plan.cells)
+    tasks = {cell.task for cell in plan.cells}
+    assert tasks == PAPER if size == "paper" else all(task.startswith("micro_") for task in tasks)
+    for group, content in plan.groups.items():
+        family = "classification" if group.startswith("classification") else "generation"
+        for task in content.tasks:
+            options = OmegaConf.load(config_dir() / "task" / f"{task}.yaml")
+            assert options.family == family, task
+            # The micro scale stays on the test half; the paper's validation tasks are groups of their own.
+            assert options.group == ("validation" if group.endswith("validation") else "test"), task
+
+
+def test_the_main_table_has_every_method_and_three_seeds() -> None:
+    plan = grid(table("table_main"))
+    assert plan.seeds == (0, 1, 2)
+    assert {f"method={row}" for row in plan.rows} == {
+        override for cell in plan.cells for override in cell.overrides if override.startswith("method=")
+    }
+
+
+def test_row_beats_group_beats_size_and_the_command_line_beats_all() -> None:
+    assert merged(["a=1", "b=1", "c=1"], ["b=2", "c=2"], ["+c=3"]) == ("a=1", "b=2", "+c=3")
+    config = table("ablation_temperature", 'overrides=["evaluation.limit=3"]')
+    cell = grid(config).cells[0]
+    assert "evaluation.limit=3" in cell.overrides
+    assert "evaluation.limit=100" not in cell.overrides
+    assert "temperature.input=0.6" in cell.overrides
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("size=huge", "size: 'huge' is not allowed; allowed: micro | paper"),
+        ("reference=nobody", "reference: 'nobody' is not allowed; allowed: baseline | "),
+        ("again=[nobody]", "again: 'nobody' is not allowed"),
+        ("sizes.micro.seeds=[0,0]", "sizes.micro.seeds: [0, 0] is not allowed; allowed: at least one, each once"),
+        ("sizes.micro.groups.generation.tasks=[micro_farm_or_sea]", "micro_farm_or_sea is in them more than once"),
+    ],
+)
+def test_mistakes(override: str, said: str) -> None:
+    problems = list(table_problems(table("ablation_filters", override)))
+    assert len(problems) == 1
+    assert said in problems[0]
+
+
+def test_a_wrong_type_is_refused() -> None:
+    with pytest.raises(Exception, match="seeds"):
+        table("ablation_filters", "sizes.micro.seeds=[one]")
+
+
+def test_published_values_name_their_source() -> None:
+    found = published("published.yaml", "table_main")
+    gains = {value.on: (value.gain, value.metric) for value in found if value.gain is not None}
+    assert gains == {"classification": (14.5, "exact match"), "generation": (17.9, "ROUGE-L")}
+    scores = {value.on: value for value in found if value.score is not None}
+    assert set(scores) == PAPER
+    assert all(value.source and value.row == "few_shot_icl" for value in scores.values())
+    assert published("published.yaml", "scaling") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- {table: t, row: r, on_: x}", "on_"),
+        ("- {table: t, row: r, 'on': x, metric: m, model: m, score: 1.0}", "source"),
+        ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s}", "one of score and gain"),
+        ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s, gain: 1.0}", "names what it is over"),
+    ],
+)
+def test_a_published_value_without_source_or_value_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(DataError, match=said):
+        published(str(tmp_path / "p.yaml"), "t")

@@ -1,0 +1,194 @@
+"""The whole command: files, resuming, failures, interruption, two processes at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.table.tables import TASKS, read_csv, write_table
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = {"few_shot_icl": ["method=few_shot_icl"], "selfguide": ["method=selfguide"]}
+FILES = ("results.csv", "table.csv", "table.md", "table.tex")
+# It fails when it trains, not when it is composed.
+MISFIT = ["method=selfguide", "finetuning.target_modules=no_such_layer"]
+
+
+def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "selfguide.table", "--config-dir", str(folder / "conf"), "+table=tiny", *overrides],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    said, complained = process.communicate(timeout=300)
+    return process.returncode, said, complained
+
+
+def results(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*/*/result.json")}
+
+
+def scores(folder: Path) -> list[tuple[str, ...]]:
+    names = ("row", "task", "seed", "status", "score", "few_shot_icl", "train_rows", "calls", "steps")
+    return [tuple(line[name] for name in names) for line in read_csv(folder / "out" / "results.csv")]
+
+
+def wait_for_a_result(folder: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 200
+    while not results(folder) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None, process.communicate()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, str]:
+    folder = tmp_path_factory.mktemp("table")
+    write_table(folder, {"misfit": MISFIT, **ROWS, "unknown": ["method=nonsense"]})
+    return folder, *ended(start(folder))
+
+
+@pytest.mark.slow
+def test_the_files_and_the_failures(finished: tuple[Path, int, str, str]) -> None:
+    folder, code, said, complained = finished
+    assert code == 2, complained
+    assert complained.strip().startswith("error: 8 of 16 runs failed, the first (misfit, micro_farm_or_sea, seed 0)")
+    assert "Traceback" not in complained
+    assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(FILES)
+    lines = read_csv(folder / "out" / "results.csv")
+    assert len(lines) == 16
+    status = Counter((line["row"], line["status"]) for line in lines)
+    assert status == {
+        ("misfit", "failed"): 4,
+        ("unknown", "failed"): 4,
+        ("few_shot_icl", "ok"): 4,
+        ("selfguide", "ok"): 4,
+    }
+    for line in lines:
+        assert bool(line["reason"]) == (line["status"] == "failed")
+        assert bool(line["score"]) == (line["status"] == "ok")
+        if line["row"] == "selfguide":
+            assert float(line["calls"]) > 0
+            assert float(line["steps"]) > 0
+            assert float(line["device_seconds"]) > 0
+            assert float(line["kept_per_1000_calls"]) > 0
+        if line["row"] == "few_shot_icl":
+            assert float(line["calls"]) == float(line["steps"]) == 0
+            assert line["score"] == line["few_shot_icl"]
+    text = (folder / "out" / "table.md").read_text()
+    assert text in said
+    assert "| misfit | failed |" in text
+    assert "method: there is no option 'nonsense'" in text
+    # What a run prints is in its folder; the terminal is the table's.
+    logs = list((folder / "runs").glob("*/*/run.log"))
+    assert any("first training row" in log.read_text() for log in logs)
+    assert "first training row" not in said
+    assert len(list((folder / "runs").glob("*/*/failure.txt"))) == 4
+
+
+@pytest.mark.slow
+def test_a_run_says_the_command_that_makes_it_alone(finished: tuple[Path, int, str, str]) -> None:
+    commands = [json.loads((path.parent / "details.json").read_text())["command"] for path in results(finished[0])]
+    assert len(set(commands)) == 8
+    for command in commands:
+        assert command.startswith("python -m selfguide.main ")
+        assert "+table" not in command
+        assert "task=micro_" in command
+
+
+@pytest.mark.slow
+def test_again_runs_what_failed_and_nothing_else(finished: tuple[Path, int, str, str]) -> None:
+    folder, before = finished[0], results(finished[0])
+    expected = scores(folder)
+    code, _, complained = ended(start(folder))
+    assert code == 2, complained
+    assert results(folder) == before
+    assert scores(folder) == expected
+    # Without its failing rows the table is whole.
+    code, _, complained = ended(
+        start(folder, "~rows.misfit", "~rows.unknown", "again=[few_shot_icl]", "sizes.micro.seeds=[0]", "output=less")
+    )
+    assert code == 0, complained
+    after = results(folder)
+    assert sum(after[path] != before[path] for path in before) == len(TASKS)
+    assert len(read_csv(folder / "less" / "results.csv")) == 4
+
+
+@pytest.mark.slow
+def test_killed_and_interrupted_it_goes_on(tmp_path: Path, finished: tuple[Path, int, str, str]) -> None:
+    write_table(tmp_path, ROWS)
+    killed = start(tmp_path)
+    wait_for_a_result(tmp_path, killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=60)
+    first = results(tmp_path)
+    assert 0 < len(first) < 8
+    stopped = start(tmp_path)
+    deadline = time.monotonic() + 200
+    while len(results(tmp_path)) == len(first) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stopped.send_signal(signal.SIGINT)
+    code, _, complained = ended(stopped)
+    second = results(tmp_path)
+    if code != 0:  # it may have been done by then
+        assert code == 130, complained
+        assert "Go on with: python -m selfguide.table" in complained
+        # What is there is written, and what is not is blank, not failed.
+        lines = read_csv(tmp_path / "out" / "results.csv")
+        assert Counter(line["status"] for line in lines) == {"ok": len(second), "not run": 8 - len(second)}
+        assert f"{len(second)} of 8 runs are finished" in (tmp_path / "out" / "table.md").read_text()
+    code, _, complained = ended(start(tmp_path))
+    assert code == 0, complained
+    last = results(tmp_path)
+    assert len(last) == 8
+    assert first.items() <= second.items() <= last.items()
+    assert scores(tmp_path) == [line for line in scores(finished[0]) if line[0] in ROWS]
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(tmp_path: Path, finished: tuple[Path, int, str, str]) -> None:
+    write_table(tmp_path, ROWS)
+    second = start(tmp_path, f"output={tmp_path / 'second'}")
+    for process in (start(tmp_path), second):
+        code, _, complained = ended(process)
+        assert code == 0, complained
+    assert len(results(tmp_path)) == 8
+    # A run opens its test split once: nothing was run twice.
+    ledger = [json.loads(line) for line in (tmp_path / "store" / "test_openings.jsonl").read_text().splitlines()]
+    assert set(Counter(line["run"] for line in ledger).values()) == {1}
+    for name in ("results.csv", "table.csv", "table.tex"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_mistakes_are_one_line_and_load_nothing_heavy(tmp_path: Path) -> None:
+    for arguments, said in (
+        ([], "error: +table: no table is chosen"),
+        (["+table=scaling", "size=huge"], "error: size: 'huge' is not allowed; allowed: micro | paper"),
+        (["+table=scaling", "output_=x"], "output_"),
+    ):
+        code = (
+            "import sys, runpy, atexit\n"
+            "atexit.register(lambda: print('LOADED', sorted(set(sys.modules) & {'torch', 'transformers', 'peft'})))\n"
+            f"sys.argv = ['table', *{arguments!r}]\n"
+            "runpy.run_module('selfguide.table', run_name='__main__', alter_sys=True)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert "LOADED []" in done.stdout
+    assert not list(tmp_path.iterdir())
