@@ -9,8 +9,8 @@ from typing import Any, Self, cast
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.engines.limits import check_score, new_tokens
-from selfguide.engines.vllm_process import reloads_in_place, start, stop
-from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, places_to_score
+from selfguide.engines.vllm_process import base_beside_adapters, reloads_in_place, start, stop
+from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, passes, places_to_score
 from selfguide.errors import EngineError, PromptTooLongError
 from selfguide.models import context_length, load_prompt_tokenizer, weights_folder
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class VLLMEngine:
     """vLLM with token ids in and out. Starts when it is first asked something.
 
-    Base model and adapters share one stream of requests, each with its own seed. Weights of kind
-    "full" are loaded in place of the base model's, and the base comes back when it is next asked.
+    Base model and adapters share one stream of requests (without a GPU: one each), each with its own
+    seed. Weights of kind "full" are loaded in place of the base model's, which come back when next asked.
     """
 
     name = "vllm"
@@ -49,7 +49,7 @@ class VLLMEngine:
         limits = [self._limit(request) for request in requests]
         results: list[list[Completion]] = [[] for _ in requests]
         with self._answering():
-            for group in _by_full_weights([request.weights for request in requests]):
+            for group in passes([request.weights for request in requests], base_beside_adapters()):
                 self._place(requests[group[0]].weights)
                 for i in group:
                     self.submit(i, requests[i], limits[i])
@@ -71,7 +71,7 @@ class VLLMEngine:
         found: dict[tuple[Place, int], float] = {}
         with self._answering():
             weights = [place.weights for place, _ in asked]
-            for group in _by_full_weights(weights):
+            for group in passes(weights, base_beside_adapters()):
                 self._place(weights[group[0]])
                 for i in group:
                     place, tokens = asked[i]
@@ -229,15 +229,3 @@ class VLLMStream:
             request = self._requests.pop(key)
             [completion] = self._engine.finished(request, output)
             yield key, len(completion.token_ids), completion
-
-
-def _by_full_weights(weights: Sequence[Weights | None]) -> Iterator[list[int]]:
-    """Places of the requests that one set of engine weights (base or a full finetuning) answers, in turn.
-
-    Within a group, those of one adapter stand together: their prompts share what is in the prefix cache.
-    """
-    groups: dict[str, list[int]] = {}
-    for i, own in enumerate(weights):
-        groups.setdefault(own.name if own is not None and own.kind == "full" else "", []).append(i)
-    for name in sorted(groups):
-        yield sorted(groups[name], key=lambda i: "" if (own := weights[i]) is None else own.name)

@@ -51,6 +51,17 @@ def reloads_in_place() -> bool:
     return not current_platform.is_cpu()
 
 
+def base_beside_adapters() -> bool:
+    """Whether base model and adapters may share a step. In the CPU build the base would answer with an adapter.
+
+    It means "no adapter" by index -1, and takes that for the last of its `max_loras` places
+    (vllm-project/vllm#48421): unseen until so many adapters were asked.
+    """
+    from vllm.platforms import current_platform
+
+    return not current_platform.is_cpu()
+
+
 def stop(core: Any) -> None:
     """Stop the engine; what it held is given back (all of it where it had its own process)."""
     core.engine_core.shutdown()
