@@ -10,7 +10,7 @@ by the end-of-sequence token (`selfguide.tokenization` owns the token ids).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from selfguide.types import Example, TaskSpec
 
@@ -95,7 +95,15 @@ class InputPrompt:
         return ("\nInput:", "\nOutput:", "\nDraft:", "\nTask:")
 
 
-Prompt = AnswerPrompt | InputPrompt
+class Prompt(Protocol):
+    """What every prompt renders to: plain text, or chat turns."""
+
+    def plain(self) -> str: ...
+
+    def turns(self) -> tuple[Turn, ...]: ...
+
+    @property
+    def stop(self) -> tuple[str, ...]: ...
 
 
 def _shown(demonstration: Example, show_outputs: bool) -> str:

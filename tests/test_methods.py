@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from selfguide.config.loop import LoopConfig
 from selfguide.errors import ConfigError, DataError
 from selfguide.methods import NAMES, uses_gold
 from selfguide.pipeline import run
@@ -16,6 +17,30 @@ from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 
 STORE = "store"
+# The loop's methods in seconds: few proposals, one round, demonstrations shown, a bound on what a lost model writes.
+SMALL = {
+    "method.propose.show_demonstrations": "true",
+    "method.propose.draw.max_new_tokens": "30",
+    "method.propose.attempts": "2",
+    "method.plan.items": "4",
+    "method.plan.draw.max_new_tokens": "30",
+    "method.seed.items": "12",
+    "method.filter.min_words": "2",
+    "method.loop.rounds": "1",
+}
+APART = {
+    "loop": {"method.loop.rounds": "0"},
+    "zerogen": {"method.loop.rounds": "0"},
+    "progen": {"method.propose.feedback.start": "8", "method.diagnose.score_above": "2"},
+    "llm2llm": {"method.seed.items": "null"},
+    "selfguide_extrapolate": {"method.propose.draw.max_new_tokens": "60"},
+}
+
+
+def small(method: str) -> list[str]:
+    if not isinstance(run_config(f"method={method}").method, LoopConfig):
+        return []
+    return [f"{key}={value}" for key, value in {**SMALL, **APART.get(method, {})}.items()]
 
 
 def result_of(folder: Path, *overrides: str, classification: bool = True, name: str = "run") -> dict[str, object]:
@@ -28,7 +53,7 @@ def result_of(folder: Path, *overrides: str, classification: bool = True, name: 
 @pytest.mark.parametrize("classification", [True, False])
 @pytest.mark.parametrize("method", NAMES)
 def test_every_method_gives_a_result(method: str, classification: bool, tmp_path: Path) -> None:
-    result = result_of(tmp_path, f"method={method}", classification=classification)
+    result = result_of(tmp_path, f"method={method}", *small(method), classification=classification)
     assert result["method"] == method
     assert result["status"] in ("ok", "empty_dataset")
     assert 0 <= result["score"]["value"] <= 1  # type: ignore[index]

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from omegaconf import MISSING
 
 from selfguide.config.knobs import knob
+from selfguide.config.loop import LoopConfig, MethodConfig
 
-
-@dataclass
-class MethodConfig:
-    """Which method makes what answers."""
-
-    name: str = MISSING
+__all__ = ["METHODS", "GoldFinetuneConfig", "LoopConfig", "MethodConfig", "SelfICLConfig", "schema_of"]
 
 
 @dataclass
@@ -34,28 +30,6 @@ class GoldFinetuneConfig(MethodConfig):
     """Gold instances of the gold pool as training pairs."""
 
     rows: int | None = knob(ge=1)
-
-
-@dataclass
-class SeedConfig:
-    """The loop's first data."""
-
-    source: str = knob(one_of=("demonstrations", "gold", "generated", "selfguide"))
-
-
-@dataclass
-class DiagnoseConfig:
-    """What the loop extrapolates from."""
-
-    source: str = knob(one_of=("none", "gold", "seed", "votes", "influence"))
-
-
-@dataclass
-class LoopConfig(MethodConfig):
-    """Seed, plan, propose, annotate, filter, compose, train, diagnose, again: ZeroGen to LLM2LLM."""
-
-    seed: SeedConfig = MISSING
-    diagnose: DiagnoseConfig = MISSING
 
 
 METHODS: dict[str, type[MethodConfig]] = {

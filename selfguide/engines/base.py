@@ -6,7 +6,7 @@ The method code talks to this and to nothing else, and cannot tell which engine 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,22 @@ class Weights:
     rank: int = 0
 
 
+class Debias(NamedTuple):
+    """Self-debiasing (ZeroGen, section 4.2): p · max(exp(-strength · max(q - p, 0)), floor), renormalised.
+
+    p is the token's probability behind the prompt, q the largest behind one of `Request.counters`.
+    """
+
+    strength: float
+    floor: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How completions are drawn. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off.
 
     `stop` strings end a completion and are cut from its text. `choices` restricts the completion
-    to one of these texts (constrained decoding); empty means free.
+    to one of these texts (constrained decoding); empty means free. `debias` needs `engine=hf`.
     """
 
     max_new_tokens: int
@@ -38,6 +48,7 @@ class Sampling:
     n: int = 1
     stop: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    debias: Debias | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,7 @@ class Request:
     sampling: Sampling
     seed: int = 0
     weights: Weights | None = None
+    counters: tuple[tuple[int, ...], ...] = ()  # prompts that `Sampling.debias` compares with
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ def decode(
         if len(first) > len(jobs):
             context.select(first)
         rows = [Row(job.limit) for job in jobs for _ in range(job.count)]
-        streams = _streams(jobs, sampling, context.mask.device)
-        _loop(context, context.logits[:, -1][first], rows, streams, sampling, is_end, trie)
+        uniform = streams(jobs, sampling, context.mask.device)
+        _loop(context, context.logits[:, -1][first], rows, uniform, sampling, is_end, trie)
     results, start = [], 0
     for job in jobs:
         results.append(rows[start : start + job.count])
@@ -117,7 +117,7 @@ def _loop(
         step += 1
 
 
-def _streams(jobs: Sequence[Job], sampling: Sampling, device: "torch.device") -> "torch.Tensor":
+def streams(jobs: Sequence[Job], sampling: Sampling, device: "torch.device") -> "torch.Tensor":
     """Uniforms of every row (rows, steps); greedy decoding needs none."""
     import torch
 

@@ -4,6 +4,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar, cast
 
@@ -11,6 +12,7 @@ from selfguide.config.schema import HFEngineConfig, ModelConfig, RunConfig
 from selfguide.engines.adapters import ModelRack
 from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights
 from selfguide.engines.batching import Job, halve, plan
+from selfguide.engines.debias import decode_debiased
 from selfguide.engines.decoding import Row, decode, score
 from selfguide.engines.limits import check_score, require_room
 from selfguide.engines.sampling import ChoiceTrie
@@ -108,6 +110,8 @@ class HFEngine:
         """New tokens this request may take; `PromptTooLongError` if there is no room."""
         need = 1 if trie is None else trie.longest
         room = require_room(request, need, self.context_length)
+        for counter in request.counters if request.sampling.debias else ():
+            room = min(room, require_room(replace(request, prompt_ids=counter), need, self.context_length))
         return need if trie is not None else min(request.sampling.max_new_tokens, room)
 
     def _trie(self, choices: tuple[str, ...]) -> ChoiceTrie:
@@ -121,9 +125,12 @@ class HFEngine:
         def is_end(token_ids: list[int]) -> bool:
             return token_ids[-1] in eos or stopper.hit(token_ids)
 
-        parts = self._halving(
-            batch, lambda part: list(zip(part, decode(model, part, sampling, is_end, trie), strict=True))
-        )
+        def run(part: list[Job]) -> list[list[Row]]:
+            if sampling.debias is None:
+                return decode(model, part, sampling, is_end, trie)
+            return decode_debiased(model, part, sampling, is_end)
+
+        parts = self._halving(batch, lambda part: list(zip(part, run(part), strict=True)))
         # A request cut between its samples by `halve` comes back in parts, in order.
         rows: dict[int, list[Row]] = {job.index: [] for job in batch}
         for job, job_rows in parts:

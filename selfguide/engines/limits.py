@@ -1,7 +1,7 @@
 """What fits an engine's context: checked before any compute, with the same words for every engine."""
 
 from selfguide.engines.base import Request, ScoreRequest
-from selfguide.errors import EngineError, PromptTooLongError
+from selfguide.errors import ConfigError, EngineError, PromptTooLongError
 from selfguide.tokenization import PromptTokenizer
 
 
@@ -22,7 +22,12 @@ def require_room(request: Request, need: int, context_length: int) -> int:
 
 
 def new_tokens(request: Request, tokenizer: PromptTokenizer, context_length: int) -> int:
-    """New tokens a request may take where choices are decoded by a grammar; raises as `require_room`."""
+    """New tokens a request may take where choices are decoded by a grammar; raises as `require_room`.
+
+    Engines that decode elsewhere ask this, and cannot compare prompts: `ConfigError` for self-debiasing.
+    """
+    if request.sampling.debias is not None:
+        raise ConfigError("method.propose.debias.strength: this engine cannot do it; allowed: 0, or engine=hf")
     choices = request.sampling.choices
     need = max((len(tokenizer.encode_answer(choice)) for choice in choices), default=1)
     room = require_room(request, need, context_length)

@@ -7,6 +7,7 @@ but those that say so (`uses_gold`): they get the gold pool, which is never what
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from selfguide.config.loop import claims_gold
 from selfguide.config.methods import GoldFinetuneConfig, LoopConfig, MethodConfig
 from selfguide.errors import ConfigError
 from selfguide.methods.outcome import Outcome
@@ -23,6 +24,7 @@ MODULES = {
     "self_icl": "self_icl",
     "few_shot_finetune": "few_shot_finetune",
     "gold_finetune": "gold_finetune",
+    "loop": "loop",
     "zerogen": "loop",
     "progen": "loop",
     "s3": "loop",
@@ -46,5 +48,5 @@ def method_named(name: str) -> Method:
 def uses_gold(method: MethodConfig) -> bool:
     """Whether a method claims gold instances beyond the demonstrations."""
     if isinstance(method, LoopConfig):
-        return method.seed.source == "gold" or method.diagnose.source == "gold"
+        return claims_gold(method)
     return isinstance(method, GoldFinetuneConfig)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+LOOP_FIELDS = ("source", "parent", "exemplar")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -19,7 +21,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One proposed input. `label` is the label it was asked for (recorded, never trained on)."""
+    """One proposed input. `label` is the label it was asked for.
+
+    Where SELF-GUIDE only records it, the loop's methods may inherit it as the output. The last three
+    fields are the loop's: where a row comes from ("generated", "extrapolated", …), the id of the row
+    it was made from, and that row's input.
+    """
 
     id: str
     round: int
@@ -29,9 +36,13 @@ class Candidate:
     samples: tuple[Sample, ...] = ()
     output: str | None = None
     share: float | None = None  # of the votes, for the winner
+    source: str | None = None
+    parent: str | None = None
+    exemplar: str | None = None
 
     def to_row(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        row = dataclasses.asdict(self)
+        return {name: value for name, value in row.items() if value is not None or name not in LOOP_FIELDS}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Candidate":

@@ -103,10 +103,11 @@ class Duplicates:
         return None
 
     def _too_similar(self, words: list[str], limit: float) -> bool:
-        return any(_rouge_l(words, other) > limit for other in self._accepted.values())
+        return any(rouge_l(words, other) > limit for other in self._accepted.values())
 
 
-def _rouge_l(left: list[str], right: list[str]) -> float:
+def rouge_l(left: Sequence[str], right: Sequence[str]) -> float:
+    """ROUGE-L F1 of two lists of words, 0 to 1."""
     total = len(left) + len(right)
     return 2 * LCSseq.similarity(left, right) / total if total else 0.0
 

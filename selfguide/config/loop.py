@@ -1,0 +1,183 @@
+"""The schema of the loop's methods (`conf/method/loop.yaml` and those built on it): one dataclass a step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from selfguide.config.knobs import knob
+
+
+@dataclass
+class MethodConfig:
+    """Which method makes what answers."""
+
+    name: str = MISSING
+
+
+@dataclass
+class DrawConfig:
+    """How texts are sampled."""
+
+    temperature: float = knob(ge=0, le=2)
+    top_k: int = knob(ge=0)
+    top_p: float = knob(gt=0, le=1)
+    max_new_tokens: int = knob(ge=1)
+
+
+@dataclass
+class SeedConfig:
+    """The loop's first data."""
+
+    source: str = knob(one_of=("demonstrations", "gold", "generated", "selfguide"))
+    items: int | None = knob(ge=1)
+    share: float | None = knob(gt=0, le=1)
+    least: int = knob(ge=1)
+    labels: str = knob(one_of=("each", "uniform"))
+
+
+@dataclass
+class PlanConfig:
+    """What proposals are conditioned on beside the label."""
+
+    kind: str = knob(one_of=("none", "conditions", "rationales"))
+    source: str = knob(one_of=("generated", "demonstrations", "gold"))
+    items: int = knob(ge=1)
+    per_item: int = knob(ge=1)
+    attempts: int = knob(ge=1)
+    draw: DrawConfig = field(default_factory=DrawConfig)
+
+
+@dataclass
+class FeedbackConfig:
+    """Helpful synthetic examples in the prompt (ProGen)."""
+
+    examples: int = knob(ge=0)
+    ratio: float = knob(ge=0, le=1)
+    start: int = knob(ge=1)
+    cap: int = knob(ge=1)
+
+
+@dataclass
+class DebiasConfig:
+    """Self-debiasing: tokens that another label's prompt likes better are made unlikelier (ZeroGen)."""
+
+    strength: float = knob(ge=0)
+    floor: float = knob(gt=0, le=1)
+
+
+@dataclass
+class ProposeConfig:
+    """How new inputs are asked for."""
+
+    draw: DrawConfig = field(default_factory=DrawConfig)
+    show_demonstrations: bool = MISSING
+    open_quote: bool = MISSING
+    per_exemplar: int = knob(ge=1)
+    attempts: int = knob(ge=1)
+    grow: bool = MISSING
+    show_gold: bool = MISSING
+    show_wrong: bool = MISSING
+    batch: int = knob(ge=1)
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
+    debias: DebiasConfig = field(default_factory=DebiasConfig)
+
+
+@dataclass
+class AnnotateConfig:
+    """Where the outputs come from."""
+
+    source: str = knob(one_of=("inherit", "vote", "joint", "gold"))
+
+
+@dataclass
+class JudgeConfig:
+    """Which proposals are dropped."""
+
+    selfguide: bool = MISSING
+    min_words: int = knob(ge=0)
+    must_contain: str | None = MISSING
+    answer_leak: bool = MISSING
+    overlap: float | None = knob(gt=0, le=1)
+    novelty: float | None = knob(gt=0, le=1)
+    scope: str = knob(one_of=("round", "cumulative"))
+
+
+@dataclass
+class ComposeConfig:
+    """Which rows are trained on."""
+
+    train_on: str = knob(one_of=("all", "seed", "added"))
+    balance: str = knob(one_of=("off", "downsample", "oversample"))
+
+
+@dataclass
+class DiagnoseConfig:
+    """What the loop makes more of."""
+
+    source: str = knob(one_of=("none", "gold", "seed", "votes", "influence"))
+    select: str = knob(one_of=("wrong", "all"))
+    match_errors: bool = MISSING
+    restrict_to: str = knob(one_of=("seed", "all"))
+    wrong_below: float = knob(gt=0, le=1)
+    share_below: float = knob(gt=0, le=1)
+    most: int | None = knob(ge=1)
+    per_label: int = knob(ge=1)
+    score_above: int = knob(ge=0)
+    held_out: int = knob(ge=1)
+    held_out_from: int = knob(ge=2)
+    held_out_share: float = knob(gt=0, lt=1)
+
+
+@dataclass
+class RoundsConfig:
+    """When the loop ends."""
+
+    rounds: int | None = knob(ge=0)
+    rows: int | None = knob(ge=1)
+    calls: int | None = knob(ge=1)
+    tokens: int | None = knob(ge=1)
+
+
+@dataclass
+class LoopConfig(MethodConfig):
+    """Seed, plan, propose, annotate, filter, compose, train, diagnose, again: ZeroGen to LLM2LLM."""
+
+    seed: SeedConfig = field(default_factory=SeedConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    propose: ProposeConfig = field(default_factory=ProposeConfig)
+    annotate: AnnotateConfig = field(default_factory=AnnotateConfig)
+    filter: JudgeConfig = field(default_factory=JudgeConfig)
+    compose: ComposeConfig = field(default_factory=ComposeConfig)
+    diagnose: DiagnoseConfig = field(default_factory=DiagnoseConfig)
+    loop: RoundsConfig = field(default_factory=RoundsConfig)
+
+
+def claims_gold(method: LoopConfig) -> bool:
+    """Whether a step needs the gold pool."""
+    return "gold" in (method.seed.source, method.diagnose.source) or (
+        method.plan.kind == "conditions" and method.plan.source == "gold"
+    )
+
+
+def loop_problems(method: LoopConfig) -> Iterator[str]:
+    """One line per combination of steps that does not fit together."""
+    seed, diagnose = method.seed.source, method.diagnose.source
+    rounds = method.loop.rounds
+    if seed == "generated" and method.seed.items is None:
+        yield "method.seed.items: has no value; allowed: >= 1, as method.seed.source=generated"
+    if seed == "gold" and (method.seed.items is None) == (method.seed.share is None):
+        yield "method.seed.items, method.seed.share: give one of them, as method.seed.source=gold"
+    if diagnose == "none" and rounds != 0:
+        yield f"method.loop.rounds: {rounds} is not allowed; allowed: 0, as method.diagnose.source=none"
+    if diagnose != "influence" and rounds is None:
+        yield "method.loop.rounds: null is not allowed; allowed: >= 0 (only the feedback schedule knows its own end)"
+    if diagnose == "influence" and seed != "generated":
+        yield f"method.seed.source: {seed} is not allowed; allowed: generated, as method.diagnose.source=influence"
+    if diagnose == "votes" and method.annotate.source != "vote":
+        annotate = method.annotate.source
+        yield f"method.annotate.source: {annotate} is not allowed; allowed: vote, as method.diagnose.source=votes"
+    if diagnose == "seed" and seed == "generated" and method.diagnose.restrict_to == "seed":
+        yield "method.diagnose.restrict_to: seed is not allowed; allowed: all, as the seed data is generated"
+    if method.annotate.source == "gold" and (seed in ("generated", "selfguide") or rounds != 0):
+        yield "method.annotate.source: gold is not allowed; allowed: inherit | vote | joint (a proposal has no gold)"

@@ -1,0 +1,100 @@
+"""How much each synthetic row helps: the encoder's influence, or the loss of a causal student (ProGen's scorer)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selfguide.engines.base import ScoreRequest, Weights
+from selfguide.methods.student import EncoderAnswerer, Student
+from selfguide.prompts import answer_prompt
+from selfguide.session import Session, fields_of
+from selfguide.stages import fingerprint
+from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
+from selfguide.types import Example
+
+BATCH = 64
+
+
+def influence_stage(
+    session: Session, student: Student, train: Sequence[Example], validation: Sequence[Example], round_number: int
+) -> list[float]:
+    """A score for each training row, negative: helpful."""
+    encoder = student.encoder
+    config = session.config
+    epoch = min(config.finetuning.epochs, len(student.epochs))
+    weights = student.epochs[epoch - 1] if student.epochs else None
+    spec: dict[str, Any] = {
+        "version": 1,
+        "train": fingerprint([(p.input, p.output) for p in train]),
+        "seed": config.seed,
+    }
+    if encoder is not None:
+        spec["student"] = encoder.identity
+        spec["validation"] = fingerprint([(p.input, p.output) for p in validation])
+        spec["influence"] = fields_of(config.student.influence)
+    else:
+        # The loss asks for no validation rows: they are no part of it.
+        spec |= {**session.base_spec(1), "student": None if weights is None else weights.name}
+
+    def build(work: Path) -> dict[str, Any]:
+        info: dict[str, Any] = {}
+        if encoder is not None:
+            scores = _of_encoder(session, encoder, train, validation)
+        else:
+            scores, info = _of_losses(session, weights, train, work)
+        write_jsonl(work / "scores.jsonl", ({"score": score} for score in scores))
+        return info
+
+    stage = session.stage(f"influence_{round_number}", "influence", spec, build)
+    return [row["score"] for row in read_jsonl(stage.path / "scores.jsonl")]
+
+
+def _of_encoder(
+    session: Session, encoder: EncoderAnswerer, train: Sequence[Example], validation: Sequence[Example]
+) -> list[float]:
+    from selfguide.encoder.influence import influence
+    from selfguide.encoder.predict import EncoderClassifier
+
+    classifier = EncoderClassifier.load(encoder.folder, encoder.labels, encoder.device)
+    return influence(classifier, train, validation, session.config.student.influence, session.config.seed)
+
+
+def _of_losses(
+    session: Session, weights: Weights | None, train: Sequence[Example], work: Path
+) -> tuple[list[float], dict[str, Any]]:
+    """Mean negative log-probability of each output's tokens less the mean over rows: doubtful rows are above 0."""
+    losses, tokens = losses_of(session, train, [weights], work)
+    known = [row[0] for row in losses if row[0] is not None]
+    mean = sum(known) / len(known) if known else 0.0
+    # A row that does not fit the context is neither helpful nor harmful.
+    return [0.0 if row[0] is None else row[0] - mean for row in losses], {"tokens": tokens}
+
+
+def losses_of(
+    session: Session, pairs: Sequence[Example], variants: Sequence[Weights | None], work: Path
+) -> tuple[list[list[float | None]], dict[str, int]]:
+    """Mean loss of each pair's output (end of sequence included) under each variant; None: too long to score."""
+    from selfguide.stages import journal_tokens
+
+    engine, tokenizer = session.engine, session.tokenizer
+    encoded = [
+        (tokenizer.encode_prompt(answer_prompt(session.task, pair.input)), tokenizer.encode_answer(pair.output))
+        for pair in pairs
+    ]
+    fits = [len(prompt) + len(answer) <= engine.context_length for prompt, answer in encoded]
+    asked = [(place, number) for number in range(len(variants)) for place in range(len(pairs)) if fits[place]]
+    losses: list[list[float | None]] = [[None] * len(variants) for _ in pairs]
+    with Journal(work / "journal.jsonl") as journal, session.terminal.bar("scores", len(asked), "rows") as bar:
+        bar.resume(sum(len(row["losses"]) for row in journal.rows))
+        for start in range(sum(len(row["losses"]) for row in journal.rows), len(asked), BATCH):
+            before = engine.tokens.copy()
+            scored = engine.score(
+                [ScoreRequest(*encoded[place], variants[number]) for place, number in asked[start : start + BATCH]]
+            )
+            values = [-sum(one) / len(one) for one in scored]
+            journal.append({"losses": values, "tokens": (engine.tokens - before).pair()})
+            bar.advance(len(values))
+        flat = [value for row in journal.rows for value in row["losses"]]
+        for (place, number), value in zip(asked, flat, strict=True):
+            losses[place][number] = value
+        return losses, journal_tokens(journal)

@@ -1,0 +1,82 @@
+"""The loop's first data: demonstrations, gold pairs, generated pairs, or SELF-GUIDE's own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from selfguide.config.loop import LoopConfig
+from selfguide.methods.loop.state import State, require_pool
+from selfguide.methods.loop.steps import proposals_stage
+from selfguide.session import Session
+from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.proposing import Budget
+from selfguide.synthesis.sampling import spread_over_labels
+from selfguide.synthesis.slots import Bank, feedback_points, seed_slots
+from selfguide.types import Example
+
+COMPOSED = ("balance", "max_rows")
+
+
+def targets(config: LoopConfig) -> list[int]:
+    """How many rows there should be before each training, where the number grows by a schedule (ProGen)."""
+    items = config.seed.items or 0
+    if config.diagnose.source != "influence":
+        return [items]
+    feedback = config.propose.feedback
+    points = feedback_points(feedback.start, feedback.cap, items)
+    return [*points[: config.loop.rounds], items]
+
+
+def seeded(session: Session, config: LoopConfig, bank: Bank) -> State:
+    """The state before the first training."""
+    state = State(budget=Budget(config.loop.calls, config.loop.tokens))
+    if config.seed.source == "generated":
+        return grown(session, config, bank, state, targets(config)[0], 0)
+    if config.seed.source == "selfguide":
+        return replace(state, made=tuple(_selfguide(session)))
+    if config.seed.source == "demonstrations":
+        return replace(state, seeds=_rows(session.task.demonstrations, "demonstration"))
+    require_pool(session, "method.seed.source")
+    size = config.seed.items or max(config.seed.least, int((config.seed.share or 0) * len(session.gold_pool)))
+    pairs = spread_over_labels(session.gold_pool, session.task.labels, size, session.config.seed, "loop")
+    return replace(state, seeds=_rows(pairs, "gold"))
+
+
+def grown(
+    session: Session,
+    config: LoopConfig,
+    bank: Bank,
+    state: State,
+    target: int,
+    round_number: int,
+    pool: Mapping[str, Sequence[Example]] | None = None,
+) -> State:
+    """The state with as many label-conditioned proposals as are missing to `target` rows."""
+    # Places go on where the last round ended, so that labels and conditions keep their turns.
+    first = sum(target for target in targets(config)[:round_number])
+    missing = target - len(state.kept)
+    places = range(first, first + max(0, missing))
+    slots = list(seed_slots(session.task, config, bank, places, round_number, session.config.seed, pool))
+    return proposals_stage(session, config, state, slots, round_number, "generated" if pool is None else "feedback")
+
+
+def _rows(pairs: Sequence[Example], source: str) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(f"{source}-{place}", 0, pair.input, output=pair.output, source=source)
+        for place, pair in enumerate(pairs)
+    )
+
+
+def _selfguide(session: Session) -> list[Candidate]:
+    """SELF-GUIDE's candidates, voted and filtered. What its balance took out is back: the loop composes anew."""
+    _, marked = dataset_stage(session, outputs_stage(session, inputs_stage(session)))
+    return [
+        replace(
+            candidate,
+            id=f"s{candidate.id}",
+            round=0,
+            source="selfguide",
+            dropped=None if candidate.dropped in COMPOSED else candidate.dropped,
+        )
+        for candidate in marked
+    ]

@@ -1,0 +1,167 @@
+"""The loop's steps that call the teacher, each bound to the store: plan, proposals, outputs; and the data set."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from selfguide.config.loop import LoopConfig
+from selfguide.methods.loop.state import State, require_pool
+from selfguide.session import Session, fields_of
+from selfguide.stages import INPUT_FILTERS, fingerprint, journal_tokens, outputs_stage
+from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
+from selfguide.synthesis.bank import fill_bank, known_conditions
+from selfguide.synthesis.candidates import Candidate, drop_counts
+from selfguide.synthesis.dataset import compose
+from selfguide.synthesis.judge import Judge
+from selfguide.synthesis.proposing import fill
+from selfguide.synthesis.slots import Bank, Slot
+from selfguide.synthesis.vote import elect
+from selfguide.types import Example
+
+
+def plan_stage(session: Session, config: LoopConfig) -> Bank:
+    """Conditions or reasons that the proposals will draw from."""
+    plan, task = config.plan, session.task
+    if plan.kind == "none" or (plan.kind == "rationales" and not task.labels):
+        return Bank()
+    if plan.kind == "conditions" and plan.source == "demonstrations":
+        return known_conditions(task, [d.input for d in task.demonstrations])
+    if plan.kind == "conditions" and plan.source == "gold":
+        require_pool(session, "method.plan.source")
+        return known_conditions(task, [pair.input for pair in session.gold_pool[: plan.items]])
+    spec = {
+        **session.base_spec(1, session.teacher),
+        "plan": fields_of(plan, without=("per_item",)),
+        "show_demonstrations": config.propose.show_demonstrations,
+        "batch": config.propose.batch,
+        "context_until": task.context_until,
+    }
+
+    def build(work: Path) -> dict[str, Any]:
+        with Journal(work / "journal.jsonl") as journal, session.terminal.bar("plan", None, "calls") as bar:
+            teacher = session.teacher
+            bank = fill_bank(teacher.engine, teacher.tokenizer, task, config, session.config.seed, journal, bar.advance)
+            rows = [{"label": None, "text": text} for text in bank.conditions]
+            rows += [{"label": label, "text": text} for label, texts in bank.reasons.items() for text in texts]
+            write_jsonl(work / "bank.jsonl", rows)
+            return {"tokens": journal_tokens(journal)}
+
+    stage = session.stage("plan", "plan", spec, build)
+    rows = list(read_jsonl(stage.path / "bank.jsonl"))
+    reasons: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        if row["label"] is not None:
+            reasons[row["label"]] = (*reasons.get(row["label"], ()), row["text"])
+    return Bank(tuple(row["text"] for row in rows if row["label"] is None), reasons)
+
+
+def proposals_stage(
+    session: Session, config: LoopConfig, state: State, slots: Sequence[Slot], round_number: int, source: str
+) -> State:
+    """The state with what the slots asked for: proposed, judged, its outputs voted where none is inherited."""
+    task, run = session.task, session.config
+    known = [*(d.input for d in task.demonstrations), *(p.input for p in session.gold_pool)]
+    known += [seed.input for seed in state.seeds]
+    kept = [candidate for candidate in state.made if candidate.dropped is None]
+    current = [slot.exemplar for slot in slots if slot.exemplar is not None]
+    spec = {
+        **session.base_spec(1, session.teacher),
+        "slots": fingerprint([asdict(slot) for slot in slots]),
+        "propose": fields_of(config.propose),
+        "round": round_number,
+        "source": source,
+        "filter": fields_of(config.filter),
+        "filters": fields_of(run.filters, only=INPUT_FILTERS) if config.filter.selfguide else {},
+        "task_noise_terms": list(task.noise_terms) if config.filter.selfguide else [],
+        "label_extraction": task.label_extraction,
+        "context_until": task.context_until,
+        "known": fingerprint(known),
+        "kept": fingerprint([(candidate.input, candidate.output) for candidate in kept]),
+        "budget": asdict(state.budget),
+    }
+
+    def build(work: Path) -> dict[str, Any]:
+        judge = Judge(task, config.filter, run.filters, known, kept, current)
+        with (
+            Journal(work / "journal.jsonl") as journal,
+            session.terminal.bar(f"proposals (round {round_number})", None, "items") as bar,
+        ):
+            made = fill(
+                session.teacher.engine,
+                session.teacher.tokenizer,
+                slots,
+                config.propose,
+                judge,
+                round_number,
+                source,
+                run.seed,
+                state.budget,
+                journal,
+                bar.advance,
+            )
+            write_jsonl(work / "candidates.jsonl", (candidate.to_row() for candidate in made))
+            return {"tokens": journal_tokens(journal)}
+
+    stage = session.stage(f"proposals_{round_number}", "proposals", spec, build)
+    made = [Candidate.from_row(row) for row in read_jsonl(stage.path / "candidates.jsonl")]
+    made, spent = _with_outputs(session, config, decontaminated(session, made), round_number)
+    tokens = {kind: stage.info["tokens"].get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
+    counts = drop_counts(made)
+    session.terminal.drops(f"proposals (round {round_number})", counts, len(made) - sum(counts.values()))
+    return state.with_candidates(made, tokens)
+
+
+def _with_outputs(
+    session: Session, config: LoopConfig, made: Sequence[Candidate], round_number: int
+) -> tuple[list[Candidate], Mapping[str, int]]:
+    """The candidates with an elected output, where they have none of their own or `annotate.source` is vote."""
+    voted = config.annotate.source == "vote"
+    asked = [replace(c, output=None) for c in made if c.dropped is None and (voted or c.output is None)]
+    if not asked:
+        return list(made), {}
+    first = session.stages.get("outputs")
+    answered = elect(
+        session.task, outputs_stage(session, asked), session.config.annotation, session.config.filters
+    )
+    stage = session.stages.pop("outputs")
+    session.stages[f"outputs_{round_number}"] = stage
+    if first is not None:
+        session.stages["outputs"] = first
+    by_id = {candidate.id: candidate for candidate in answered}
+    return [by_id.get(candidate.id, candidate) for candidate in made], stage.info["tokens"]
+
+
+def decontaminated(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates, those found in the evaluation split dropped (`filters.decontaminate=drop`)."""
+    found = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
+    return [
+        replace(candidate, dropped="contaminated") if place in found and candidate.dropped is None else candidate
+        for place, candidate in enumerate(candidates)
+    ]
+
+
+def rows_stage(session: Session, config: LoopConfig, state: State) -> list[Example]:
+    """The rows of a training: seed data, additions or both, balanced if asked for."""
+    seeds = [*state.seeds, *(c for c in state.made if c.round == 0)]
+    added = [c for c in state.made if c.round > 0]
+    chosen = {"all": [*seeds, *added], "seed": seeds, "added": added}[config.compose.train_on]
+    if config.compose.train_on == "added" and not added:
+        chosen = seeds  # the first student learns from something
+    kept = [candidate for candidate in chosen if candidate.dropped is None and candidate.output is not None]
+    annotation = replace(session.config.annotation, balance=config.compose.balance, max_rows=config.loop.rows)
+    spec = {
+        "version": 1,
+        "rows": fingerprint([(candidate.input, candidate.output) for candidate in kept]),
+        "balance": config.compose.balance,
+        "max_rows": config.loop.rows,
+        "labels": list(session.task.labels),
+        "seed": session.config.seed,
+    }
+
+    def build(work: Path) -> None:
+        pairs, _ = compose(session.task, kept, annotation, session.config.seed)
+        write_jsonl(work / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
+
+    stage = session.stage("dataset", "loop_dataset", spec, build)
+    return [Example(**row) for row in read_jsonl(stage.path / "dataset.jsonl")]

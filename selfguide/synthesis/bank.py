@@ -1,0 +1,111 @@
+"""The plan of a loop: conditions (ZeroGen) or reasons for each label (S3), asked of the model before any input is.
+
+Asked in waves until there are enough different ones, a bounded number of times.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from selfguide.config.loop import LoopConfig
+from selfguide.engines.base import Engine
+from selfguide.prompts_neighbours import ConditionPrompt, ReasonPrompt
+from selfguide.seeding import child_random, child_seed
+from selfguide.store.atomic import Journal
+from selfguide.synthesis.context import split_context
+from selfguide.synthesis.proposing import request_for
+from selfguide.synthesis.slots import Bank
+from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
+from selfguide.tokenization import PromptTokenizer
+from selfguide.types import Example, TaskSpec
+
+BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s*")
+
+
+def fill_bank(
+    engine: Engine,
+    tokenizer: PromptTokenizer,
+    task: TaskSpec,
+    config: LoopConfig,
+    seed: int,
+    journal: Journal,
+    progress: Callable[[int], None] | None = None,
+) -> Bank:
+    """The first `plan.items` different texts: in all (conditions), or for each label (rationales)."""
+    groups: Sequence[str | None] = task.labels if config.plan.kind == "rationales" else (None,)
+    found: dict[str | None, dict[str, str]] = {group: {} for group in groups}
+    past = iter(list(journal.rows))
+    for attempt in range(config.plan.attempts):
+        missing = [(group, config.plan.items - len(found[group])) for group in groups]
+        asked = [(group, number) for group, count in missing for number in range(_calls(config, tokenizer, count))]
+        for start in range(0, len(asked), config.propose.batch):
+            batch = asked[start : start + config.propose.batch]
+            row = next(past, None)
+            if row is None:
+                before = engine.tokens.copy()
+                texts = _ask(engine, tokenizer, task, config, batch, attempt, seed)
+                row = {"texts": texts, "tokens": (engine.tokens - before).pair()}
+                journal.append(row)
+            for (group, _), text in zip(batch, row["texts"], strict=True):
+                for item in _read(task, config, text):
+                    if len(found[group]) < config.plan.items:
+                        found[group].setdefault(normalised(item), item)
+            if progress is not None:
+                progress(len(batch))
+    texts_of = {group: tuple(items.values()) for group, items in found.items()}
+    if config.plan.kind == "rationales":
+        return Bank(reasons={str(label): texts for label, texts in texts_of.items()})
+    return Bank(conditions=texts_of[None])
+
+
+def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> Bank:
+    """Conditions without a model call: the fixed parts of these inputs, or the inputs themselves."""
+    parts = [split_context(text, task.context_until) for text in inputs]
+    texts = [
+        text if part is None else part.context for text, part in zip(inputs, parts, strict=True)
+    ]
+    return Bank(conditions=tuple(dict.fromkeys(texts)))
+
+
+def _calls(config: LoopConfig, tokenizer: PromptTokenizer, missing: int) -> int:
+    """A chat model lists all reasons in one reply; a condition, or a base model's sketch, takes a call each."""
+    listed = config.plan.kind == "rationales" and tokenizer.prompt_format == "chat"
+    return min(missing, 1) if listed else missing
+
+
+def _ask(
+    engine: Engine,
+    tokenizer: PromptTokenizer,
+    task: TaskSpec,
+    config: LoopConfig,
+    batch: Sequence[tuple[str | None, int]],
+    attempt: int,
+    seed: int,
+) -> list[str]:
+    requests = []
+    for group, number in batch:
+        stream = child_random(seed, "loop", "plan", group or "", attempt, number)
+        shown: tuple[Example, ...] = ()
+        if config.propose.show_demonstrations:
+            shown = tuple(stream.sample(task.demonstrations, len(task.demonstrations)))
+        prompt = (
+            ConditionPrompt(task.instruction, shown, task.context_until)
+            if group is None
+            else ReasonPrompt(task.instruction, group, shown, config.plan.items)
+        )
+        own = child_seed(seed, "loop", "plan", "sample", group or "", attempt, number)
+        requests.append(request_for(prompt, tokenizer, engine.context_length, config.plan.draw, own))
+    return [completions[0].text for completions in engine.generate(requests)]
+
+
+def _read(task: TaskSpec, config: LoopConfig, text: str) -> Iterator[str]:
+    """The texts of one reply: its first line, each of its lines (rationales), or its fixed part."""
+    if task.context_until is not None and config.plan.kind == "conditions":
+        part = split_context(text, task.context_until)
+        lines = [text if part is None else part.context]
+    else:
+        lines = [line for line in text.splitlines() if line.strip()]
+        lines = lines if config.plan.kind == "rationales" else lines[:1]
+    for line in lines:
+        item = strip_quotes(strip_field_name(BULLET.sub("", line)))
+        if item:
+            yield item
