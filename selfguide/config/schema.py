@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from selfguide.config.budget import BudgetConfig
+from selfguide.config.curation import CurationConfig
 from selfguide.config.knobs import knob
 from selfguide.config.methods import MethodConfig
 from selfguide.config.students import StudentConfig
@@ -308,6 +309,7 @@ class RunConfig:
     teacher: TeacherConfig = MISSING
     student: StudentConfig = MISSING
     budget: BudgetConfig = MISSING
+    curation: CurationConfig = MISSING
     data: DataConfig = MISSING
     store: StoreConfig = MISSING
     tracking: TrackingConfig = MISSING

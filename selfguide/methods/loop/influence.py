@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfguide.engines.base import ScoreRequest, Weights
+from selfguide.engines.base import Weights
+from selfguide.methods.scoring import losses_of
 from selfguide.methods.student import EncoderAnswerer, Student
-from selfguide.prompts import answer_prompt
 from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint
-from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
+from selfguide.store.atomic import read_jsonl, write_jsonl
 from selfguide.types import Example
-
-BATCH = 64
 
 
 def influence_stage(
@@ -68,33 +66,3 @@ def _of_losses(
     mean = sum(known) / len(known) if known else 0.0
     # A row that does not fit the context is neither helpful nor harmful.
     return [0.0 if row[0] is None else row[0] - mean for row in losses], {"tokens": tokens}
-
-
-def losses_of(
-    session: Session, pairs: Sequence[Example], variants: Sequence[Weights | None], work: Path
-) -> tuple[list[list[float | None]], dict[str, int]]:
-    """Mean loss of each pair's output (end of sequence included) under each variant; None: too long to score."""
-    from selfguide.stages import journal_tokens
-
-    engine, tokenizer = session.engine, session.tokenizer
-    encoded = [
-        (tokenizer.encode_prompt(answer_prompt(session.task, pair.input)), tokenizer.encode_answer(pair.output))
-        for pair in pairs
-    ]
-    fits = [len(prompt) + len(answer) <= engine.context_length for prompt, answer in encoded]
-    asked = [(place, number) for number in range(len(variants)) for place in range(len(pairs)) if fits[place]]
-    losses: list[list[float | None]] = [[None] * len(variants) for _ in pairs]
-    with Journal(work / "journal.jsonl") as journal, session.terminal.bar("scores", len(asked), "rows") as bar:
-        bar.resume(sum(len(row["losses"]) for row in journal.rows))
-        for start in range(sum(len(row["losses"]) for row in journal.rows), len(asked), BATCH):
-            before = engine.tokens.copy()
-            scored = engine.score(
-                [ScoreRequest(*encoded[place], variants[number]) for place, number in asked[start : start + BATCH]]
-            )
-            values = [-sum(one) / len(one) for one in scored]
-            journal.append({"losses": values, "tokens": (engine.tokens - before).pair()})
-            bar.advance(len(values))
-        flat = [value for row in journal.rows for value in row["losses"]]
-        for (place, number), value in zip(asked, flat, strict=True):
-            losses[place][number] = value
-        return losses, journal_tokens(journal)

@@ -1,0 +1,19 @@
+"""The schema of `curation=`: which synthetic rows are not trained on. Values and their meaning: conf/curation/."""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from selfguide.config.knobs import knob
+
+
+@dataclass
+class CurationConfig:
+    """A choice among finished pairs, by how a model takes them. No gold."""
+
+    kind: str = knob(one_of=("none", "confidence", "dynamics"))
+    drop_share: float = knob(ge=0, lt=1)
+    least: float | None = knob(ge=0, le=1)
+    within_labels: bool = MISSING
+    hard_confidence: float = knob(ge=0, le=1)
+    hard_variability: float = knob(ge=0, le=1)

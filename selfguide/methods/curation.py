@@ -1,0 +1,72 @@
+"""Curation of a finished synthetic set, for every method: what the model doubts is not trained on (`curation=`)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from selfguide.engines.base import Weights
+from selfguide.errors import ConfigError
+from selfguide.methods.scoring import losses_of
+from selfguide.session import Session, fields_of
+from selfguide.stages import fingerprint, training_stage
+from selfguide.store.atomic import read_jsonl, write_jsonl
+from selfguide.synthesis.curation import Quality, reasons_to_drop
+from selfguide.types import Example
+
+
+def curate_stage(session: Session, pairs: Sequence[Example], name: str = "curation") -> tuple[Example, ...]:
+    """The pairs that are left, in their order. `curation.jsonl` of the stage has every pair with its figures."""
+    config = session.config.curation
+    if config.kind == "none" or not pairs:
+        return tuple(pairs)
+    variants: tuple[Weights | None, ...] = (None,)
+    if config.kind == "dynamics":
+        if session.config.finetuning.kind == "none":
+            raise ConfigError("curation.kind: dynamics is not allowed with finetuning=none: there are no epochs")
+        variants = training_stage(session, f"{name}_training", pairs).epochs
+    losses = _losses_stage(session, name, pairs, variants)
+    spec = {
+        "version": 1,
+        "losses": fingerprint(losses),
+        "pairs": fingerprint([(pair.input, pair.output) for pair in pairs]),
+        "labels": list(session.task.labels),
+        "curation": fields_of(config),
+    }
+
+    def build(work: Path) -> None:
+        qualities = [Quality.of_losses(row) for row in losses]
+        reasons = reasons_to_drop(pairs, qualities, session.task.labels, config)
+        write_jsonl(
+            work / "curation.jsonl",
+            (
+                {**asdict(pair), **(asdict(quality) if quality else {}), "dropped": reason}
+                for pair, quality, reason in zip(pairs, qualities, reasons, strict=True)
+            ),
+        )
+
+    stage = session.stage(name, "curation", spec, build)
+    rows = list(read_jsonl(stage.path / "curation.jsonl"))
+    kept = tuple(Example(row["input"], row["output"]) for row in rows if row["dropped"] is None)
+    session.terminal.drops("curation", Counter(row["dropped"] for row in rows if row["dropped"]), len(kept))
+    return kept
+
+
+def _losses_stage(
+    session: Session, name: str, pairs: Sequence[Example], variants: Sequence[Weights | None]
+) -> list[list[float | None]]:
+    spec = {
+        **session.base_spec(1),
+        "pairs": fingerprint([(pair.input, pair.output) for pair in pairs]),
+        "variants": [None if weights is None else weights.name for weights in variants],
+    }
+    del spec["seed"]
+
+    def build(work: Path) -> dict[str, Any]:
+        losses, tokens = losses_of(session, pairs, variants, work)
+        write_jsonl(work / "rows.jsonl", losses)
+        return {"tokens": tokens}
+
+    stage = session.stage(f"{name}_scores", "scores", spec, build)
+    return list(read_jsonl(stage.path / "rows.jsonl"))

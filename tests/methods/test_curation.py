@@ -1,0 +1,133 @@
+"""Curation: what is dropped for which figures, and the stage on a model that prefers some answers."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from selfguide.config.curation import CurationConfig
+from selfguide.data.load import load_task
+from selfguide.engines.base import ScoreRequest
+from selfguide.errors import ConfigError
+from selfguide.methods.curation import curate_stage
+from selfguide.session import Session
+from selfguide.store.atomic import read_jsonl
+from selfguide.synthesis.curation import Quality, reasons_to_drop
+from selfguide.types import Example
+from selfguide.ui.console import Terminal
+from tests.composing import run_config
+from tests.doubles import ScriptedEngine
+from tests.methods.running import TOKENIZER
+from tests.tiny_task import smoke, write_task
+
+
+def settings(**more: object) -> CurationConfig:
+    values = {
+        "kind": "confidence",
+        "drop_share": 0.0,
+        "least": None,
+        "within_labels": True,
+        "hard_confidence": 0.3,
+        "hard_variability": 0.1,
+        **more,
+    }
+    return CurationConfig(**values)  # type: ignore[arg-type]
+
+
+def pairs(outputs: str) -> list[Example]:
+    return [Example(f"input {place}", output) for place, output in enumerate(outputs)]
+
+
+def test_quality_is_a_probability_and_its_spread() -> None:
+    quality = Quality.of_losses([math.log(2), math.log(4), None])
+    assert quality is not None
+    assert (quality.confidence, quality.variability) == pytest.approx((0.375, 0.125))
+    assert Quality.of_losses([None]) is None
+
+
+def test_the_lowest_share_goes_of_each_label() -> None:
+    figures = [Quality(value) for value in (0.9, 0.8, 0.7, 0.6, 0.2, 0.1)]
+    rows = pairs("aaaabb")
+    within = reasons_to_drop(rows, figures, ("a", "b"), settings(drop_share=0.5))
+    assert [place for place, reason in enumerate(within) if reason] == [2, 3, 5]
+    across = reasons_to_drop(rows, figures, ("a", "b"), settings(drop_share=0.5, within_labels=False))
+    assert [place for place, reason in enumerate(across) if reason] == [3, 4, 5]
+    assert set(within) - {None} == {"least_confident"}
+
+
+def test_a_tie_drops_the_later_row() -> None:
+    figures = [Quality(0.5)] * 4
+    assert reasons_to_drop(pairs("aaaa"), figures, (), settings(drop_share=0.25)) == [None] * 3 + ["least_confident"]
+
+
+def test_a_bound_and_rows_too_long_to_score() -> None:
+    figures = [Quality(0.5), Quality(0.49), None]
+    assert reasons_to_drop(pairs("aaa"), figures, (), settings(least=0.5)) == [None, "low_confidence", "too_long"]
+
+
+def test_dynamics_keep_what_is_being_learned() -> None:
+    never, learning, known = Quality(0.2, 0.05), Quality(0.2, 0.2), Quality(0.9, 0.0)
+    reasons = reasons_to_drop(pairs("aaa"), [never, learning, known], (), settings(kind="dynamics"))
+    assert reasons == ["never_learned", None, None]
+    assert reasons_to_drop(pairs("aaa"), [never, learning, known], (), settings()) == [None] * 3
+
+
+class Believing(ScriptedEngine):
+    """Finds outputs with more tokens less likely for each token."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
+        self.batches.append(len(requests))
+        self.tokens.calls += len(requests)
+        return [(-float(len(r.completion_ids)),) * len(r.completion_ids) for r in requests]
+
+
+def session_of(folder: Path, engine: ScriptedEngine, *overrides: str) -> Session:
+    config = run_config(*smoke(write_task(folder), folder / "store", *overrides))
+    task, _ = load_task(config.task, config.data, config.seed)
+    return Session(config, task, Terminal(Console(file=io.StringIO())), engine=engine)
+
+
+def test_the_stage_asks_once_and_choosing_again_is_free(tmp_path: Path) -> None:
+    rows = [Example("The red ball.", "red"), Example("The blue hat.", "a very long answer, that nobody believes")]
+    rows += [Example("The blue car.", "blue"), Example("x " * 5000, "red")]
+    engine = Believing(TOKENIZER.decode, lambda *_: "")
+    more = ("curation=confidence", "curation.drop_share=0.4")
+    with session_of(tmp_path, engine, *more) as session:
+        kept = curate_stage(session, rows)
+        assert kept == (rows[0], rows[2])
+        figures = list(read_jsonl(session.stages["curation"].path / "curation.jsonl"))
+        assert [row["dropped"] for row in figures] == [None, "least_confident", None, "too_long"]
+        assert figures[1]["confidence"] < figures[0]["confidence"]
+    asked = len(engine.batches)
+    assert asked == 1
+    with session_of(tmp_path, engine, "curation=confidence", "curation.drop_share=0.0") as session:
+        assert curate_stage(session, rows) == tuple(rows[:3])
+    with session_of(tmp_path, engine) as session:
+        assert curate_stage(session, rows) == tuple(rows)
+    assert len(engine.batches) == asked
+
+
+def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:
+    config = run_config(*smoke(write_task(tmp_path), tmp_path / "store", "curation=dynamics"))
+    task, _ = load_task(config.task, config.data, config.seed)
+    rows = [Example(f"Tom saw the {color} hat.", color) for color in ("red", "blue", "green", "black")] * 2
+    rows.append(Example("Tom saw the white hat.", "zebra crossing number nine"))
+    with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
+        kept = curate_stage(session, rows)
+        figures = list(read_jsonl(session.stages["curation"].path / "curation.jsonl"))
+        assert session.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
+    assert figures[-1]["confidence"] == min(row["confidence"] for row in figures)
+    assert all(row["variability"] > 0 for row in figures)
+    assert rows[-1] not in kept
+
+
+def test_dynamics_need_a_training(tmp_path: Path) -> None:
+    engine = Believing(TOKENIZER.decode, lambda *_: "")
+    with (
+        session_of(tmp_path, engine, "curation=dynamics", "finetuning=none") as session,
+        pytest.raises(ConfigError, match=r"curation\.kind"),
+    ):
+        curate_stage(session, [Example("a", "b")])
