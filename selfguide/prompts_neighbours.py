@@ -177,12 +177,12 @@ class JointPrompt:
                 parts[-1] += f"\nOutput: {self.exemplar.output}"
             if self.wrong is not None:
                 parts.append(f"The student's answer was: {self.wrong}")
-        like = "" if self.exemplar is None else " that train the same skill and copy nothing"
-        asked = f"Write {self.count} new {'one' if self.count == 1 else 'ones'}{like}."
+        like = "." if self.exemplar is None else ", training the same skill and copying nothing."
+        asked = f"Write {self.count} new problem{'' if self.count == 1 else 's'}{like}"
         if not self.kept:
             return _user(*parts, asked)
         reply = "\n\n".join(f"Input: {d.input}\nOutput: {d.output}" for d in self.kept)
-        again = asked.replace(" new ", " more, all different from those, ", 1)
+        again = f"Write {self.count} more, different from all of those{like}"
         return (*_user(*parts, asked), Turn("assistant", reply), Turn("user", again))
 
     @property

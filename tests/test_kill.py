@@ -20,7 +20,7 @@ from selfguide.models import load_prompt_tokenizer
 from selfguide.pipeline import run
 from selfguide.ui.console import Terminal
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
+from tests.doubles import Answer, ScriptedEngine
 from tests.tiny_task import COLORS, THINGS, smoke, write_task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,8 +38,8 @@ def colors(prompt: str, seed: int, sample: int) -> str:
 class DyingEngine(ScriptedEngine):
     """Kills its own process, uncatchably, before the call with this number."""
 
-    def __init__(self, calls: int | None) -> None:
-        super().__init__(TOKENIZER.decode, colors)
+    def __init__(self, calls: int | None, answer: Answer = colors) -> None:
+        super().__init__(TOKENIZER.decode, answer)
         self.calls = calls
 
     def generate(self, requests: list[Request], progress: Progress | None = None) -> list[list[Completion]]:  # type: ignore[override]
@@ -50,12 +50,12 @@ class DyingEngine(ScriptedEngine):
         return super().generate(requests, progress)
 
 
-def _run(overrides: list[str], folder: Path, calls: int | None) -> None:
-    run(run_config(*overrides), folder, Terminal(Console(file=io.StringIO())), DyingEngine(calls))
+def _run(overrides: list[str], folder: Path, calls: int | None, answer: Answer = colors) -> None:
+    run(run_config(*overrides), folder, Terminal(Console(file=io.StringIO())), DyingEngine(calls, answer))
 
 
-def in_child(overrides: list[str], folder: Path, calls: int | None) -> int | None:
-    child = multiprocessing.get_context("fork").Process(target=_run, args=(overrides, folder, calls))
+def in_child(overrides: list[str], folder: Path, calls: int | None, answer: Answer = colors) -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=_run, args=(overrides, folder, calls, answer))
     child.start()
     child.join(120)
     return child.exitcode

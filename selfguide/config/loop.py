@@ -160,8 +160,8 @@ def claims_gold(method: LoopConfig) -> bool:
     )
 
 
-def loop_problems(method: LoopConfig) -> Iterator[str]:
-    """One line per combination of steps that does not fit together."""
+def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
+    """One line per combination of steps that does not fit together, or that the teacher's `engine` cannot do."""
     seed, diagnose = method.seed.source, method.diagnose.source
     rounds = method.loop.rounds
     if seed == "generated" and method.seed.items is None:
@@ -179,5 +179,11 @@ def loop_problems(method: LoopConfig) -> Iterator[str]:
         yield f"method.annotate.source: {annotate} is not allowed; allowed: vote, as method.diagnose.source=votes"
     if diagnose == "seed" and seed == "generated" and method.diagnose.restrict_to == "seed":
         yield "method.diagnose.restrict_to: seed is not allowed; allowed: all, as the seed data is generated"
+    strength = method.propose.debias.strength
+    if strength > 0 and engine != "hf":
+        yield (
+            f"method.propose.debias.strength: {strength:g} is not allowed with engine={engine}, which cannot compare "
+            "prompts token by token; allowed: 0, or engine=hf"
+        )
     if method.annotate.source == "gold" and (seed in ("generated", "selfguide") or rounds != 0):
         yield "method.annotate.source: gold is not allowed; allowed: inherit | vote | joint (a proposal has no gold)"

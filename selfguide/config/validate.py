@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.budget import budget_problems
 from selfguide.config.knobs import Allowed
+from selfguide.config.loop import LoopConfig, loop_problems
 from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
 
@@ -122,6 +123,9 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         )
     if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
         yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
+    if isinstance(run.method, LoopConfig):
+        teacher = run.engine if run.teacher.engine is None else run.teacher.engine
+        yield from loop_problems(run.method, teacher.name)
     yield from budget_problems(run.budget)
     if run.student.kind == "encoder" and run.task.family == "generation":
         yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"

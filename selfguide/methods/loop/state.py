@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from selfguide.config.loop import LoopConfig, loop_problems
-from selfguide.errors import ConfigError, DataError
+from selfguide.config.loop import LoopConfig
+from selfguide.errors import DataError
 from selfguide.session import Session
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.dataset import vanished_labels
@@ -37,16 +37,9 @@ class State:
 
 
 def loop_config(session: Session) -> LoopConfig:
-    """The method's configuration; raises `ConfigError` for steps that do not fit together."""
+    """The method's configuration, checked when it was composed (`loop_problems`)."""
     config = session.config.method
     assert isinstance(config, LoopConfig)
-    for problem in loop_problems(config):
-        raise ConfigError(problem)
-    if config.propose.debias.strength > 0 and session.teacher.config.engine.name != "hf":
-        raise ConfigError(
-            f"method.propose.debias.strength: {config.propose.debias.strength:g} is not allowed with "
-            f"engine={session.teacher.config.engine.name}; allowed: 0, or engine=hf"
-        )
     return config
 
 
