@@ -196,7 +196,7 @@ class AnnotationConfig:
 
 
 # Where and how fast the same training happens: none of these changes which weights come out.
-TRAINING_PLACE = ("micro_batch_size", "gradient_checkpointing", "processes", "save_every_s")
+TRAINING_PLACE = ("micro_batch_size", "gradient_checkpointing", "processes", "sharding", "save_every_s")
 
 
 @dataclass
@@ -226,6 +226,7 @@ class FinetuningConfig:
     gradient_checkpointing: bool = MISSING
     quantization: str = knob(one_of=("none", "4bit"))
     processes: int = knob(ge=1)
+    sharding: str = knob(one_of=("none", "fsdp"))
     save_every_s: float = knob(gt=0)
 
 

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from selfguide.errors import TrainingError
 from selfguide.finetuning.checkpoints import mark_whole, publish
+from selfguide.finetuning.processes import agreed, wait_for_all
 from selfguide.finetuning.rows import TrainingRow
 from selfguide.seeding import child_random
 
@@ -93,18 +94,24 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Weights come before the checkpoint: a checkpoint at step s implies all epochs up to s on disk."""
         step = int(state.global_step)
-        if step % self._per_epoch == 0 and state.is_world_process_zero:
-            final = self._work / f"epoch-{step // self._per_epoch}"
-            temporary = final.with_name(f".{final.name}.tmp")
-            shutil.rmtree(temporary, ignore_errors=True)
-            self._save(temporary)
-            publish(temporary, final)
-        if time.monotonic() - self._saved >= self._every and step < state.max_steps:
+        if step % self._per_epoch == 0:
+            self._keep(step // self._per_epoch, state.is_world_process_zero)
+        if step < state.max_steps and agreed(time.monotonic() - self._saved >= self._every):
             control.should_save = True
         return control
 
+    def _keep(self, epoch: int, first: bool) -> None:
+        final = self._work / f"epoch-{epoch}"
+        temporary = final.with_name(f".{final.name}.tmp")
+        if first:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._save(temporary)
+        if first:
+            publish(temporary, final)
+
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The Trainer has written a checkpoint: make it durable."""
+        wait_for_all()
         if state.is_world_process_zero:
             mark_whole(self._work, int(state.global_step))
         self._saved = time.monotonic()

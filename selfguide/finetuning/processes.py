@@ -31,6 +31,35 @@ def workers() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def agreed(wish: bool) -> bool:
+    """The first process's wish, for all: clocks differ, and a checkpoint is written together."""
+    if workers() == 1:
+        return wish
+    import torch
+
+    device = "cpu" if torch.distributed.get_backend() == "gloo" else "cuda"
+    flag = torch.tensor([int(wish)], device=device)
+    torch.distributed.broadcast(flag, 0)
+    return bool(flag.item())
+
+
+def wait_for_all() -> None:
+    """Every process has come here."""
+    if workers() > 1:
+        import torch
+
+        torch.distributed.barrier()
+
+
+def leave() -> None:
+    """Part from the other processes, once all are done; a process that just ends may be aborted in gloo's threads."""
+    import torch
+
+    if workers() > 1 and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def check_processes(settings: FinetuningConfig, device: str) -> None:
     """Raises `ConfigError` where N processes cannot share a batch, or a device."""
     import torch
@@ -94,7 +123,9 @@ def _tell(losses: Path, done: int, progress: "TrainingProgress | None") -> int:
 def _reason(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     errors = [line for line in lines if "Error: " in line and "ChildFailedError" not in line]
-    return (errors or lines or ["no output"])[0][-300:]
+    # One that died without a word: torchrun's report ends with who was first.
+    signals = [line.partition(": ")[2] for line in lines if line.startswith("traceback : Signal")][-1:]
+    return (errors or signals or [line for line in lines if line] or ["no output"])[0][-300:]
 
 
 def _free_port() -> int:

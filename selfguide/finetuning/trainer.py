@@ -17,6 +17,7 @@ from selfguide.errors import ConfigError, TrainingError
 from selfguide.finetuning.checkpoints import newest_whole
 from selfguide.finetuning.processes import check_processes, launch, workers
 from selfguide.finetuning.rows import TrainingRow
+from selfguide.finetuning.sharding import check_sharding, resumable, shard_on_cpu, sharding_arguments, whole_weights
 from selfguide.finetuning.witness import write_witness
 from selfguide.models import context_length, load_model, pick_device, resolve_model
 from selfguide.seeding import child_seed
@@ -70,7 +71,7 @@ def finetune(
     work.mkdir(parents=True, exist_ok=True)
     per_epoch = steps_per_epoch(settings, len(rows))
     total = per_epoch * settings.max_epochs
-    checkpoint = newest_whole(work)
+    checkpoint = resumable(newest_whole(work), settings)
     done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     losses = _kept_losses(work / LOSSES, done)
     if progress is not None:
@@ -112,6 +113,7 @@ def _check(config: RunConfig, rows: Sequence[TrainingRow]) -> None:
         )
     if settings.quantization != "none" and settings.kind != "lora":
         raise ConfigError(f"finetuning.quantization: {settings.quantization} needs finetuning.kind=lora")
+    check_sharding(settings)
     if settings.processes > 1:
         check_processes(settings, pick_device(getattr(config.engine, "device", "auto")))
 
@@ -139,31 +141,32 @@ def _trainer(
     set_seed(child_seed(seed, "finetuning") % 2**32)
     model = _student(config, device)
     micro = _micro_batch(settings)
-    arguments = TrainingArguments(
-        output_dir=str(work),
-        num_train_epochs=settings.max_epochs,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings.batch_size // (micro * workers()),
-        ddp_backend="gloo" if workers() > 1 and device == "cpu" else None,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        warmup_steps=settings.warmup_fraction,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch",
-        bf16=next(model.parameters()).dtype == torch.bfloat16,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
-        seed=child_seed(seed, "finetuning") % 2**32,
-        use_cpu=device == "cpu",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=device.startswith("cuda"),
-    )
+    asked: dict[str, Any] = {
+        "output_dir": str(work),
+        "num_train_epochs": settings.max_epochs,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": settings.batch_size // (micro * workers()),
+        "ddp_backend": "gloo" if workers() > 1 and device == "cpu" else None,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
+        "warmup_steps": settings.warmup_fraction,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "optim": "adamw_torch",
+        "bf16": next(model.parameters()).dtype == torch.bfloat16,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if settings.gradient_checkpointing else None,
+        "seed": child_seed(seed, "finetuning") % 2**32,
+        "use_cpu": device == "cpu",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": device.startswith("cuda"),
+    }
+    arguments = TrainingArguments(**(asked | sharding_arguments(settings)))
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # several visible GPUs would otherwise be used by threads of this process
     pad = tokenizer.tokenizer.pad_token_id
@@ -177,11 +180,12 @@ def _trainer(
                 work,
                 per_epoch,
                 settings.save_every_s,
-                lambda folder: _save(model, config, tokenizer, rows, folder),
+                lambda folder: _save(trainer, config, tokenizer, rows, folder),
                 progress,
             )
         ],
     )
+    shard_on_cpu(trainer)
     trainer.order_seed = child_seed(seed, "order")
     trainer.per_epoch = per_epoch
     trainer.rows = len(rows)
@@ -218,11 +222,19 @@ def _student(config: RunConfig, device: str) -> Any:
 
 
 def _save(
-    model: Any, config: RunConfig, tokenizer: PromptTokenizer, rows: Sequence[TrainingRow], folder: Path
+    trainer: Any, config: RunConfig, tokenizer: PromptTokenizer, rows: Sequence[TrainingRow], folder: Path
 ) -> None:
-    """Weights of an epoch, servable as they are: an adapter, or a whole model with its tokenizer."""
-    model.save_pretrained(folder)
-    write_witness(model, rows, folder)
+    """Weights of an epoch, servable as they are: an adapter, or a whole model with its tokenizer.
+
+    Sharded weights are gathered, and asked, by all processes together; the first one writes.
+    """
+    model, first = trainer.model, trainer.is_world_process_zero()
+    weights = whole_weights(trainer)
+    if first:
+        model.save_pretrained(folder, state_dict=weights)
+    write_witness(model, rows, folder if first else None)
+    if not first:
+        return
     if config.finetuning.kind == "full":
         model.config.use_cache = True
         model.config.save_pretrained(folder)

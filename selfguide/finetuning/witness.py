@@ -23,8 +23,11 @@ def witness_places(rows: int) -> list[int]:
     return [int(i * step) for i in range(min(rows, ROWS))]
 
 
-def write_witness(model: Any, rows: Sequence[TrainingRow], folder: Path) -> None:
-    """Log-probabilities of some rows' answers under the model as it stands, in evaluation mode."""
+def write_witness(model: Any, rows: Sequence[TrainingRow], folder: Path | None) -> None:
+    """Log-probabilities of some rows' answers under the model as it stands, in evaluation mode.
+
+    Without a folder they are computed only: sharded weights need every process to take part.
+    """
     import torch
 
     was_training = model.training
@@ -42,5 +45,7 @@ def write_witness(model: Any, rows: Sequence[TrainingRow], folder: Path) -> None
                 kept.append({"row": place, "prompt": row.prompt_ids, "answer": answer, "logprobs": logprobs})
     finally:
         model.train(was_training)
+    if folder is None:
+        return
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
     write_text(folder / FILE, json.dumps({"dtype": dtype, "rows": kept}) + "\n")

@@ -35,6 +35,7 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
         "gradient_checkpointing": False,
         "quantization": "none",
         "processes": 1,
+        "sharding": "none",
         "save_every_s": 1e9,
     }
     return FinetuningConfig(**{**values, **changes})

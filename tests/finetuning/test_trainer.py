@@ -21,6 +21,7 @@ from selfguide.models import load_prompt_tokenizer
 from selfguide.tokenization import PromptTokenizer
 from tests.engines.checkpoints import tiny_model
 from tests.finetuning.configs import copy_rows, run_config
+from tests.finetuning.killing import KillAt, Killed
 
 
 @pytest.fixture(scope="module")
@@ -99,27 +100,6 @@ def test_the_loss_is_the_mean_over_answer_tokens(tiny: Path, tokenizer: PromptTo
     tokens = sum(len(row.answer_ids) for row in rows)
     assert result.losses[0] == pytest.approx(-sum(sum(score) for score in scores) / tokens, rel=1e-4)
     assert result.trained_tokens == tokens
-
-
-class Killed(Exception):
-    pass
-
-
-class KillAt:
-    """A progress bar that dies after some steps, as a killed process would leave the folder."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-        self.resumed = 0
-
-    def resume(self, done: int) -> None:
-        self.resumed = done
-        self.left -= done
-
-    def advance(self, count: int, **fields: object) -> None:
-        self.left -= count
-        if self.left <= 0:
-            raise Killed
 
 
 @pytest.mark.parametrize("step", [1, 3, 4, 5])
