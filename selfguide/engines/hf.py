@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, cast
 
 from selfguide.config.schema import HFEngineConfig, ModelConfig, RunConfig
 from selfguide.engines.adapters import ModelRack
+from selfguide.engines.attention import check_attention
 from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights
 from selfguide.engines.batching import Job, halve, plan
 from selfguide.engines.debias import decode_debiased
@@ -38,6 +39,7 @@ class HFEngine:
         self.tokens = TokenCount()
         self.context_length = context_length(model)
         self._device = pick_device(engine.device)
+        check_attention(engine.attention, self._device, model.dtype)
         self._batch_tokens = engine.batch_tokens
         self.tokenizer = tokenizer or load_prompt_tokenizer(model)
         self._rack = ModelRack(

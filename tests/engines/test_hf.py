@@ -1,4 +1,5 @@
 import gc
+import importlib.util
 import logging
 import weakref
 from collections.abc import Iterator
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from selfguide.engines.attention import check_attention
 from selfguide.engines.base import Request, Sampling, Weights
 from selfguide.engines.context import holds_prefix_once
 from selfguide.engines.hf import HFEngine
-from selfguide.errors import ConfigError, EngineError
+from selfguide.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models import MICRO, load_prompt_tokenizer
 from selfguide.tokenization import PromptTokenizer
 from tests.engines.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
@@ -165,6 +167,23 @@ def test_a_missing_adapter_is_an_engine_error(tiny: Path, tmp_path: Path) -> Non
 def test_an_unknown_device_is_a_config_error(tiny: Path) -> None:
     with pytest.raises(ConfigError, match=r"engine.device: 'tpu9'"):
         HFEngine(model_config(tiny), engine_config(device="tpu9"))
+
+
+def test_flash_attention_without_a_gpu_is_a_config_error(tiny: Path) -> None:
+    config = engine_config(attention="flash_attention_2")
+    with pytest.raises(ConfigError, match=r"engine.attention: flash_attention_2 needs a CUDA device, not cpu") as caught:
+        HFEngine(model_config(tiny), config)
+    assert "\n" not in str(caught.value)
+
+
+def test_flash_attention_needs_its_package_and_16_bits() -> None:
+    with pytest.raises(ConfigError, match=r"needs model.dtype=bfloat16 or float16, not float32"):
+        check_attention("flash_attention_2", "cuda:1", "float32")
+    check_attention("sdpa", "cpu", "float32")
+    if importlib.util.find_spec("flash_attn") is not None:
+        pytest.skip("flash-attn is installed: nothing to refuse")
+    with pytest.raises(MissingDependencyError, match="flash_attention_2 needs the package flash-attn"):
+        check_attention("flash_attention_2", "cuda", "auto")
 
 
 @pytest.mark.parametrize("sampling", [SAMPLED, GREEDY])

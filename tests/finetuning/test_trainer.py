@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import shutil
 import signal
@@ -12,12 +13,12 @@ import torch
 
 from selfguide.engines.base import ScoreRequest
 from selfguide.engines.hf import HFEngine
-from selfguide.errors import ConfigError, TrainingError
+from selfguide.errors import ConfigError, MissingDependencyError, TrainingError
 from selfguide.finetuning.checkpoints import MARK, newest_whole
 from selfguide.finetuning.trainer import TrainingResult, finetune
 from selfguide.finetuning.weights import weights_of
 from selfguide.finetuning.worker import write_job
-from selfguide.models import load_prompt_tokenizer
+from selfguide.models import load_model, load_prompt_tokenizer
 from selfguide.tokenization import PromptTokenizer
 from tests.engines.checkpoints import tiny_model
 from tests.finetuning.configs import copy_rows, run_config
@@ -186,6 +187,12 @@ def test_what_cannot_be_trained_is_one_clear_line(
     with pytest.raises(error, match=message) as caught:
         train(tiny, tokenizer, tmp_path, **changes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
+def test_4_bits_without_their_package_are_one_clear_line(tiny: Path) -> None:
+    with pytest.raises(MissingDependencyError, match=r"finetuning.quantization: 4bit needs the package bitsandbytes$"):
+        load_model(run_config(tiny).model, device="cuda", quantization="4bit")
 
 
 def test_no_rows_and_rows_beyond_the_context_are_errors(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
