@@ -171,7 +171,7 @@ def test_an_unknown_device_is_a_config_error(tiny: Path) -> None:
 
 def test_flash_attention_without_a_gpu_is_a_config_error(tiny: Path) -> None:
     config = engine_config(attention="flash_attention_2")
-    with pytest.raises(ConfigError, match=r"engine.attention: flash_attention_2 needs a CUDA device, not cpu") as caught:
+    with pytest.raises(ConfigError, match=r"engine.attention: flash_attention_2 needs a CUDA device, not") as caught:
         HFEngine(model_config(tiny), config)
     assert "\n" not in str(caught.value)
 
