@@ -25,7 +25,7 @@ INPUT_FILTERS = (
 OUTPUT_FILTERS = (
     "strip_quotes", "output_length", "length_sigmas", "length_floor", "length_fallback", "noise", "noise_terms",
 )  # fmt: skip
-ELECTION = ("samples", "min_share", "share_of")
+ELECTION = ("samples", "min_share", "share_of", "asked_label_votes")
 COMPOSITION = ("balance", "max_rows")
 # The weights of every epoch are kept; what was dropped or added shows in the pairs.
 SAME_TRAINING = (*TRAINING_PLACE, "epochs", "over_length", "demonstration_copies", "added_demonstrations")

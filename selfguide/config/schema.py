@@ -190,6 +190,7 @@ class AnnotationConfig:
     max_new_tokens: int = knob(ge=1)
     min_share: float = knob(ge=0, le=1)
     share_of: str = knob(one_of=("asked", "survivors"))
+    asked_label_votes: int = knob(ge=0)
     balance: str = knob(one_of=("downsample", "oversample", "off"))
     max_rows: int | None = knob(ge=1)
     batch: int = knob(ge=1)

@@ -1,14 +1,14 @@
-"""The micro benchmark: tasks whose rule, label names, sentence form and instruction pretraining never showed.
+"""The micro benchmark: tasks whose label names and instruction, and where said rule or form, pretraining never showed.
 
-Sentences have many properties and lexicons far more words than the demonstrations, so a few
-demonstrations point to the rule on most inputs, not on all.
+Inputs have many properties and lexicons far more words than the demonstrations. In the classification
+tasks the word that decides comes first: only there the bundled model writes inputs for a given label.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from selfguide.micro.forms import HELD_OUT, PHRASES, SENTENCES
+from selfguide.micro.forms import HELD_OUT, PHRASES, RECORDS, SENTENCES
 from selfguide.micro.rules import ClassRule, FindRule, RewriteRule, Sample, TemplateRule
 from selfguide.micro.scene import parse, slots_of
 from selfguide.seeding import child_random
@@ -88,57 +88,57 @@ TASKS: tuple[BenchmarkTask, ...] = (
         "shop_shelf",
         "test",
         "The shop has two shelves. Where does the thing belong?",
-        _classes(PHRASES[0], "object", "clothes", "tool", ("wear", "fix")),
+        _classes(PHRASES[1], "object", "clothes", "tool", ("right", "fix")),
         "class pair, label names, instruction",
     ),
     BenchmarkTask(
-        "fruit_stall",
+        "barn_or_garage",
         "test",
-        "Read the ticket. Which stall sells it?",
-        _classes(HELD_OUT[3], "object", "food.fruit", "food.sweet", ("right", "oven"), adj=("color", "size")),
-        "class pair, record form, label names, instruction",
+        "Where should the courier leave it?",
+        _classes(RECORDS[1], "object", "animal.farm", "vehicle.land", ("stone", "done")),
+        "label names, instruction",
     ),
     BenchmarkTask(
-        "farm_or_sea",
+        "toy_or_treat",
         "test",
-        "Which vet should see the animal?",
-        _classes(PHRASES[0], "object", "animal.farm", "animal.sea", ("keep", "wet")),
-        "class pair, label names, instruction",
+        "Read the note. Which stall sells it?",
+        _classes(PHRASES[1], "object", "toy", "food", ("right", "after")),
+        "label names, instruction",
     ),
     BenchmarkTask(
-        "indoors_or_out",
+        "paint_or_stuff",
         "test",
-        "Tell from the list whether it stands under a roof.",
-        _classes(PHRASES[1], "place", "place.house", "place.nature", ("left", "stone"), object=_GOODS),
-        "class pair, label names, instruction",
+        "What does the seller praise?",
+        _classes(RECORDS[2], "adj", "color", "material", ("stone", "fix"), object=_GOODS, subject=_PEOPLE),
+        "label names, instruction",
     ),
     BenchmarkTask(
-        "gain_or_loss",
+        "hour_or_day",
         "test",
-        "Did the owner profit or was there damage?",
-        _classes(SENTENCES[0], "verb", "verb.obtain", "verb.harm", ("done", "waste"), subject=("name",), object=_GOODS),
-        "class pair, label names, instruction",
+        "How exact is the diary?",
+        _classes(HELD_OUT[0], "time", "time.day", "weekday", ("done", "shirt"), subject=_PEOPLE, object=_GOODS),
+        "sentence form, label names, instruction",
     ),
     BenchmarkTask(
-        "ember_or_ash",
+        "shade_or_size",
         "validation",
-        "Judge the paint.",
-        _classes(PHRASES[3], "adj", "color.warm", "color.plain", ("ember", "ash"), object=_GOODS),
-        "class pair, label names, instruction",
+        "Judge the goods.",
+        _classes(PHRASES[3], "adj", "color", "size", ("stone", "right"), object=_GOODS),
+        "label names, instruction",
     ),
     BenchmarkTask(
-        "week_or_season",
+        "fruit_or_tool",
         "validation",
-        "How precise is the diary?",
-        _classes(HELD_OUT[0], "time", "weekday", "month", ("week", "season"), subject=_PEOPLE, object=_GOODS),
-        "class pair, sentence form, label names, instruction",
+        "Basket or bench?",
+        _classes(RECORDS[1], "object", "food.fruit", "tool", ("done", "after")),
+        "label names, instruction",
     ),
     BenchmarkTask(
-        "fly_or_float",
+        "name_or_job",
         "validation",
-        "Harbour or airfield?",
-        _classes(HELD_OUT[3], "object", "vehicle.air", "vehicle.water", ("fly", "down")),
-        "class pair, record form, label names, instruction",
+        "Do we know the guest?",
+        _classes(HELD_OUT[2], "subject", "name", "job", ("shirt", "fix"), object=_GOODS),
+        "sentence form, label names, instruction",
     ),
     BenchmarkTask(
         "color_word",

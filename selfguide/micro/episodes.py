@@ -115,6 +115,6 @@ def input_episode(rng: random.Random, rule: Rule, instruction: str, samples: Seq
         start = text.rfind(sample.focus, len(prompt))
         if known and labelled and start > 0:
             end = start + len(sample.focus) if sample.focus else len(text)
-            spans.append(Span(start - 1 if sample.focus else len(prompt), end, 0.5))
+            spans.append(Span(start - 1 if sample.focus else len(prompt), end, 1.0))
         seen.add(example.output)
     return Episode(text, tuple(spans))

@@ -33,7 +33,10 @@ def _elect_one(
     voters = best_samples(candidate.samples, config.samples)
     judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
     answers = [sample.answer for sample in judged if sample.answer is not None]
-    asked = config.samples if config.share_of == "asked" else len(answers)
+    # The label that the input was written for: an answer of the same model, asked the other way round.
+    extra = [candidate.label] * config.asked_label_votes if candidate.label is not None and answers else []
+    answers += extra
+    asked = config.samples + len(extra) if config.share_of == "asked" else len(answers)
     winner, share = majority(answers, asked)
     dropped = None
     if winner is None:

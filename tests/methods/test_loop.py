@@ -278,6 +278,8 @@ def test_progen_shows_helpful_examples_to_half_of_the_prompts(tmp_path: Path) ->
 def test_the_votes_that_disagree_are_extrapolated_without_gold(tmp_path: Path) -> None:
     ran = scripted(tmp_path, unsure, "method=selfguide_extrapolate", "method.compose.balance='off'")
     first = [row for row in ran.rows("candidates") if row["round"] == 0]
+    assert ran.rounds[0]["rows"] == ran.rounds[0]["kept"]
+    assert "balance" not in ran.rounds[0]["drops"], "the loop itself balances, or does not"
     low = {row["id"] for row in first if row["share"] is not None and row["share"] < 0.6}
     assert 0 < len(low) < len(first)
     assert {row["parent"] for row in ran.rows("candidates") if row["round"] == 1} == low

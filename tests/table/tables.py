@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-TASKS = {"classification": "micro_farm_or_sea", "generation": "micro_color_word"}
+TASKS = {"classification": "micro_barn_or_garage", "generation": "micro_color_word"}
 SMALL = (
     "synthesis=smoke", "filters.input_length=off", "annotation.min_share=0.1", "evaluation.limit=8",
     "evaluation.max_new_tokens=8", "evaluation.controls=false", "evaluation.bootstrap=100", "finetuning.epochs=1",

@@ -66,7 +66,7 @@ def test_row_beats_group_beats_size_and_the_command_line_beats_all() -> None:
         ("reference=nobody", "reference: 'nobody' is not allowed; allowed: baseline | "),
         ("again=[nobody]", "again: 'nobody' is not allowed"),
         ("sizes.micro.seeds=[0,0]", "sizes.micro.seeds: [0, 0] is not allowed; allowed: at least one, each once"),
-        ("sizes.micro.groups.generation.tasks=[micro_farm_or_sea]", "micro_farm_or_sea is in them more than once"),
+        ("sizes.micro.groups.generation.tasks=[micro_barn_or_garage]", "barn_or_garage is in them more than once"),
     ],
 )
 def test_mistakes(override: str, said: str) -> None:

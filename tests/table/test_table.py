@@ -63,7 +63,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str, 
 def test_the_files_and_the_failures(finished: tuple[Path, int, str, str]) -> None:
     folder, code, said, complained = finished
     assert code == 2, complained
-    assert complained.strip().startswith("error: 8 of 16 runs failed, the first (misfit, micro_farm_or_sea, seed 0)")
+    assert complained.strip().startswith("error: 8 of 16 runs failed, the first (misfit, micro_barn_or_garage, seed 0)")
     assert "Traceback" not in complained
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(FILES)
     lines = read_csv(folder / "out" / "results.csv")
