@@ -1,6 +1,6 @@
 """From a method's pairs to its student: what every method that trains does in the same way.
 
-Budget, added demonstrations, then the language model finetuned or an encoder trained, always from
+Curation, added demonstrations, budget, then the language model finetuned or an encoder trained, always from
 fresh weights.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 from selfguide.engines.base import Weights
 from selfguide.errors import ConfigError
 from selfguide.evaluation.contender import Contender
+from selfguide.methods.curation import curate_stage
 from selfguide.methods.outcome import Outcome
 from selfguide.seeding import child_random
 from selfguide.session import Session, fields_of
@@ -53,6 +54,7 @@ def train_student(
     A demonstration's row holds the others alone in its context, so that the answer is not in its own prompt.
     """
     config = session.config
+    pairs = curate_stage(session, pairs, f"{name}_curation")
     added = session.task.demonstrations * (config.finetuning.added_demonstrations if copies is None else copies)
     rows = within_budget(session, (*pairs, *added))
     if config.student.kind == "encoder":
