@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from selfguide.synthesis.text import strip_quotes
+
 # Behind a number ("1.", "2)") or mark-up, as chat models like to write it.
 FIELD = r"(?:^|\n)[ \t]*(?:\d{{1,2}}[.)][ \t]*)?(?:\*\*)?{name}(?:\*\*)?[ \t]*:(?:\*\*)?"
 INPUT = re.compile(FIELD.format(name="input"), re.IGNORECASE)
@@ -34,6 +36,5 @@ def _pair(piece: str) -> Pair:
     text, *outputs = OUTPUT.split(piece)
     if len(outputs) != 1:
         return Pair(text.strip(), None, "no_output" if not outputs else "two_outputs")
-    # A blank line ends a pair: what follows is talk.
-    output = outputs[0].strip()
+    output = strip_quotes(outputs[0])
     return Pair(text.strip(), output or None, None if output else "no_output")

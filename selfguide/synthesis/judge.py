@@ -78,13 +78,13 @@ class Judge:
         needed = self.config.must_contain
         if needed is not None and needed in text:
             text = text[: text.index(needed) + len(needed)]  # it ends there
-        text = strip_quotes(text)
+        text = unquoted(text)
         if proposal.start is not None:
             return (f"{proposal.start} {text}", None) if text else ("", "empty")
         parts = split_context(text, marker)
         if parts is None or marker is None:
             return text, None
-        return f"{parts.context}{marker} {strip_quotes(parts.target[len(marker) :])}", None
+        return f"{parts.context}{marker} {unquoted(parts.target[len(marker) :])}", None
 
     def _reason(self, candidate: Candidate, shown: Sequence[str]) -> str | None:
         text, config = candidate.input, self.config
@@ -128,6 +128,13 @@ class Judge:
         """The free part of an input: what was asked for, without the marker."""
         parts = split_context(text, self.task.context_until)
         return text if parts is None else parts.target[len(self.task.context_until or "") :].strip()
+
+
+def unquoted(text: str) -> str:
+    """Without quotation marks around the whole text, or one that opens it and was cut off from its other."""
+    text = strip_quotes(text)
+    closing = {'"': '"', "“": "”", "«": "»"}.get(text[:1])
+    return text[1:].strip() if closing is not None and closing not in text[1:] else text
 
 
 def closing_cut(text: str) -> str | None:

@@ -39,7 +39,10 @@ def judge_of(task: TaskSpec = TASK, known: tuple[str, ...] = (), kept: tuple[str
     return Judge(task, config(**more), FILTERS, known, before)
 
 
-@pytest.mark.parametrize("text", ['"A fine day."', "“A fine day.”", 'Input: "A fine day."', "'A fine day.'"])
+QUOTED = ('"A fine day."', "“A fine day.”", 'Input: "A fine day."', "'A fine day.'", '"A fine day.')
+
+
+@pytest.mark.parametrize("text", QUOTED)
 def test_wrapping_quotes_never_stay(text: str) -> None:
     assert judged(text, judge_of()).input == "A fine day."
 
@@ -121,7 +124,7 @@ def test_what_was_judged_before_is_taken_in_as_it_was() -> None:
 def test_pairs_are_read_from_free_text() -> None:
     text = " How many?\nOutput: 5\n\nInput: 2. How much?\nOutput: a\nb"
     assert read_pairs(text, cut=False) == [Pair("How many?", "5"), Pair("2. How much?", "a\nb")]
-    listed = "1. Input: a\n   Output: b\n\n**Input:** c\n**Output:** d"
+    listed = '1. Input: a\n   Output: "b"\n\n**Input:** c\n**Output:** d'
     assert read_pairs(listed, cut=False) == [Pair("a", "b"), Pair("c", "d")]
 
 

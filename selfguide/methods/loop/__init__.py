@@ -50,7 +50,10 @@ def run(session: Session) -> Outcome:
             stopped = "no_errors"
             break
         state = _extended(session, config, bank, state, found, number + 1)
-    _call_the_last("training", session)
+    if student.rows:
+        # What answers is the method's training, as in every other method.
+        last = max(notes["round"] for notes in history if f"training_{notes['round']}" in session.stages)
+        session.stages["training"] = session.stages.pop(f"training_{last}")
     made = Outcome(
         status="ok" if pairs else "empty_dataset",
         candidates=state.made,
@@ -109,10 +112,3 @@ def _extended(
         return grown(session, config, bank, state, targets(config)[number], number, found.pool)
     slots = list(extrapolation_slots(session.task, config, found.exemplars, number, session.config.seed))
     return proposals_stage(session, config, state, slots, number, "extrapolated")
-
-
-def _call_the_last(name: str, session: Session) -> None:
-    """The student that answers is the method's training, as in every other method."""
-    trainings = [known for known in session.stages if known.startswith(f"{name}_")]
-    if trainings:
-        session.stages[name] = session.stages.pop(trainings[-1])
