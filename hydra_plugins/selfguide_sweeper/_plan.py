@@ -111,7 +111,9 @@ def _knobs(config: DictConfig) -> SweepConfig:
     if node is None:
         raise ConfigError("sweep: has no value; choose one with +sweep=…, or start from +sweep=default")
     try:
-        knobs = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepConfig), node))
+        # Resolved before it is cut out of the configuration: `record` names `sweep.name`.
+        values = OmegaConf.to_container(node, resolve=True)
+        knobs = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepConfig), values))
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(knobs, SweepConfig)
