@@ -47,6 +47,10 @@ def test_an_endless_space_needs_a_number_of_trials() -> None:
     assert plan("sweep.trials=7", arguments=("x=interval(0,1)",)).target == 7
 
 
+def test_the_record_may_name_the_sweep() -> None:
+    assert plan("sweep.name=mine", "sweep.record=kept/${sweep.name}").knobs.record == "kept/mine"
+
+
 def test_jobs_are_named_by_content() -> None:
     one, other = plan(), plan("sweep.sampler=tpe", "sweep.trials=3", "sweep.racing=off")
     job = Job(0, "t1", 0)
