@@ -116,6 +116,7 @@ class VLLMEngineConfig(EngineConfig):
     enforce_eager: str = knob(one_of=("auto", "on", "off"))
     max_sequences: int = knob(ge=1)
     batch_tokens: int | None = knob(ge=256)
+    block_tokens: int | None = knob(ge=1)
     max_adapters: int = knob(ge=1)
     batch_invariant: bool = MISSING
 

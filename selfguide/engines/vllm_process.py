@@ -14,6 +14,8 @@ from selfguide.models import resolve_model
 log = logging.getLogger(__name__)
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The adapter ranks that vLLM can make room for."""
+CPU_BLOCK = 32
+"""Tokens in a block of the key-value cache: the fewest that vLLM's CPU build takes."""
 
 
 def start(config: RunConfig, context_length: int, folder: Path | None = None) -> Any:
@@ -95,6 +97,7 @@ def engine_arguments(config: RunConfig, context_length: int, on_cpu: bool) -> di
         "enforce_eager": on_cpu if settings.enforce_eager == "auto" else settings.enforce_eager == "on",
         "max_num_seqs": settings.max_sequences,
         "max_num_batched_tokens": settings.batch_tokens,
+        "block_size": settings.block_tokens,
         "enable_sleep_mode": settings.lifetime == "sleep",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
@@ -104,7 +107,10 @@ def engine_arguments(config: RunConfig, context_length: int, on_cpu: bool) -> di
     if on_cpu:
         # A prompt cut between two steps breaks seeded requests there: the CPU's generators cannot be set back.
         arguments["enable_chunked_prefill"] = False
-        arguments["max_num_batched_tokens"] = max(settings.batch_tokens or 4096, context_length)
+        # vLLM's own 4096 make adapters slow there: it copies their weights for every token of a step.
+        arguments["max_num_batched_tokens"] = max(settings.batch_tokens or 1024, context_length)
+        # Of a shared beginning only whole blocks are kept. vLLM's own 128 there recompute most of a few-shot prompt.
+        arguments["block_size"] = settings.block_tokens or CPU_BLOCK
     else:
         arguments["gpu_memory_utilization"] = settings.memory_fraction
     if config.finetuning.kind == "lora":

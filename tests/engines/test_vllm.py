@@ -152,5 +152,9 @@ def test_engine_arguments_come_from_the_configuration() -> None:
     assert "enable_lora" not in engine_arguments(vllm_config("finetuning.kind=full"), 1024, False)
     on_cpu = engine_arguments(vllm_config("engine.batch_tokens=256"), 1024, True)
     assert (on_cpu["enable_chunked_prefill"], on_cpu["max_num_batched_tokens"]) == (False, 1024)
+    assert on_cpu["block_size"] <= 32, "a few-shot prompt of a hundred tokens is found again in the cache"
+    assert engine_arguments(vllm_config("engine.batch_tokens=4096"), 1024, True)["max_num_batched_tokens"] == 4096
+    assert on_gpu["block_size"] is None
+    assert engine_arguments(vllm_config("engine.block_tokens=64"), 1024, True)["block_size"] == 64
     with pytest.raises(ConfigError, match=r"engine.lifetime: sleep needs a GPU"):
         engine_arguments(vllm_config("engine.lifetime=sleep"), 1024, True)
