@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune
+TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check sweep micro-benchmark table bench clean
