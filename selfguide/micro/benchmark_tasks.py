@@ -143,7 +143,7 @@ TASKS: tuple[BenchmarkTask, ...] = (
     BenchmarkTask(
         "color_word",
         "test",
-        "Which paint was used? One word.",
+        "The paint alone.",
         TemplateRule((SENTENCES[3],), "{adj}", {"adj": ("color",), "subject": _PEOPLE, "object": _GOODS}),
         "output slot, instruction",
     ),
@@ -162,7 +162,7 @@ TASKS: tuple[BenchmarkTask, ...] = (
     BenchmarkTask(
         "place_and_person",
         "test",
-        "Fill the guest book: room first, then the guest.",
+        "Write the guest book: the room and the guest.",
         TemplateRule((HELD_OUT[0],), "{place} {subject}", {"subject": _PEOPLE, "object": _GOODS}),
         "output slots, sentence form, instruction",
     ),
