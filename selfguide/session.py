@@ -127,7 +127,9 @@ class Session:
     def base_spec(self, version: int, speaker: LanguageModel | None = None) -> dict[str, Any]:
         """What every call of `speaker` (the student) depends on: code version, model, engine, the task as prompted."""
         speaker = speaker or self.student
+        limit = speaker.config.model.context_length
         return {
+            **({} if limit is None else {"context_length": limit}),
             "version": version,
             "model": speaker.identity,
             "engine": engine_identity(speaker.config.engine),

@@ -37,5 +37,7 @@ def smoke(task: Path, store: Path, *more: str) -> list[str]:
         "finetuning.max_epochs=2",
         "finetuning.epochs=2",
         "finetuning.demonstration_copies=3",
+        "finetuning.added_demonstrations=0",
+        "annotation.asked_label_votes=0",
         *more,
     ]

@@ -100,7 +100,7 @@ class TokenCount:
     def copy(self) -> "TokenCount":
         return TokenCount(self.prompt, self.generated, self.calls)
 
-    def pair(self) -> tuple[int, int, int]:
+    def counts(self) -> tuple[int, int, int]:
         """(prompt, generated, calls), as journals keep it."""
         return self.prompt, self.generated, self.calls
 

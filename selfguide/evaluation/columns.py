@@ -51,7 +51,7 @@ def label_columns(
                     write_jsonl(work / f"{column}-{number}.jsonl", rows)
                     bar.advance(1)
         spent = session.engine.tokens - before
-        return {"tokens": {"prompt": spent.prompt, "generated": spent.generated}}
+        return {"tokens": {"prompt": spent.prompt, "generated": spent.generated, "calls": spent.calls}}
 
     stage = session.stage("label_columns", "columns", spec, build)
     return {

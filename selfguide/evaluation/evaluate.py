@@ -132,7 +132,8 @@ def _answers(
             texts = variant.answerer.answer([i.input for i in instances], own, bar.advance)
             spent.append(journal_tokens(own))
         answers.append([Prediction(i.id, text) for i, text in zip(instances, texts, strict=True)])
-    return answers, {kind: sum(tokens[kind] for tokens in spent) for kind in ("prompt", "generated")}
+    known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
+    return answers, {kind: sum(tokens[kind] for tokens in spent) for kind in known}
 
 
 def identity(contender: Contender) -> str:

@@ -70,7 +70,7 @@ def predict(
             }
             for (variant, place), fit in zip(batch, fits, strict=True)
         ]
-        journal.append({"rows": rows, "tokens": (engine.tokens - before).pair()})
+        journal.append({"rows": rows, "tokens": (engine.tokens - before).counts()})
         done.extend(rows)
         if progress is not None:
             progress(len(rows))

@@ -36,7 +36,7 @@ def losses_of(
             batch = asked[start : start + BATCH]
             scored = engine.score([ScoreRequest(*encoded[place], variants[number]) for place, number in batch])
             values = [-sum(one) / len(one) for one in scored]
-            journal.append({"losses": values, "tokens": (engine.tokens - before).pair()})
+            journal.append({"losses": values, "tokens": (engine.tokens - before).counts()})
             bar.advance(len(values))
         flat = [value for row in journal.rows for value in row["losses"]]
         for (place, number), value in zip(asked, flat, strict=True):

@@ -42,7 +42,7 @@ class SelfICLAnswerer:
             shown = self._demonstrations(batch, start)
             texts = [one.text for one in self._ask_answers(list(zip(batch, shown, strict=True)))]
             row = {"answers": texts, "demonstrations": [[[d.input, d.output] for d in few] for few in shown]}
-            journal.append({**row, "tokens": (self._session.engine.tokens - before).pair()})
+            journal.append({**row, "tokens": (self._session.engine.tokens - before).counts()})
             answers.extend(texts)
             if progress is not None:
                 progress(len(texts))

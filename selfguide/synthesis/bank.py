@@ -43,7 +43,7 @@ def fill_bank(
             if row is None:
                 before = engine.tokens.copy()
                 texts = _ask(engine, tokenizer, task, config, batch, attempt, seed)
-                row = {"texts": texts, "tokens": (engine.tokens - before).pair()}
+                row = {"texts": texts, "tokens": (engine.tokens - before).counts()}
                 journal.append(row)
             for (group, _), text in zip(batch, row["texts"], strict=True):
                 for item in _read(task, config, text):

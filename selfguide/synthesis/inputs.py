@@ -103,7 +103,7 @@ def propose_inputs(
             {
                 "round": round_number,
                 "candidates": [candidate.to_row() for candidate in judged],
-                "tokens": (engine.tokens - before).pair(),
+                "tokens": (engine.tokens - before).counts(),
             }
         )
         if on_round is not None:

@@ -41,7 +41,7 @@ def annotate(
         batch = pending[start : start + config.batch]
         before = engine.tokens.copy()
         rows = _answer(engine, tokenizer, task, batch, config, temperature, seed)
-        journal.append({"rows": rows, "tokens": (engine.tokens - before).pair()})
+        journal.append({"rows": rows, "tokens": (engine.tokens - before).counts()})
         done.update((row["id"], row) for row in rows)
         if progress is not None:
             progress(len(batch))

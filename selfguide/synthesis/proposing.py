@@ -138,7 +138,7 @@ def _batch(
     return {
         "candidates": [candidate.to_row() for candidate in candidates],
         "slots": owners,
-        "tokens": (engine.tokens - before).pair(),
+        "tokens": (engine.tokens - before).counts(),
     }
 
 

@@ -88,7 +88,7 @@ def stream_inputs(
                 "places": [place for place, _, _ in fresh],
                 "candidates": [candidate.to_row() for _, candidate, _ in fresh],
                 "ticks": [ticks for _, _, ticks in fresh],
-                "tokens": (engine.tokens - before).pair(),
+                "tokens": (engine.tokens - before).counts(),
             }
         )
         before = engine.tokens.copy()

@@ -49,12 +49,12 @@ def test_nothing_made_costs_nothing() -> None:
 def test_a_journal_that_began_without_calls(tmp_path: Path) -> None:
     with Journal(tmp_path / "new") as journal:
         assert journal_tokens(journal) == {"prompt": 0, "generated": 0, "calls": 0}
-        journal.append({"tokens": TokenCount(5, 2, 3).pair()})
-        journal.append({"tokens": (TokenCount(15, 4, 7) - TokenCount(5, 2, 3)).pair()})
+        journal.append({"tokens": TokenCount(5, 2, 3).counts()})
+        journal.append({"tokens": (TokenCount(15, 4, 7) - TokenCount(5, 2, 3)).counts()})
         assert journal_tokens(journal) == {"prompt": 15, "generated": 4, "calls": 7}
     with Journal(tmp_path / "old") as journal:
         journal.append({"tokens": [5, 2]})
-        journal.append({"tokens": TokenCount(1, 1, 1).pair()})
+        journal.append({"tokens": TokenCount(1, 1, 1).counts()})
         assert journal_tokens(journal) == {"prompt": 6, "generated": 3}
 
 
