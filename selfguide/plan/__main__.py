@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from selfguide.config.schema import RunConfig
 
 BUSY = 0.7
+FORECAST = ("selfguide", "few_shot_icl", "few_shot_finetune")  # the stages of other methods are not measured
 
 
 @command("plan")
@@ -28,6 +29,11 @@ def main(config: DictConfig) -> None:
     from selfguide.plan.probe import probe
     from selfguide.report.forecast import save_forecast
 
+    if run_config.method.name not in FORECAST or run_config.student.kind != "causal":
+        raise ConfigError(
+            f"method.name: {run_config.method.name} with student={run_config.student.kind} cannot be forecast yet; "
+            f"allowed: {' | '.join(FORECAST)} with student=causal"
+        )
     measured = probe(run_config, run_config.plan)
     gpu = "device" in measured.memory
     if gpu:

@@ -62,7 +62,7 @@ class _Simulation:
             self.calls("outputs", measured.outputs, accepted)
         if measured.training is not None:
             if config.method.name == "selfguide":
-                self.train("training", rows)
+                self.train("training", rows + measured.demonstrations * config.finetuning.added_demonstrations)
             copies = np.full(self.draws, float(measured.demonstrations * config.finetuning.demonstration_copies))
             controls = config.evaluation.controls and config.method.name != "few_shot_finetune"
             if controls or config.method.name == "few_shot_finetune":

@@ -2,6 +2,8 @@
 
 import io
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +160,10 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
     assert {"proposals", "accepted inputs", "training pairs", "new inputs: time", "whole run: time"} <= set(rows)
     assert rows["proposals"]["held"] and rows["accepted inputs"]["held"]
     assert 'id="forecast"' in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_method_that_is_not_forecast_is_refused_at_once() -> None:
+    command = [sys.executable, "-m", "selfguide.plan", "method=s3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "method.name: s3" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr
