@@ -104,6 +104,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str
     variants = [Contender(), *(Contender(weights_of(folder, config.finetuning)) for folder in adapters)]
     anew = schedule in REFERENCES
     seconds: dict[str, float] = {}
+    processor = time.process_time()
 
     def timed(name: str, work: Callable[[Journal], Any]) -> Any:
         begun = time.perf_counter()
@@ -140,6 +141,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str
     total = sum(seconds.values())
     return {
         "total": total,
+        "processor_seconds": time.process_time() - processor,  # the same whatever else the machine does
         "seconds": seconds,
         "starting_and_stopping": engine.starting,
         "answering": engine.answering,
