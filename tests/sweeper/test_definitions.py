@@ -35,7 +35,7 @@ def test_shipped_sweeps_are_sound(name: str) -> None:
             assert OmegaConf.load(config_dir() / "task" / f"{task}.yaml").group == group, task
     space = read_space(dict(sweep.space), [])
     points = space.points()
-    assert points is not None and len(points) == (9 if "micro" in name else 30)
+    assert points is not None and len(points) == (16 if "micro" in name else 30)
     for first in sweep.first:
         assert space.check(dict(first)) in points
     # Every corner of the space is a valid run.
