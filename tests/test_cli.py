@@ -35,7 +35,7 @@ MISTAKES = {
     "finetuning=lorra": "finetuning: there is no option 'lorra'; did you mean: lora",
     "evaluation.split=tst": "evaluation.split: 'tst' is not allowed; allowed: validation | test (did you mean test?)",
     "finetuning.rank=0": "finetuning.rank: 0 is not allowed; allowed: >= 1",
-    "finetuning.epochs=9": "finetuning.epochs: 9 is not allowed; allowed: at most finetuning.max_epochs=4",
+    "finetuning.epochs=9": "finetuning.epochs: 9 is not allowed; allowed: at most finetuning.max_epochs=8",
     "annotation.best_of=1": "annotation.best_of: 1 is not allowed; allowed: at least annotation.samples=10",
     "temperature.output=0": "temperature.output: 0.0 is not allowed with annotation.samples=10",
     "task.labels=[true,false]": "task.labels[0]: True is not a text: YAML reads an unquoted yes, true or on",
