@@ -30,7 +30,7 @@ def published(name: str, table: str) -> list[Published]:
 
     Raises `DataError` if there is no such file, and for a value without its source.
     """
-    file = Path(name) if Path(name).exists() else config_dir() / "experiment" / name
+    file = Path(name) if Path(name).exists() else config_dir() / name
     if not file.exists():
         raise DataError(f"published: {name} does not exist; published=null does without")
     found = []
