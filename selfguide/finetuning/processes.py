@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.errors import ConfigError, TrainingError
@@ -51,13 +51,19 @@ def wait_for_all() -> None:
         torch.distributed.barrier()
 
 
-def leave() -> None:
-    """Part from the other processes, once all are done; a process that just ends may be aborted in gloo's threads."""
+def leave() -> NoReturn:
+    """End this process, once all of them are done and everything is on disk.
+
+    Without Python's way out: torch's threads of a gloo group may still run then, and abort the process.
+    """
     import torch
 
-    if workers() > 1 and torch.distributed.is_initialized():
+    if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def check_processes(settings: FinetuningConfig, device: str) -> None:
@@ -123,6 +129,7 @@ def _tell(losses: Path, done: int, progress: "TrainingProgress | None") -> int:
 def _reason(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     errors = [line for line in lines if "Error: " in line and "ChildFailedError" not in line]
+    errors += [line for line in lines if line.startswith("terminate called")]
     # One that died without a word: torchrun's report ends with who was first.
     signals = [line.partition(": ")[2] for line in lines if line.startswith("traceback : Signal")][-1:]
     return (errors or signals or [line for line in lines if line] or ["no output"])[0][-300:]

@@ -28,7 +28,7 @@ def write_job(folder: Path, config: RunConfig, rows: Sequence[TrainingRow], seed
 
 def run_job(folder: Path) -> None:
     """Train the job in `folder`, or go on with it."""
-    from selfguide.finetuning.processes import leave
+    from selfguide.finetuning.processes import leave, workers
     from selfguide.finetuning.trainer import finetune
     from selfguide.models import load_prompt_tokenizer
 
@@ -37,7 +37,8 @@ def run_job(folder: Path) -> None:
     config = cast(RunConfig, SimpleNamespace(seed=job["seed"], **sections))
     rows = [TrainingRow(tuple(r["prompt_ids"]), tuple(r["answer_ids"])) for r in read_jsonl(folder / "rows.jsonl")]
     finetune(config, load_prompt_tokenizer(config.model), rows, folder, job["seed"])
-    leave()
+    if workers() > 1:
+        leave()
 
 
 def _plain(node: Any) -> dict[str, Any]:
