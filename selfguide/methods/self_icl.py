@@ -14,6 +14,7 @@ from selfguide.seeding import child_random
 from selfguide.session import Session
 from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
 from selfguide.synthesis.inspect import warnings_about
+from selfguide.synthesis.sampling import in_turn
 from selfguide.types import Example
 
 
@@ -53,15 +54,9 @@ def fill_context(session: Session, pairs: Sequence[Example]) -> tuple[Example, .
     shown = list(session.task.demonstrations) if config.keep_demonstrations else []
     order = child_random(session.config.seed, "self_icl", "order").sample(list(pairs), len(pairs))
     if config.balance_labels and session.task.is_classification:
-        order = _in_turn(order, session.task.labels)
+        order = in_turn([pair for pair in order if pair.output == label] for label in session.task.labels)
     for pair in order[: config.most]:
         if len(session.tokenizer.encode_prompt(answer_prompt(session.task, "", [*shown, pair]))) > limit:
             break
         shown.append(pair)
     return tuple(shown)
-
-
-def _in_turn(pairs: Sequence[Example], labels: Sequence[str]) -> list[Example]:
-    groups = [[pair for pair in pairs if pair.output == label] for label in labels]
-    ranks = range(max(map(len, groups), default=0))
-    return [group[rank] for rank in ranks for group in groups if rank < len(group)]

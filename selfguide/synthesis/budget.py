@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from selfguide.config.budget import BudgetConfig
 from selfguide.seeding import child_random
+from selfguide.synthesis.sampling import in_turn
 from selfguide.types import Example
 
 
@@ -69,5 +70,4 @@ def _ranking(pairs: Sequence[Example], labels: Sequence[str], seed: int) -> list
         # An output that is no label (a student that writes freely) is a group of its own.
         groups.setdefault(pair.output if labels else "", []).append(place)
     shuffled = [child_random(seed, "budget", name).sample(group, len(group)) for name, group in groups.items()]
-    ranks = range(max(map(len, shuffled), default=0))
-    return [group[rank] for rank in ranks for group in shuffled if rank < len(group)]
+    return in_turn(shuffled)

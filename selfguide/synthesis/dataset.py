@@ -7,6 +7,7 @@ from dataclasses import replace
 from selfguide.config.schema import AnnotationConfig
 from selfguide.seeding import child_random
 from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.sampling import in_turn
 from selfguide.types import Example, TaskSpec
 
 
@@ -66,7 +67,4 @@ def _capped(task: TaskSpec, candidates: Sequence[Candidate], kept: list[int], mo
     if not task.is_classification:
         return set(stream.sample(kept, most))
     groups = [stream.sample(group, len(group)) for group in _by_label(candidates, kept).values()]
-    chosen: list[int] = []
-    for rank in range(max(map(len, groups))):
-        chosen.extend(group[rank] for group in groups if rank < len(group))
-    return set(chosen[:most])
+    return set(in_turn(groups)[:most])

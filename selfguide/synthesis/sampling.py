@@ -1,9 +1,19 @@
 """Seeded choices of pairs. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from selfguide.seeding import child_random
 from selfguide.types import Example
+
+T = TypeVar("T")
+
+
+def in_turn(groups: Iterable[Sequence[T]]) -> list[T]:
+    """The first of each group, then the second of each, and so on; a group that has run out is passed over."""
+    groups = list(groups)
+    ranks = range(max(map(len, groups), default=0))
+    return [group[rank] for rank in ranks for group in groups if rank < len(group)]
 
 
 def spread_over_labels(
@@ -18,6 +28,5 @@ def spread_over_labels(
     if labels:
         groups = [[pair for pair in shuffled if pair.output == label] for label in labels]
         groups.append([pair for pair in shuffled if pair.output not in labels])
-        ranks = range(max(map(len, groups), default=0))
-        shuffled = [group[rank] for rank in ranks for group in groups if rank < len(group)]
+        shuffled = in_turn(groups)
     return tuple(shuffled[:most])
