@@ -70,7 +70,7 @@ def inputs_stage(session: Session) -> list[Candidate]:
             return {"tokens": journal_tokens(journal)}
 
     stage = session.stage("inputs", "inputs", spec, build)
-    candidates = _candidates(stage)
+    candidates = candidates_in(stage)
     accepted = sum(c.dropped is None for c in candidates)
     session.terminal.drops("new inputs", drop_counts(candidates), accepted)
     return candidates
@@ -106,7 +106,7 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate]) -> list[Can
             write_jsonl(work / "candidates.jsonl", (c.to_row() for c in annotated))
             return {"tokens": journal_tokens(journal)}
 
-    return _candidates(session.stage("outputs", "outputs", spec, build))
+    return candidates_in(session.stage("outputs", "outputs", spec, build))
 
 
 def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[list[Example], list[Candidate]]:
@@ -115,7 +115,7 @@ def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[li
     from selfguide.synthesis.vote import elect
 
     config = session.config
-    candidates = _without_contaminated(session, candidates)
+    candidates = decontaminated(session, candidates)
     spec = {
         "version": 1,
         "outputs": session.stages["outputs"].key,
@@ -134,14 +134,15 @@ def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[li
         write_jsonl(work / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
 
     stage = session.stage("dataset", "dataset", spec, build)
-    marked = _candidates(stage)
+    marked = candidates_in(stage)
     pairs = [Example(**row) for row in read_jsonl(stage.path / "dataset.jsonl")]
     judged = [new for old, new in zip(candidates, marked, strict=True) if old.dropped is None]
     session.terminal.drops("outputs", drop_counts(judged), sum(c.dropped is None for c in judged))
     return pairs, marked
 
 
-def _without_contaminated(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+def decontaminated(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates, those found in the evaluation split dropped (`filters.decontaminate=drop`)."""
     found = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
     return [
         replace(candidate, dropped="contaminated") if place in found and candidate.dropped is None else candidate
@@ -209,7 +210,8 @@ def training_stage(
     return Trained(epochs, stage.info["rows"], stage.info["over_length"])
 
 
-def _candidates(stage: Stage) -> list[Candidate]:
+def candidates_in(stage: Stage) -> list[Candidate]:
+    """What a stage wrote as its `candidates.jsonl`."""
     return [Candidate.from_row(row) for row in read_jsonl(stage.path / "candidates.jsonl")]
 
 

@@ -7,7 +7,7 @@ from omegaconf import MISSING
 from selfguide.config.knobs import knob
 from selfguide.config.loop import LoopConfig, MethodConfig
 
-__all__ = ["METHODS", "GoldFinetuneConfig", "LoopConfig", "MethodConfig", "SelfICLConfig", "schema_of"]
+__all__ = ["LOOPS", "METHODS", "GoldFinetuneConfig", "LoopConfig", "MethodConfig", "SelfICLConfig", "schema_of"]
 
 
 @dataclass
@@ -32,6 +32,8 @@ class GoldFinetuneConfig(MethodConfig):
     rows: int | None = knob(ge=1)
 
 
+# The loop's methods differ in their configuration alone: see conf/method/.
+LOOPS = ("loop", "zerogen", "progen", "s3", "goldgen", "llm2llm", "selfguide_extrapolate")
 METHODS: dict[str, type[MethodConfig]] = {
     "plain": MethodConfig,
     "self_icl": SelfICLConfig,
@@ -42,5 +44,4 @@ METHODS: dict[str, type[MethodConfig]] = {
 
 def schema_of(method: str) -> type[MethodConfig]:
     """The schema of a method by its name."""
-    loops = ("zerogen", "progen", "s3", "goldgen", "llm2llm", "selfguide_extrapolate")
-    return LoopConfig if method in loops else METHODS.get(method, MethodConfig)
+    return LoopConfig if method in LOOPS else METHODS.get(method, MethodConfig)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from selfguide.config.loop import claims_gold
-from selfguide.config.methods import GoldFinetuneConfig, LoopConfig, MethodConfig
+from selfguide.config.methods import LOOPS, GoldFinetuneConfig, LoopConfig, MethodConfig
 from selfguide.errors import ConfigError
 from selfguide.methods.outcome import Outcome
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from selfguide.session import Session
 
 Method = Callable[["Session"], Outcome]
-# Name -> module. The loop's methods differ in their configuration alone: see conf/method/.
+# Name -> module.
 MODULES = {
     "selfguide": "selfguide",
     "zero_shot": "zero_shot",
@@ -24,13 +24,7 @@ MODULES = {
     "self_icl": "self_icl",
     "few_shot_finetune": "few_shot_finetune",
     "gold_finetune": "gold_finetune",
-    "loop": "loop",
-    "zerogen": "loop",
-    "progen": "loop",
-    "s3": "loop",
-    "goldgen": "loop",
-    "llm2llm": "loop",
-    "selfguide_extrapolate": "loop",
+    **dict.fromkeys(LOOPS, "loop"),
 }
 NAMES = tuple(MODULES)
 

@@ -8,7 +8,14 @@ from typing import Any
 from selfguide.config.loop import LoopConfig
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.session import Session, fields_of
-from selfguide.stages import INPUT_FILTERS, fingerprint, journal_tokens, outputs_stage
+from selfguide.stages import (
+    INPUT_FILTERS,
+    candidates_in,
+    decontaminated,
+    fingerprint,
+    journal_tokens,
+    outputs_stage,
+)
 from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
 from selfguide.synthesis.bank import fill_bank, known_conditions
 from selfguide.synthesis.candidates import Candidate, drop_counts
@@ -104,8 +111,7 @@ def proposals_stage(
             return {"tokens": journal_tokens(journal)}
 
     stage = session.stage(f"proposals_{round_number}", "proposals", spec, build)
-    made = [Candidate.from_row(row) for row in read_jsonl(stage.path / "candidates.jsonl")]
-    made, spent = _with_outputs(session, config, decontaminated(session, made), round_number)
+    made, spent = _with_outputs(session, config, decontaminated(session, candidates_in(stage)), round_number)
     tokens = {kind: stage.info["tokens"].get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
     counts = drop_counts(made)
     session.terminal.drops(f"proposals (round {round_number})", counts, len(made) - sum(counts.values()))
@@ -130,15 +136,6 @@ def _with_outputs(
         session.stages["outputs"] = first
     by_id = {candidate.id: candidate for candidate in answered}
     return [by_id.get(candidate.id, candidate) for candidate in made], stage.info["tokens"]
-
-
-def decontaminated(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates, those found in the evaluation split dropped (`filters.decontaminate=drop`)."""
-    found = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
-    return [
-        replace(candidate, dropped="contaminated") if place in found and candidate.dropped is None else candidate
-        for place, candidate in enumerate(candidates)
-    ]
 
 
 def rows_stage(session: Session, config: LoopConfig, state: State) -> list[Example]:
