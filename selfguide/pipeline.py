@@ -63,9 +63,9 @@ def run(
         for warning in outcome.warnings:
             terminal.warn(warning)
 
+        every_epoch = outcome.epochs if settings.epochs == "all" else ()
+        epochs = {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(every_epoch, 1)}
         contenders: dict[str, Contender] = {}
-        if settings.epochs == "all":
-            contenders |= {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(outcome.epochs, 1)}
         if outcome.contender is not None:
             contenders[config.method.name] = outcome.contender
         trained = outcome.weights is not None or config.student.kind == "encoder"
@@ -73,12 +73,9 @@ def run(
             control = few_shot_finetune.run(session).contender
             assert control is not None
             contenders["few_shot_finetune"] = control
-        scored = evaluate(session, "tuned", instances, contenders) if contenders else {}
-        tuned = scored.pop(config.method.name, base)
-
-        epochs = {name: scored.pop(name) for name in list(scored) if name.startswith("epoch ")}
-        compared = {name: one for name, one in contenders.items() if name not in epochs}
-        columns = label_columns(session, instances, {"few_shot_icl": BASE, **compared})
+        scored = evaluate(session, "tuned", instances, epochs | contenders) if epochs | contenders else {}
+        columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
+        tuned = scored.get(config.method.name, base)
         record = RunRecord(
             config=config,
             task=task,
@@ -88,8 +85,8 @@ def run(
             base=base,
             tuned=tuned,
             gain=gain(base, tuned, settings),
-            controls=scored,
-            epochs=epochs,
+            controls={name: scored[name] for name in contenders if name != config.method.name},
+            epochs={name: scored[name] for name in epochs},
             columns=columns,
             stages=session.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),

@@ -48,10 +48,9 @@ def evaluate(
 ) -> dict[str, Evaluated]:
     """Answers and scores of each variant; all that are prompted go through the engine as one stream of requests."""
     config = session.config.evaluation
-    names = list(variants)
     # A name for an epoch and one for the chosen epoch may be the same weights: asked once.
-    unique = {identity(contender): contender for contender in variants.values()}
-    place_of = {key: place for place, key in enumerate(unique)}
+    key_of = {name: identity(contender) for name, contender in variants.items()}
+    unique = {key_of[name]: contender for name, contender in variants.items()}
     spec = {
         **session.base_spec(version=1),
         "instances": fingerprint([(i.id, i.input) for i in instances]),
@@ -70,7 +69,7 @@ def evaluate(
         total = len(instances) * len(unique)
         with (
             Journal(work / "journal.jsonl") as journal,
-            session.terminal.bar(f"evaluation ({', '.join(names)})", total, "answers") as bar,
+            session.terminal.bar(f"evaluation ({', '.join(variants)})", total, "answers") as bar,
         ):
             answers, tokens = _answers(session, instances, list(unique.values()), work, journal, bar)
             for place, rows in enumerate(answers):
@@ -86,16 +85,14 @@ def evaluate(
         session.terminal.warn(
             f"{stage.info['too_long']} evaluation prompts exceed the model's context and count as wrong"
         )
-    scores = [
-        scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config)
-        for place in range(len(unique))
-    ]
-    canaries = stage.info["canary"]
-    return {
-        name: replace(scores[place_of[key]], canary=canaries.get(key))
-        for name, contender in variants.items()
-        for key in [identity(contender)]
+    results = {
+        key: replace(
+            scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config),
+            canary=stage.info["canary"].get(key),
+        )
+        for place, key in enumerate(unique)
     }
+    return {name: results[key] for name, key in key_of.items()}
 
 
 def _answers(

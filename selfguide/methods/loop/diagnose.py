@@ -47,16 +47,12 @@ def diagnose(
         for row, answer, score in zip(rows, answers, scores, strict=True)
         if score < config.diagnose.wrong_below
     ]
-    chosen = wrong if config.diagnose.select == "wrong" else rows
-    most = config.diagnose.most
-    if config.diagnose.select == "all" and config.diagnose.match_errors:
-        most = len(wrong) if most is None else min(most, len(wrong))
     notes = {
         "diagnosed": len(rows),
         "errors": len(wrong),
         "score": sum(scores) / len(scores) if scores else None,
     }
-    return Diagnosis(_sampled(chosen, most, session.config.seed, round_number), notes=notes)
+    return Diagnosis(_selected(rows, wrong, config.diagnose, session.config.seed, round_number), notes=notes)
 
 
 def answers_stage(session: Session, inputs: Sequence[str], student: Contender, round_number: int) -> list[str]:
@@ -152,20 +148,25 @@ def _by_votes(session: Session, config: DiagnoseConfig, state: State, round_numb
     """Inputs that the votes did not agree on and that no earlier round extrapolated; their output is not known."""
     voted = [candidate for candidate in state.made if candidate.share]
     used = {candidate.parent for candidate in state.made}
-    unsure = [
-        Exemplar(candidate.id, candidate.input, None)
+    shares = {
+        Exemplar(candidate.id, candidate.input, None): candidate.share
         for candidate in voted
-        if candidate.share is not None and candidate.share < config.share_below and candidate.id not in used
-    ]
-    chosen = [Exemplar(c.id, c.input, None) for c in voted if c.id not in used] if config.select == "all" else unsure
+        if candidate.share is not None and candidate.id not in used
+    }
+    unsure = [row for row, share in shares.items() if share < config.share_below]
     notes = {"diagnosed": len(voted), "errors": len(unsure), "score": None}
+    return Diagnosis(_selected(list(shares), unsure, config, session.config.seed, round_number), notes=notes)
+
+
+def _selected(
+    rows: Sequence[Exemplar], wrong: Sequence[Exemplar], config: DiagnoseConfig, seed: int, round_number: int
+) -> tuple[Exemplar, ...]:
+    """The errors, or of all rows as many as asked for: at most `most`, by a seeded choice, in their order."""
     most = config.most
-    if config.select == "all" and config.match_errors:
-        most = len(unsure) if most is None else min(most, len(unsure))
-    return Diagnosis(_sampled(chosen, most, session.config.seed, round_number), notes=notes)
-
-
-def _sampled(rows: Sequence[Exemplar], most: int | None, seed: int, round_number: int) -> tuple[Exemplar, ...]:
+    if config.select == "wrong":
+        rows = wrong
+    elif config.match_errors:
+        most = len(wrong) if most is None else min(most, len(wrong))
     if most is None or most >= len(rows):
         return tuple(rows)
     places = sorted(child_random(seed, "loop", "exemplars", round_number).sample(range(len(rows)), most))
