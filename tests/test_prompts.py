@@ -6,6 +6,7 @@ import pytest
 
 from selfguide.prompts import InputPrompt, answer_prompt, plain_completion
 from selfguide.types import Example, TaskSpec
+from tests.prompt_files import prompt_files
 
 GOLDEN = Path(__file__).parent / "golden"
 TASK = TaskSpec(
@@ -17,26 +18,23 @@ TASK = TaskSpec(
 )
 
 
-def rendered() -> dict[str, str]:
-    answer = answer_prompt(TASK, "It was fine.")
-    free = InputPrompt(TASK.instruction, TASK.demonstrations)
-    asked = InputPrompt(
+PROMPTS = {
+    "answer": answer_prompt(TASK, "It was fine."),
+    "input": InputPrompt(TASK.instruction, TASK.demonstrations),
+    "input_label_drafts": InputPrompt(
         TASK.instruction, TASK.demonstrations, drafts=("Good film.", "Bad film."), label="negative", show_outputs=True
-    )
-    prompts = {"answer": answer, "input": free, "input_label_drafts": asked}
-    files = {f"{name}.plain.txt": prompt.plain() for name, prompt in prompts.items()}
-    for name, prompt in prompts.items():
-        files[f"{name}.chat.txt"] = "".join(f"<{turn.role}>\n{turn.text}\n" for turn in prompt.turns())
-    return files
+    ),
+}
+RENDERED = prompt_files(PROMPTS)
 
 
-@pytest.mark.parametrize("name", sorted(rendered()))
+@pytest.mark.parametrize("name", sorted(RENDERED))
 def test_prompt_is_the_golden_one(name: str) -> None:
-    assert rendered()[name] == (GOLDEN / name).read_text(encoding="utf-8")
+    assert RENDERED[name] == (GOLDEN / name).read_text(encoding="utf-8")
 
 
 def test_every_golden_file_is_checked() -> None:
-    assert {path.name for path in GOLDEN.glob("*.txt")} == set(rendered())
+    assert {path.name for path in GOLDEN.glob("*.txt")} == set(RENDERED)
 
 
 def test_answer_prompt_holds_all_demonstrations_unless_told() -> None:

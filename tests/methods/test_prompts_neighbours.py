@@ -13,6 +13,7 @@ from selfguide.prompts_neighbours import (
     ReasonPrompt,
 )
 from selfguide.types import Example
+from tests.prompt_files import prompt_files
 
 GOLDEN = Path(__file__).parent / "golden"
 TASK = "Is the review positive or negative?"
@@ -35,20 +36,16 @@ PROMPTS: dict[str, Prompt] = {
 }
 
 
-def rendered() -> dict[str, str]:
-    files = {f"{name}.plain.txt": prompt.plain() for name, prompt in PROMPTS.items()}
-    for name, prompt in PROMPTS.items():
-        files[f"{name}.chat.txt"] = "".join(f"<{turn.role}>\n{turn.text}\n" for turn in prompt.turns())
-    return files
+RENDERED = prompt_files(PROMPTS)
 
 
-@pytest.mark.parametrize("name", sorted(rendered()))
+@pytest.mark.parametrize("name", sorted(RENDERED))
 def test_prompt_is_the_golden_one(name: str) -> None:
-    assert rendered()[name] == (GOLDEN / name).read_text(encoding="utf-8")
+    assert RENDERED[name] == (GOLDEN / name).read_text(encoding="utf-8")
 
 
 def test_every_golden_file_is_checked() -> None:
-    assert {path.name for path in GOLDEN.glob("*.txt")} == set(rendered())
+    assert {path.name for path in GOLDEN.glob("*.txt")} == set(RENDERED)
 
 
 def test_plain_texts_keep_to_the_layouts_a_base_model_knows() -> None:
