@@ -103,6 +103,11 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def run_number() -> int:
+    """The place of this run in its multirun."""
+    return int(HydraConfig.get().job.num)
+
+
 def run_overrides() -> list[str]:
     """What the command line changed in this run's configuration."""
     return list(HydraConfig.get().overrides.task)

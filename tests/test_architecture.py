@@ -13,7 +13,7 @@ HEAVY = {"torch", "transformers", "peft", "vllm", "datasets", "wandb", "tensorbo
 
 # A layer may import itself and those before it. What is in none (entry points) may import all.
 LAYERS = [
-    {"errors", "seeding", "types"},
+    {"errors", "seeding", "types", "together.turns"},
     {"prompts", "config"},
     {
         *("tokenization", "engines.base", "store.atomic"),

@@ -36,7 +36,7 @@ class Slots:
 
     def __init__(self, launcher: Launcher, config: DictConfig, wanted: int | None) -> None:
         self._launcher = launcher
-        self.in_process = type(launcher).__name__ == "BasicLauncher"
+        self.in_process = type(launcher).__name__ in ("BasicLauncher", "TogetherLauncher")
         self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
         kind = type(launcher).__name__
         self.count = 1 if self.in_process else wanted or _room(config, kind)

@@ -100,6 +100,17 @@ class TokenCount:
     def copy(self) -> "TokenCount":
         return TokenCount(self.prompt, self.generated, self.calls)
 
+    def count_answers(self, request: Request, completions: Sequence[Completion]) -> None:
+        """A request was answered."""
+        self.prompt += len(request.prompt_ids)
+        self.generated += sum(len(completion.token_ids) for completion in completions)
+        self.calls += len(completions)
+
+    def count_scores(self, requests: Sequence[ScoreRequest]) -> None:
+        """Completions were scored; an empty one costs nothing."""
+        self.prompt += sum(len(r.prompt_ids) + len(r.completion_ids) for r in requests if r.completion_ids)
+        self.calls += sum(bool(r.completion_ids) for r in requests)
+
     def counts(self) -> tuple[int, int, int]:
         """(prompt, generated, calls), as journals keep it."""
         return self.prompt, self.generated, self.calls

@@ -53,9 +53,7 @@ class OpenAIEngine:
 
         results = self._all(ask, len(requests), progress)
         for request, completions in zip(requests, results, strict=True):
-            self.tokens.prompt += len(request.prompt_ids)
-            self.tokens.generated += sum(len(completion.token_ids) for completion in completions)
-            self.tokens.calls += len(completions)
+            self.tokens.count_answers(request, completions)
         return results
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
@@ -82,8 +80,7 @@ class OpenAIEngine:
         found: dict[Place, dict[int, float]] = {}
         for (place, _), scores in zip(asked, self._all(ask, len(asked), None), strict=True):
             found.setdefault(place, {}).update(scores)
-        self.tokens.prompt += sum(len(r.prompt_ids) + len(r.completion_ids) for r in requests if r.completion_ids)
-        self.tokens.calls += sum(bool(r.completion_ids) for r in requests)
+        self.tokens.count_scores(requests)
         return [
             tuple(
                 found[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i]))][token]

@@ -80,8 +80,7 @@ class VLLMEngine:
                     place, tokens = asked[i]
                     logprobs = output.outputs[0].logprobs[0]
                     found.update(((place, token), float(logprobs[token].logprob)) for token in tokens)
-        self.tokens.prompt += sum(len(r.prompt_ids) + len(r.completion_ids) for r in requests if r.completion_ids)
-        self.tokens.calls += sum(bool(r.completion_ids) for r in requests)
+        self.tokens.count_scores(requests)
         return [
             tuple(
                 found[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i])), token]
@@ -126,7 +125,7 @@ class VLLMEngine:
     def finished(self, request: Request, output: Any) -> list[Completion]:
         """The completions of a finished request, counted."""
         completions = self._translate.completions(request, output)
-        self._count(request, completions)
+        self.tokens.count_answers(request, completions)
         return completions
 
     @contextmanager
@@ -198,11 +197,6 @@ class VLLMEngine:
 
     def _limit(self, request: Request) -> int:
         return new_tokens(request, self._tokenizer, self.context_length)
-
-    def _count(self, request: Request, completions: Sequence[Completion]) -> None:
-        self.tokens.prompt += len(request.prompt_ids)
-        self.tokens.generated += sum(len(completion.token_ids) for completion in completions)
-        self.tokens.calls += len(completions)
 
 
 class VLLMStream:

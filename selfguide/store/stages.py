@@ -9,7 +9,8 @@ without one is work in progress, and its owner goes on from what is in it.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from selfguide.errors import DataError
 from selfguide.store.atomic import canonical_json, sync, write_json
+from selfguide.together.turns import clock, pause
 
 KEY_DIGITS = 20
 
@@ -72,17 +74,17 @@ class Store:
         final, work = self.folder(name, key), self.root / name / f"{key}.partial"
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.root / name / f"{key}.lock", timeout=self.lock_timeout_s):
+            with self._lock(name, key):
                 if found := self.find(name, spec):
                     return found
                 work.mkdir(exist_ok=True)
                 write_json(work / "spec.json", spec)
                 before = _seconds_so_far(work)
-                start = time.monotonic()
+                start = clock()
                 try:
                     info = dict(build(work) or {})
                 finally:
-                    seconds = before + time.monotonic() - start
+                    seconds = before + clock() - start
                     (work / ".seconds").write_text(f"{seconds:.3f}")
                 return self._commit(name, key, work, final, info, seconds)
         except Timeout:
@@ -90,6 +92,22 @@ class Store:
                 f"store.root: another run has been computing stage {name}/{key} for {self.lock_timeout_s:.0f} s; "
                 "wait for it, or raise store.lock_timeout_s"
             ) from None
+
+    @contextmanager
+    def _lock(self, name: str, key: str) -> Iterator[None]:
+        lock, end = FileLock(self.root / name / f"{key}.lock"), time.monotonic() + self.lock_timeout_s
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except Timeout:
+                if time.monotonic() > end:
+                    raise
+            pause()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _commit(
         self, name: str, key: str, work: Path, final: Path, info: dict[str, Any], seconds: float

@@ -10,11 +10,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from selfguide.engines.lending import Lender, kind_of
 from selfguide.errors import SelfguideError
 from selfguide.report.folder import RunFolder
 from selfguide.table.grid import Cell
 from selfguide.table.jobs import Job, speaking_for
-from selfguide.table.lending import Lender, kind_of
 from selfguide.ui.console import Terminal
 
 FAILURE = "failure.txt"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -85,11 +85,29 @@ class Bar:
         return "  ".join(part for part in parts if part)
 
 
+class _Labelled:
+    """Writes whole lines to `file`, with `label` before each."""
+
+    def __init__(self, file: IO[str], label: str) -> None:
+        self._file, self._label = file, label
+
+    def write(self, text: str) -> int:
+        return self._file.write("".join(f"{self._label} {line}" for line in text.splitlines(keepends=True)))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
 class Terminal:
     """Where a run speaks: one writer for stdout."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @classmethod
+    def labelled(cls, label: str) -> "Terminal":
+        """One of several that speak in turn: plain lines, each with the label before it."""
+        return cls(Console(file=cast(IO[str], _Labelled(sys.stdout, label)), highlight=False, soft_wrap=True))
 
     @contextmanager
     def bar(self, name: str, total: int | None, unit: str) -> Iterator[Bar]:

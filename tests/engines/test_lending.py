@@ -6,7 +6,7 @@ import pytest
 
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Request, Sampling
-from selfguide.table.lending import Lender, kind_of
+from selfguide.engines.lending import Lender, kind_of
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 

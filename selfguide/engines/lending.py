@@ -37,6 +37,11 @@ class Lender:
         return self._engine
 
     @property
+    def kind(self) -> str | None:
+        """Of the newest engine."""
+        return self._kind
+
+    @property
     def started(self) -> bool:
         """Whether there is an engine."""
         return self._engine is not None

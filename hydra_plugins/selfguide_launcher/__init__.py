@@ -1,0 +1,1 @@
+"""`hydra/launcher=together`: the jobs of a multirun on one engine."""
