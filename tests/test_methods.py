@@ -59,6 +59,20 @@ def test_every_method_gives_a_result(method: str, classification: bool, tmp_path
     assert 0 <= result["score"]["value"] <= 1  # type: ignore[index]
 
 
+CHAT = (
+    "model.prompt_format=chat", "model.chat_template=vicuna", "generation.max_new_tokens=20",
+    "annotation.max_new_tokens=5", "evaluation.max_new_tokens=5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["selfguide", "self_icl", "s3"])
+def test_a_chat_model_is_asked_and_trained_in_turns(method: str, tmp_path: Path) -> None:
+    result = result_of(tmp_path, f"method={method}", *small(method), *CHAT)
+    assert result["status"] == "ok" or method == "s3"
+    if method == "selfguide":  # the prompts that are served are those that were trained on: the canary compares
+        assert result["canary"]["selfguide"]["prompts_equal"]  # type: ignore[index]
+
+
 def test_zero_shot_shows_no_demonstration(tmp_path: Path) -> None:
     result = result_of(tmp_path, "method=zero_shot")
     few = result_of(tmp_path, "method=few_shot_icl", name="few")

@@ -1,4 +1,4 @@
-"""The plugin as Hydra discovers it at every start: a shell that imports nothing heavy. Its knobs: conf/hydra/launcher."""
+"""The plugin as Hydra discovers it at every start: a shell that imports nothing heavy. Knobs: conf/hydra/launcher."""
 
 from collections.abc import Sequence
 

@@ -32,6 +32,7 @@ class WandbTracker:
             self._run = wandb.init(
                 id=self._id,
                 resume="allow",
+                reinit="create_new",  # jobs that take turns in one process each have their own
                 project=tracking.project,
                 entity=tracking.entity,
                 group=shown.group_of(self._config),

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engines.vllm_runs import need_vllm
 from tests.tiny_task import smoke, write_task
+from tests.tracking import wandb_file
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGPROB = re.compile(r'(?<="logprob": )([-0-9.e]+)')
@@ -122,6 +123,18 @@ def test_stopped_and_started_again_it_leaves_the_same(tmp_path: Path) -> None:
     assert not list((tmp_path / "cut").glob("*/result.json"))
     multirun(tmp_path / "cut", "together", *smoke(task, tmp_path / "b"), *more)
     assert left(tmp_path / "cut") == left(tmp_path / "whole")
+
+
+def test_each_job_has_its_own_run_of_a_tracker(tmp_path: Path) -> None:
+    overrides = smoke(write_task(tmp_path), tmp_path / "store", "seed=0,1,2")
+    multirun(tmp_path / "runs", "together", *overrides, "tracking=wandb", "tracking.mode=offline")
+    for job in ("0", "1", "2"):
+        found = wandb_file.records(tmp_path / "runs" / job)
+        result = json.loads((tmp_path / "runs" / job / "result.json").read_text())
+        assert wandb_file.summary(found)["score"] == result["score"]["value"]
+        assert wandb_file.run_of(found).display_name.endswith(f"-{job}"), "the seed"
+        steps = [row["training/step"] for row in wandb_file.history(found) if "training/training" in row]
+        assert steps == sorted(set(steps)) and steps
 
 
 @pytest.mark.slow

@@ -103,6 +103,24 @@ def test_jobs_of_a_sweep_share_their_group(tmp_path: Path) -> None:
     assert wandb_file.run_of(wandb_file.records(folder)).run_group == "my-sweep"
 
 
+def test_the_jobs_of_a_study_are_one_group(tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "selfguide.main", "-m", "+sweep=one_parameter_micro", "sweep.name=grouped",
+        "sweep.tasks=[micro_time_stamp,micro_find_vehicle]", "sweep.test_tasks=[]", "sweep.record=null",
+        "sweep.sampler=random", "sweep.trials=2", "sweep.racing=off",
+        "method=few_shot_icl", "evaluation.limit=3", "evaluation.bootstrap=200", f"store.root={tmp_path / 'store'}",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}", "tracking=wandb", "tracking.mode=offline",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folders = {file.parent for file in (tmp_path / "sweep").rglob("run-*.wandb")}
+    assert len(folders) == 4, "two settings on two tasks"
+    runs = [wandb_file.run_of(wandb_file.records(folder)) for folder in folders]
+    (group,) = {run.run_group for run in runs}
+    assert group.startswith("grouped")
+    assert len({run.run_id for run in runs}) == 4
+
+
 def test_online_without_a_key_is_one_line_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
