@@ -24,11 +24,14 @@ Sealed = Callable[[Sequence[str]], frozenset[int]]
 
 
 class LanguageModel:
-    """A model and the engine that serves it, each started when first asked for."""
+    """A model and the engine that serves it, each started when first asked for.
+
+    An `engine` that is given stays the one that is asked, also after it was closed.
+    """
 
     def __init__(self, config: RunConfig, engine: Engine | None = None) -> None:
         self.config = config
-        self._engine = engine
+        self._given = self._engine = engine
 
     @cached_property
     def identity(self) -> str:
@@ -59,7 +62,7 @@ class LanguageModel:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
+            self._engine = self._given
 
 
 class Session:
