@@ -76,16 +76,19 @@ def inputs_stage(session: Session) -> list[Candidate]:
     return candidates
 
 
-def outputs_stage(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Step 3: sampled answers to the accepted inputs."""
+def outputs_stage(
+    session: Session, candidates: Sequence[Candidate], weights: Weights | None = None
+) -> list[Candidate]:
+    """Step 3: sampled answers to the accepted inputs, by the teacher or by its finetuned `weights`."""
     from selfguide.synthesis.outputs import annotate
 
     config = session.config
     spec = {
         **session.base_spec(1, session.teacher),
         "inputs": fingerprint([(c.id, c.input) for c in candidates if c.dropped is None]),
-        "annotation": fields_of(config.annotation, without=(*ELECTION, *COMPOSITION, "batch")),
+        "annotation": fields_of(config.annotation, without=(*ELECTION, *COMPOSITION, "batch", "annotator")),
         "temperature": config.temperature.output,
+        **({} if weights is None else {"weights": weights.name}),
     }
 
     def build(work: Path) -> dict[str, Any]:
@@ -102,6 +105,7 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate]) -> list[Can
                 config.seed,
                 journal,
                 bar.advance,
+                weights,
             )
             write_jsonl(work / "candidates.jsonl", (c.to_row() for c in annotated))
             return {"tokens": journal_tokens(journal)}

@@ -91,6 +91,25 @@ def test_a_vote_threshold_changes_without_a_model_call(finished: tuple[Path, Run
     assert (cache["inputs"], cache["outputs"], cache["dataset"]) == ("hit", "hit", "miss")
 
 
+def test_an_annotator_is_finetuned_once_and_its_answers_vote(finished: tuple[Path, RunResult, str]) -> None:
+    folder, _, _ = finished
+    overrides = [*smoke(folder / "color.json", folder / "store"), "annotation.annotator=few_shot_finetuned"]
+    started(folder, "annotator", *overrides)
+    first, content = (json.loads((folder / name / "result.json").read_text()) for name in ("first", "annotator"))
+    assert content["keys"]["annotator"] == content["keys"]["few_shot_finetune"] == first["keys"]["few_shot_finetune"]
+    assert content["keys"]["inputs"] == first["keys"]["inputs"]
+    assert content["keys"]["outputs"] != first["keys"]["outputs"]
+    assert content["cache"]["annotator"] == "hit"
+    costs = [one["costs"]["method"]["trained_tokens"] for one in (first, content)]
+    assert costs[1] > costs[0], "its training is part of what the method costs"
+    # The control has learned from three examples to answer with a word; the base model has not.
+    samples = [
+        [sample["text"] for row in read_jsonl(folder / name / "candidates.jsonl") for sample in row["samples"]]
+        for name in ("first", "annotator")
+    ]
+    assert samples[0] != samples[1]
+
+
 def test_another_epoch_is_no_new_training(finished: tuple[Path, RunResult, str]) -> None:
     folder = finished[0]
     started(folder, "epoch", *smoke(folder / "color.json", folder / "store", "finetuning.epochs=1"))

@@ -39,5 +39,6 @@ def smoke(task: Path, store: Path, *more: str) -> list[str]:
         "finetuning.demonstration_copies=3",
         "finetuning.added_demonstrations=0",
         "annotation.asked_label_votes=0",
+        "annotation.annotator=base",
         *more,
     ]

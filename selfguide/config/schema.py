@@ -192,6 +192,7 @@ class AnnotationConfig:
     min_share: float = knob(ge=0, le=1)
     share_of: str = knob(one_of=("asked", "survivors"))
     asked_label_votes: int = knob(ge=0)
+    annotator: str = knob(one_of=("base", "few_shot_finetuned"))
     balance: str = knob(one_of=("downsample", "oversample", "off"))
     max_rows: int | None = knob(ge=1)
     batch: int = knob(ge=1)

@@ -123,6 +123,11 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         )
     if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
         yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
+    if run.teacher.kind == "other" and run.annotation.annotator != "base":
+        yield (
+            f"annotation.annotator: {run.annotation.annotator} is not allowed; allowed: base, as teacher.kind=other "
+            "(the teacher is not finetuned)"
+        )
     if isinstance(run.method, LoopConfig):
         teacher = run.engine if run.teacher.engine is None else run.teacher.engine
         yield from loop_problems(run.method, teacher.name)

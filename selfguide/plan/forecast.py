@@ -65,7 +65,8 @@ class _Simulation:
                 self.train("training", rows + measured.demonstrations * config.finetuning.added_demonstrations)
             copies = np.full(self.draws, float(measured.demonstrations * config.finetuning.demonstration_copies))
             controls = config.evaluation.controls and config.method.name != "few_shot_finetune"
-            if controls or config.method.name == "few_shot_finetune":
+            annotator = config.method.name == "selfguide" and config.annotation.annotator == "few_shot_finetuned"
+            if controls or annotator or config.method.name == "few_shot_finetune":
                 self.train("few_shot_finetune", copies)
             self.calls("tuned", measured.tuned, instances * (2 if controls else 1))
         seconds = [values for name, values in self.found.items() if name.startswith("seconds.")]

@@ -13,6 +13,7 @@ STAGES = {
     "dataset": "vote and balance",
     "training": "finetuning",
     "few_shot_finetune": "finetuning (control)",
+    "annotator": "finetuning (annotator)",
     "tuned": "evaluation, tuned",
 }
 

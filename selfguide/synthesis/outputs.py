@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfguide.config.schema import AnnotationConfig
-from selfguide.engines.base import Engine, Request, Sampling, room
+from selfguide.engines.base import Engine, Request, Sampling, Weights, room
 from selfguide.prompts import answer_prompt
 from selfguide.seeding import child_seed
 from selfguide.store.atomic import Journal
@@ -27,8 +27,9 @@ def annotate(
     seed: int,
     journal: Journal,
     progress: Callable[[int], None] | None = None,
+    weights: Weights | None = None,
 ) -> list[Candidate]:
-    """The candidates with `samples`: `config.best_of` answers for each accepted input.
+    """The candidates with `samples`: `config.best_of` answers of `weights` (None: the base) for each accepted input.
 
     An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`.
     """
@@ -40,7 +41,7 @@ def annotate(
     for start in range(0, len(pending), config.batch):
         batch = pending[start : start + config.batch]
         before = engine.tokens.copy()
-        rows = _answer(engine, tokenizer, task, batch, config, temperature, seed)
+        rows = _answer(engine, tokenizer, task, batch, config, temperature, seed, weights)
         journal.append({"rows": rows, "tokens": (engine.tokens - before).counts()})
         done.update((row["id"], row) for row in rows)
         if progress is not None:
@@ -56,6 +57,7 @@ def _answer(
     config: AnnotationConfig,
     temperature: float,
     seed: int,
+    weights: Weights | None,
 ) -> list[dict[str, object]]:
     prompts = [answer_prompt(task, candidate.input) for candidate in batch]
     encoded = [tokenizer.encode_prompt(prompt) for prompt in prompts]
@@ -73,6 +75,7 @@ def _answer(
                 stop=tokenizer.stop(prompt),
             ),
             child_seed(seed, "outputs", candidate.id),
+            weights,
         )
         for candidate, prompt, ids, tokens in zip(batch, prompts, encoded, rooms, strict=True)
         if tokens > 0
