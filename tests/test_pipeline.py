@@ -100,6 +100,9 @@ def test_an_annotator_is_finetuned_once_and_its_answers_vote(finished: tuple[Pat
     assert content["keys"]["inputs"] == first["keys"]["inputs"]
     assert content["keys"]["outputs"] != first["keys"]["outputs"]
     assert content["cache"]["annotator"] == "hit"
+    seconds = dict(content["seconds"])
+    total = seconds.pop("total")
+    assert total == pytest.approx(sum(seconds.values()) - seconds["annotator"], abs=0.01), "one training, counted once"
     costs = [one["costs"]["method"]["trained_tokens"] for one in (first, content)]
     assert costs[1] > costs[0], "its training is part of what the method costs"
     # The control has learned from three examples to answer with a word; the base model has not.

@@ -82,6 +82,8 @@ def result_json(record: RunRecord) -> dict[str, Any]:
     config, outcome, stages = record.config, record.outcome, record.stages
     input_drops, output_drops = _drops(outcome)
     seconds = {name: round(stage.seconds, 3) for name, stage in stages.items()}
+    # A stage may have two names (the control's training is also the annotator's): the total counts it once.
+    each = {stage.path: stage.seconds for stage in stages.values()}
     return {
         "status": outcome.status,
         "task": record.task.name,
@@ -132,7 +134,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
             if one.canary is not None
         },
         "warnings": list(outcome.warnings),
-        "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
+        "seconds": {**seconds, "total": round(sum(each.values()), 3)},
         "tokens": {name: stage.info["tokens"] for name, stage in stages.items() if "tokens" in stage.info},
         "costs": cost_block(record),
         "cache": {name: "hit" if stage.hit else "miss" for name, stage in stages.items()},
