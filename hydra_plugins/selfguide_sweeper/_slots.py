@@ -36,9 +36,9 @@ class Slots:
 
     def __init__(self, launcher: Launcher, config: DictConfig, wanted: int | None) -> None:
         self._launcher = launcher
-        self.in_process = type(launcher).__name__ in ("BasicLauncher", "TogetherLauncher")
-        self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
         kind = type(launcher).__name__
+        self.in_process = kind in ("BasicLauncher", "TogetherLauncher")
+        self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
         self.count = 1 if self.in_process else wanted or _room(config, kind)
         self.busy: set[Job] = set()
         self._ended: queue.Queue[Ended] = queue.Queue()

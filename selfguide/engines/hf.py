@@ -68,9 +68,7 @@ class HFEngine:
                     rows = self._decode(model, batch, sampling, stopper, tries.get(sampling.choices))
                 for job, job_rows in zip(batch, rows, strict=True):
                     results[job.index] = [self._completion(row, stopper) for row in job_rows]
-                    self.tokens.prompt += len(job.prompt_ids)
-                    self.tokens.generated += sum(len(row.token_ids) for row in job_rows)
-                    self.tokens.calls += len(job_rows)
+                    self.tokens.count_answers(job.request, results[job.index])
                 if progress is not None:
                     progress(len(batch))
         return results
@@ -94,8 +92,7 @@ class HFEngine:
                     scored = self._halving(batch, partial(_score, model, requests))
                 for job, values in zip(batch, scored, strict=True):
                     results[job.index] = values
-                    self.tokens.prompt += len(job.prompt_ids) + 1
-                    self.tokens.calls += 1
+                    self.tokens.count_scores([requests[job.index]])
         return results
 
     def close(self) -> None:
