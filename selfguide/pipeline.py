@@ -34,9 +34,7 @@ class RunResult:
     folder: Path
 
 
-def run(
-    config: RunConfig, folder: Path, terminal: Terminal | None = None, engine: Engine | None = None
-) -> RunResult:
+def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engine: Engine | None = None) -> RunResult:
     """Run `config.method` on `config.task`, leaving all files of the contract in `folder`.
 
     `engine` is one that is already running; without it, the first stage that needs one starts it.

@@ -76,9 +76,7 @@ def inputs_stage(session: Session) -> list[Candidate]:
     return candidates
 
 
-def outputs_stage(
-    session: Session, candidates: Sequence[Candidate], weights: Weights | None = None
-) -> list[Candidate]:
+def outputs_stage(session: Session, candidates: Sequence[Candidate], weights: Weights | None = None) -> list[Candidate]:
     """Step 3: sampled answers to the accepted inputs, by the teacher or by its finetuned `weights`."""
     from selfguide.synthesis.outputs import annotate
 

@@ -26,6 +26,4 @@ class TogetherLauncher(Launcher):
         from hydra_plugins.selfguide_launcher._jobs import launch
 
         assert self.config is not None and self.task_function is not None and self.hydra_context is not None
-        return launch(
-            self.config, self.task_function, self.hydra_context, self.at_once, job_overrides, initial_job_idx
-        )
+        return launch(self.config, self.task_function, self.hydra_context, self.at_once, job_overrides, initial_job_idx)

@@ -100,9 +100,5 @@ def _without(space: Space, content: Any) -> dict[str, Any]:
     """A foreign application's configuration, less the search itself, seeds and the searched keys."""
     assert isinstance(content, Mapping)
     return {
-        key: value
-        for key, value in content.items()
-        if key not in ("sweep", "seed") and key not in space.distributions
+        key: value for key, value in content.items() if key not in ("sweep", "seed") and key not in space.distributions
     }
-
-

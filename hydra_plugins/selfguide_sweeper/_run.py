@@ -177,5 +177,3 @@ class Sweep:
 
 def _first(text: str) -> str:
     return text.strip().splitlines()[0]
-
-

@@ -1,5 +1,7 @@
 """Registers the schema with Hydra. Imported by every entry point before it composes."""
 
+from typing import Any
+
 from hydra.core.config_store import ConfigStore
 
 from selfguide.config import schema
@@ -12,6 +14,9 @@ def register() -> None:
 
     They are no group, so that `--help` lists only what a user can choose.
     """
+    # Hydra copies its store, schemas included, for each group that it lists: most of the time of `--help`.
+    # The store is a singleton whose `load` hands out copies, so it may stand for its own copy.
+    ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.RunConfig)
     for name, node in schema.ENGINES.items():
@@ -20,3 +25,7 @@ def register() -> None:
         store.store(name=f"schema_method_{name}", node=kind)
     for name, node in SCHEMAS.items():
         store.store(name=name, node=node)
+
+
+def _itself(store: ConfigStore, memo: dict[int, Any]) -> ConfigStore:
+    return store

@@ -149,9 +149,7 @@ class HFEngine:
         _free()
         halves = halve(batch)
         if halves is None:
-            raise EngineError(
-                f"out of memory on {self._device} with one prompt of {len(batch[0].prompt_ids)} tokens"
-            )
+            raise EngineError(f"out of memory on {self._device} with one prompt of {len(batch[0].prompt_ids)} tokens")
         if not self._warned:
             log.warning("out of memory (%s): the batch is halved; a lower engine.batch_tokens avoids this", failure)
             self._warned = True

@@ -172,5 +172,3 @@ class OpenAIEngine:
 
     def _limit(self, request: Request) -> int:
         return new_tokens(request, self._tokenizer, self.context_length)
-
-

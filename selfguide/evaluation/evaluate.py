@@ -149,9 +149,7 @@ def scored(task: TaskSpec, instances: Sequence[Instance], file: Path, config: Ev
     scores = tuple(
         score_task(task, prediction.text, instance) for prediction, instance in zip(predictions, instances, strict=True)
     )
-    interval = bootstrap_mean(
-        scores, resamples=config.bootstrap, confidence=config.confidence, seed=STATISTICS_SEED
-    )
+    interval = bootstrap_mean(scores, resamples=config.bootstrap, confidence=config.confidence, seed=STATISTICS_SEED)
     return Evaluated(predictions, scores, interval)
 
 

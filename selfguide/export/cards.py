@@ -29,14 +29,18 @@ def card(template: str, run: RunFolder, front: dict[str, Any], **content: Any) -
     """A card's text: YAML front matter without empty values, then the template."""
     kept = {key: value for key, value in front.items() if value not in (None, [], "")}
     head = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
-    body = _environment().get_template(template).render(
-        run=run,
-        result=run.result,
-        config=run.details["config"],
-        task=run.task,
-        command=run.details["command"],
-        task_licence=task_licence(run),
-        **content,
+    body = (
+        _environment()
+        .get_template(template)
+        .render(
+            run=run,
+            result=run.result,
+            config=run.details["config"],
+            task=run.task,
+            command=run.details["command"],
+            task_licence=task_licence(run),
+            **content,
+        )
     )
     return f"---\n{head}---\n\n{body}"
 

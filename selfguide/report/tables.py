@@ -49,16 +49,18 @@ def latex(tables: Sequence[Table]) -> str:
         header, rows = cells(table)
         body = [" & ".join(map(tex, row)) + r" \\" for row in rows]
         parts.append(
-            "\n".join([
-                f"% {str(table.column).translate(str.maketrans('', '', chr(10)))}",
-                rf"\begin{{tabular}}{{lll{'r' * (len(header) - 3)}}}",
-                r"\toprule",
-                " & ".join(map(tex, header)) + r" \\",
-                r"\midrule",
-                *body,
-                r"\bottomrule",
-                r"\end{tabular}",
-            ])
+            "\n".join(
+                [
+                    f"% {str(table.column).translate(str.maketrans('', '', chr(10)))}",
+                    rf"\begin{{tabular}}{{lll{'r' * (len(header) - 3)}}}",
+                    r"\toprule",
+                    " & ".join(map(tex, header)) + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                ]
+            )
         )
     return "\n\n".join(parts) + "\n"
 

@@ -192,5 +192,3 @@ def _list(lines: Iterable[str]) -> str:
 
 def _note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
-
-

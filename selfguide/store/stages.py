@@ -60,9 +60,7 @@ class Store:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return Stage(name, key, manifest.parent, True, content["seconds"], content["info"])
 
-    def run(
-        self, name: str, spec: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any] | None]
-    ) -> Stage:
+    def run(self, name: str, spec: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any] | None]) -> Stage:
         """The stage with this spec: found, or made by `build(work_folder)`.
 
         `build` may find files of a killed predecessor in its folder and goes on from them; what it
@@ -109,9 +107,7 @@ class Store:
         finally:
             lock.release()
 
-    def _commit(
-        self, name: str, key: str, work: Path, final: Path, info: dict[str, Any], seconds: float
-    ) -> Stage:
+    def _commit(self, name: str, key: str, work: Path, final: Path, info: dict[str, Any], seconds: float) -> Stage:
         (work / ".seconds").unlink(missing_ok=True)
         files = _listing(work)
         for file in files:

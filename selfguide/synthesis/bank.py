@@ -60,9 +60,7 @@ def fill_bank(
 def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> Bank:
     """Conditions without a model call: the fixed parts of these inputs, or the inputs themselves."""
     parts = [split_context(text, task.context_until) for text in inputs]
-    texts = [
-        text if part is None else part.context for text, part in zip(inputs, parts, strict=True)
-    ]
+    texts = [text if part is None else part.context for text, part in zip(inputs, parts, strict=True)]
     return Bank(conditions=tuple(dict.fromkeys(texts)))
 
 

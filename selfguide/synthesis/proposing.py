@@ -153,9 +153,7 @@ def _proposals(
     elif isinstance(slot.prompt, JointPrompt):
         pairs = read_pairs(completion.text, completion.finish == "length")
         for number, pair in enumerate(pairs):
-            made = replace(
-                first, id=f"{first.id}-{number}", input=pair.input, output=pair.output, dropped=pair.dropped
-            )
+            made = replace(first, id=f"{first.id}-{number}", input=pair.input, output=pair.output, dropped=pair.dropped)
             yield Proposal(made, shown=tuple(d.input for d in slot.prompt.demonstrations))
         if not pairs:
             yield Proposal(replace(first, dropped="no_output"))

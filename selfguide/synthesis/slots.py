@@ -106,18 +106,14 @@ def extrapolation_slots(
                 exemplar.wrong if config.propose.show_wrong else None,
                 show_gold=config.propose.show_gold,
             )
-            yield Slot(
-                f"{round_number}-{place}", prompt, parent=exemplar.id, exemplar=exemplar.input, wanted=many
-            )
+            yield Slot(f"{round_number}-{place}", prompt, parent=exemplar.id, exemplar=exemplar.input, wanted=many)
             continue
         parts = split_context(exemplar.input, task.context_until)
         start = None if parts is None else f"{parts.context}{task.context_until}"
         for number in range(many):
             yield Slot(
                 f"{round_number}-{place}-{number}",
-                ExtrapolationPrompt(
-                    task.instruction, shown, exemplar.output, others, start, config.propose.open_quote
-                ),
+                ExtrapolationPrompt(task.instruction, shown, exemplar.output, others, start, config.propose.open_quote),
                 exemplar.output,
                 start,
                 exemplar.id,

@@ -118,9 +118,7 @@ def test_the_plain_api_takes_text(server: FailingServer) -> None:
     server.answer = lambda body: {  # type: ignore[method-assign]
         "choices": [{"index": 0, "message": {"content": "red\nInput: more"}, "finish_reason": "stop"}]
     }
-    [[completion]] = engine(server, "engine.dialect=chat").generate(
-        [Request((5, 6), Sampling(8, stop=("\nInput:",)))]
-    )
+    [[completion]] = engine(server, "engine.dialect=chat").generate([Request((5, 6), Sampling(8, stop=("\nInput:",)))])
     assert completion.text == "red"
     assert "messages" in server.bodies[0]
     assert "top_k" not in server.bodies[0]

@@ -48,9 +48,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("w") as output:
-        server = subprocess.Popen(
-            command, env=os.environ | settings, stdout=output, stderr=output, process_group=0
-        )
+        server = subprocess.Popen(command, env=os.environ | settings, stdout=output, stderr=output, process_group=0)
         try:
             wait_for(f"http://127.0.0.1:{port}/health", server, log)
             yield f"http://127.0.0.1:{port}/v1"

@@ -108,9 +108,7 @@ def test_no_path_of_this_machine_and_no_gold_leave(exported: tuple[RunFolder, Pa
 
 
 def test_a_models_text_cannot_leave_its_block(tmp_path: Path) -> None:
-    run = RunFolder.open(
-        write_run(tmp_path / "run", classification=False, texts=HOSTILE, proposals=40, instances=10)
-    )
+    run = RunFolder.open(write_run(tmp_path / "run", classification=False, texts=HOSTILE, proposals=40, instances=10))
     folder = export_dataset(run, tmp_path / "out")
     assert "license" not in front_matter(folder / "README.md")
     text = (folder / "README.md").read_text()
@@ -135,9 +133,7 @@ def test_the_command_and_its_mistakes(exported: tuple[RunFolder, Path], tmp_path
     def called(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "selfguide.export", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment)
 
     done = called(f"run={run.path}", f"to={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr

@@ -121,9 +121,7 @@ def test_without_gold_the_bytes_do_not_depend_on_it(method: str, tmp_path: Path)
     more = SMALL if method != "selfguide_extrapolate" else ("method.diagnose.share_below=1.0",)
     clean = write_task(tmp_path, classification=True)
     content = json.loads(clean.read_text())
-    content["instances"] = [
-        {"input": f"POISON {row['input'][::-1]}", "output": "dark"} for row in content["instances"]
-    ]
+    content["instances"] = [{"input": f"POISON {row['input'][::-1]}", "output": "dark"} for row in content["instances"]]
     other = tmp_path / "poisoned" / "shade.json"
     other.parent.mkdir()
     other.write_text(json.dumps(content))

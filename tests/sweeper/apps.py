@@ -74,9 +74,7 @@ def until(true: Callable[[], bool], seconds: float = 120) -> None:
 
 def studies(folder: Path, url: str | None = None) -> list[optuna.Study]:
     storage = url or JournalStorage(JournalFileBackend(str(folder / "sweep" / "study.log")))
-    return [
-        optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage=storage)
-    ]
+    return [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage=storage)]
 
 
 def trials(folder: Path, url: str | None = None) -> list[FrozenTrial]:

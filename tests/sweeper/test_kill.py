@@ -67,9 +67,7 @@ def test_sweeper_killed_again_and_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("launcher", ["joblib"])
 def test_worker_killed(tmp_path: Path, launcher: str) -> None:
-    process = start(
-        tmp_path, *SPACE, f"hydra/launcher={launcher}", "sweep.parallel=2", "seconds=1", "sweep.retries=3"
-    )
+    process = start(tmp_path, *SPACE, f"hydra/launcher={launcher}", "sweep.parallel=2", "seconds=1", "sweep.retries=3")
     killed = 0
     for _ in range(2):
         known = pids(tmp_path)

@@ -15,6 +15,7 @@ GRID = list(itertools.product((0.0, 0.1, 0.2, 0.3), "ab"))
 
 def full_grid(tasks: int = 4, seeds: tuple[int, ...] = (0,)) -> str:
     """The winner when everything is evaluated; of equals the first in the grid."""
+
     def value(point: tuple[float, str]) -> float:
         return min(sum(score(task, *point, seed) for seed in seeds) / len(seeds) for task in range(tasks))
 

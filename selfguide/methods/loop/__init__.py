@@ -105,9 +105,7 @@ def _diagnosed(
     return Diagnosis(pool=pool, notes=notes)
 
 
-def _extended(
-    session: Session, config: LoopConfig, bank: Bank, state: State, found: Diagnosis, number: int
-) -> State:
+def _extended(session: Session, config: LoopConfig, bank: Bank, state: State, found: Diagnosis, number: int) -> State:
     if config.diagnose.source == "influence":
         return grown(session, config, bank, state, targets(config)[number], number, found.pool)
     slots = list(extrapolation_slots(session.task, config, found.exemplars, number, session.config.seed))

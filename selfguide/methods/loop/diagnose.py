@@ -29,9 +29,7 @@ class Diagnosis:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnose(
-    session: Session, config: LoopConfig, state: State, student: Student, round_number: int
-) -> Diagnosis:
+def diagnose(session: Session, config: LoopConfig, state: State, student: Student, round_number: int) -> Diagnosis:
     """Errors of the newest student, or low agreement of the votes."""
     if config.diagnose.source == "votes":
         return _by_votes(session, config.diagnose, state, round_number)

@@ -127,9 +127,7 @@ def _with_outputs(
     if not asked:
         return list(made), {}
     first = session.stages.get("outputs")
-    answered = elect(
-        session.task, outputs_stage(session, asked), session.config.annotation, session.config.filters
-    )
+    answered = elect(session.task, outputs_stage(session, asked), session.config.annotation, session.config.filters)
     stage = session.stages.pop("outputs")
     session.stages[f"outputs_{round_number}"] = stage
     if first is not None:
