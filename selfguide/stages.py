@@ -108,7 +108,12 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate], weights: We
             write_jsonl(work / "candidates.jsonl", (c.to_row() for c in annotated))
             return {"tokens": journal_tokens(journal)}
 
-    return candidates_in(session.stage("outputs", "outputs", spec, build))
+    # The key knows the accepted inputs alone: what was dropped before is the caller's, not that of whoever came first.
+    answered = {c.id: c for c in candidates_in(session.stage("outputs", "outputs", spec, build))}
+    return [
+        c if c.dropped is not None else replace(c, samples=answered[c.id].samples, dropped=answered[c.id].dropped)
+        for c in candidates
+    ]
 
 
 def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[list[Example], list[Candidate]]:
@@ -136,10 +141,11 @@ def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[li
         write_jsonl(work / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
 
     stage = session.stage("dataset", "dataset", spec, build)
-    marked = candidates_in(stage)
+    judged = {c.id: c for c in candidates_in(stage)}
+    marked = [c if c.dropped is not None else judged[c.id] for c in candidates]
     pairs = [Example(**row) for row in read_jsonl(stage.path / "dataset.jsonl")]
-    judged = [new for old, new in zip(candidates, marked, strict=True) if old.dropped is None]
-    session.terminal.drops("outputs", drop_counts(judged), sum(c.dropped is None for c in judged))
+    answered = [new for old, new in zip(candidates, marked, strict=True) if old.dropped is None]
+    session.terminal.drops("outputs", drop_counts(answered), sum(c.dropped is None for c in answered))
     return pairs, marked
 
 

@@ -35,15 +35,16 @@ def predict(
     journal: Journal,
     progress: Callable[[int], None] | None = None,
 ) -> list[list[Prediction]]:
-    """Predictions [variant][instance]; all variants go through the engine as one stream of requests."""
+    """Predictions [variant][instance]; all variants go through the engine as one stream of requests.
+
+    `progress` is told what is answered now, not what the journal holds.
+    """
     encoded = _encoded(tokenizer, task, instances, variants)
     rooms = [[room(engine.context_length, len(ids), config.max_new_tokens) for ids in rows] for rows in encoded]
     stop = tokenizer.stop(answer_prompt(task, ""))
     choices = task.labels if config.decoding == "constrained" else ()
     work = [(variant, place) for variant in range(len(variants)) for place in range(len(instances))]
     done: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]
-    if progress is not None:
-        progress(len(done))
     for start in range(len(done), len(work), config.batch):
         before = engine.tokens.copy()
         batch = work[start : start + config.batch]

@@ -31,12 +31,11 @@ def annotate(
 ) -> list[Candidate]:
     """The candidates with `samples`: `config.best_of` answers of `weights` (None: the base) for each accepted input.
 
-    An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`.
+    An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`. `progress` is
+    told what is answered now, not what the journal holds.
     """
     accepted = [c for c in candidates if c.dropped is None]
     done = {row["id"]: row for batch in journal.rows for row in batch["rows"]}
-    if progress is not None:
-        progress(len(done))
     pending = [c for c in accepted if c.id not in done]
     for start in range(0, len(pending), config.batch):
         batch = pending[start : start + config.batch]

@@ -75,6 +75,7 @@ def answers_stage(session: Session, inputs: Sequence[str], student: Contender, r
                         texts = student.answerer.answer([inputs[place] for place in places], journal, bar.advance)
                     else:
                         asked = [Instance(str(place), inputs[place], ()) for place in places]
+                        bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
                         variant = student if shown is None else replace(student, demonstrations=shown)
                         [given] = predict(
                             session.engine,
