@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupted.
 """
 
+import errno
 import logging
 import os
 import shlex
@@ -25,6 +26,7 @@ from selfguide.config.store import register
 from selfguide.errors import SelfguideError
 
 Job = Callable[[DictConfig], Any]
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
@@ -46,6 +48,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
                 fail(explain(error))
             except SelfguideError as error:
                 fail(str(error))
+            except OSError as error:
+                fail(_about_files(error))
             except KeyboardInterrupt:
                 interrupted()
 
@@ -64,10 +68,22 @@ def _quietly(job: Job) -> Job:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             fail(str(error))
+        except OSError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            fail(_about_files(error))
         except KeyboardInterrupt:
             interrupted()
 
     return run
+
+
+def _about_files(error: OSError) -> str:
+    """A file or folder that cannot be used, in one line. Any other OSError is a bug, and goes on."""
+    if error.filename is None and error.errno not in DISK_FULL:
+        raise error
+    where = "the disk" if error.filename is None else error.filename
+    return f"{where}: {error.strerror}; choose another place (store.root, hydra.run.dir), or see to its rights and room"
 
 
 def fail(message: str) -> NoReturn:

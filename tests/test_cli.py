@@ -57,7 +57,7 @@ MISTAKES = {
     "task.labels=[true,false]": "task.labels[0]: True is not a text: YAML reads an unquoted yes, true or on",
     "data.split=ids": "data.split_path: has no value; allowed: a folder, as data.split=ids reads it",
     "method.name=magic": "method.name: 'magic' is not allowed; allowed: selfguide",
-    "a=b=[": "mismatched input",
+    "a=b=[": "a=b=[: mismatched input '=' expecting <EOF>; quote what has spaces or =,[]{}",
 }
 
 
@@ -88,6 +88,15 @@ def test_missing_files_are_one_line(tmp_path: Path) -> None:
         done = command(*arguments, cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert said in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("place", ["store.root", "hydra.run.dir"])
+def test_a_place_that_cannot_be_written_is_one_line(place: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    few = ("task=micro_color_word", "method=few_shot_icl", "evaluation.limit=2")
+    done = command(*few, f"{place}={tmp_path}/taken/below", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}/taken") and len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_help_lists_groups_and_examples(tmp_path: Path) -> None:

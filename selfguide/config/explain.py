@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator
 
+from hydra.errors import OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
 
 
@@ -18,6 +19,10 @@ def explain(error: BaseException) -> str:
             return _unknown_key(link)
         if isinstance(link, ValidationError):
             return f"{_key(link)}: {_lower(_first(link))}"
+        if isinstance(link, OverrideParseException):
+            reason = [line.strip() for line in str(link).splitlines() if line and link.override not in line]
+            said = reason[0] if reason else "not understood"
+            return f"{link.override}: {said}; quote what has spaces or =,[]{{}}: \"key='a value'\""
     said = [text for link in chain if (text := _first(link)) and text != "None"]
     return said[0] if said else repr(error)
 
