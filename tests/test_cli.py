@@ -156,6 +156,17 @@ def test_the_paper_protocol_holds_the_reference_numbers() -> None:
     assert run.finetuning.max_length == 2000
 
 
+def test_the_paper_protocol_is_the_same_for_every_model() -> None:
+    def numbers(model: str) -> list[object]:
+        run = run_config("task=task1516", f"model={model}", "protocol=paper")
+        where_and_how_fast = {"micro_batch_size", "gradient_checkpointing", "save_every_s", "target_modules"}
+        trained = {key: value for key, value in vars(run.finetuning).items() if key not in where_and_how_fast}
+        return [run.generation, run.filters, run.annotation, run.temperature, trained]
+
+    first, *others = [numbers(path) for path in options("model") if path != "local"]
+    assert len(others) > 5 and all(other == first for other in others)
+
+
 def test_a_model_preset_picks_its_sizes_and_the_command_line_wins() -> None:
     assert run_config("task=task1562").generation.max_drafts == 3
     assert run_config("task=task1562", "synthesis=default").generation.max_drafts == 10

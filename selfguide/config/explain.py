@@ -21,8 +21,8 @@ def explain(error: BaseException) -> str:
             return f"{_key(link)}: {_lower(_first(link))}"
         if isinstance(link, OverrideParseException):
             reason = [line.strip() for line in str(link).splitlines() if line and link.override not in line]
-            said = reason[0] if reason else "not understood"
-            return f"{link.override}: {said}; quote what has spaces or =,[]{{}}: \"key='a value'\""
+            what = reason[0] if reason else "not understood"
+            return f"{link.override}: {what}; quote what has spaces or =,[]{{}}: \"key='a value'\""
     said = [text for link in chain if (text := _first(link)) and text != "None"]
     return said[0] if said else repr(error)
 
