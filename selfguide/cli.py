@@ -48,6 +48,9 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
                 fail(explain(error))
             except SelfguideError as error:
                 fail(str(error))
+            except BrokenPipeError:  # `| head`: who read us has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
             except OSError as error:
                 fail(_about_files(error))
             except KeyboardInterrupt:

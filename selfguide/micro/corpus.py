@@ -37,22 +37,36 @@ def encode_episode(tokenizer: Any, episode: Episode, bos: int, eos: int) -> tupl
     return [bos, *encoding.ids, eos], [0.0, *weights[ends].tolist(), STOP_WEIGHT]
 
 
-def make_batch(tokenizer: Any, seed: int, index: int, tokens: int, mixture: Mixture, pieces: Sequence[str]) -> Batch:
-    """Batch number `index`: `tokens` tokens in rows of 192 to 768, every row opening with a fresh episode."""
+def draw_rows(
+    tokenizer: Any, seed: int, index: int, tokens: int, mixture: Mixture, pieces: Sequence[str]
+) -> tuple[int, list[list[tuple[Episode, list[int], list[float]]]]]:
+    """The row length of batch `index`, and for each row its episodes with ids and weights; the last may overhang."""
     rng = child_random(seed, "batch", index)
     length = rng.choice(ROW_LENGTHS)
-    rows = tokens // length
-    shape = (rows, length + 1)
-    ids, weights = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
-    episodes, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     bos, eos = tokenizer.token_to_id("<s>"), tokenizer.token_to_id("</s>")
-    for row in range(rows):
-        at, number = 0, 0
+    rows = []
+    for _ in range(tokens // length):
+        at, row = 0, []
         while at <= length:
             episode = draw_episode(rng, mixture, pieces, longest=length > 256 and rng.random() < 0.7)
-            new_ids, new_weights = encode_episode(tokenizer, episode, bos, eos)
+            ids, weights = encode_episode(tokenizer, episode, bos, eos)
+            row.append((episode, ids, weights))
+            at = min(at + len(ids), length + 1)
+        rows.append(row)
+    return length, rows
+
+
+def make_batch(tokenizer: Any, seed: int, index: int, tokens: int, mixture: Mixture, pieces: Sequence[str]) -> Batch:
+    """Batch number `index`: `tokens` tokens in rows of 192 to 768, every row opening with a fresh episode."""
+    length, rows = draw_rows(tokenizer, seed, index, tokens, mixture, pieces)
+    shape = (len(rows), length + 1)
+    ids, weights = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    episodes, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for place, row in enumerate(rows):
+        at = 0
+        for number, (_, new_ids, new_weights) in enumerate(row):
             end = min(at + len(new_ids), length + 1)
-            ids[row, at:end], weights[row, at:end] = new_ids[: end - at], new_weights[: end - at]
-            episodes[row, at:end], positions[row, at:end] = number, np.arange(end - at)
-            at, number = end, number + 1
+            ids[place, at:end], weights[place, at:end] = new_ids[: end - at], new_weights[: end - at]
+            episodes[place, at:end], positions[place, at:end] = number, np.arange(end - at)
+            at = end
     return Batch(ids, weights, episodes, positions)

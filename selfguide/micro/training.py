@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from selfguide.errors import DataError
 from selfguide.micro.corpus import Batch, make_batch
 from selfguide.micro.init import look_up_heads
 from selfguide.micro.mixture import Mixture
 from selfguide.micro.muon import MuonAdamW
 from selfguide.micro.probes import answer_cases, conditioned_validity, exact_match
-from selfguide.micro.settings import Architecture, Pretraining
+from selfguide.micro.settings import Architecture, Pretraining, recorded
 from selfguide.micro.tokenizer import label_pieces, save_tokenizer, train_tokenizer
 
 
@@ -76,13 +77,17 @@ def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def pretrain(config: Pretraining) -> float:
-    """Train, or go on where the folder's checkpoint stands; returns the mean loss of the last steps."""
+    """Train, or go on where the folder's checkpoint stands; returns the mean loss of the last steps.
+
+    Raises `DataError` if the checkpoint is of another recipe.
+    """
     from safetensors.torch import load_file, save_file
 
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
+    _same_recipe(folder, config)
     tokenizer = _tokenizer(folder, config)
     pieces = label_pieces(tokenizer)
     model = build_model(config.architecture, config.seed)
@@ -91,10 +96,12 @@ def pretrain(config: Pretraining) -> float:
     index = 0
     if checkpoint.exists():
         saved = load_file(checkpoint)
-        model.load_state_dict({k[6:]: v for k, v in saved.items() if k.startswith("model.")}, strict=False)
+        kept = {name: saved[f"model.{name}"] for name, _ in model.named_parameters()}
+        model.load_state_dict(kept, strict=False)  # tied weights are one parameter under two names
         for name, tensor in optimiser.state.items():
             tensor.copy_(saved[f"state.{name}"])
         index = int(saved["index"])
+        _cut_log(folder / "log.jsonl", index * config.batch_tokens)
 
     def save() -> None:
         tensors = {f"model.{n}": p.detach() for n, p in model.named_parameters()}
@@ -135,6 +142,30 @@ def pretrain(config: Pretraining) -> float:
     save()
     export(model, tokenizer, folder / "model", config.architecture.context)
     return mean
+
+
+def _same_recipe(folder: Path, config: Pretraining) -> None:
+    """The recipe, written beside the checkpoint, or compared with what was."""
+    path, now = folder / "recipe.json", recorded(config)
+    if not path.exists():
+        if (folder / "checkpoint.safetensors").exists():
+            raise DataError(f"{folder}: has a checkpoint of an unknown recipe; choose another output")
+        path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    before = json.loads(path.read_text(encoding="utf-8"))
+    changed = [key for key in now if before.get(key) != now[key]]
+    if changed:
+        key = changed[0]
+        raise DataError(
+            f"{folder}: was begun with {key}={before.get(key)}, now {now[key]}; choose another output to begin anew"
+        )
+
+
+def _cut_log(path: Path, tokens: int) -> None:
+    """Without the lines that a killed run wrote after its last checkpoint."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if json.loads(line)["tokens"] <= tokens]
+        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 
 def _tokenizer(folder: Path, config: Pretraining) -> Any:

@@ -1,19 +1,22 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from selfguide.errors import ConfigError, DataError
 from selfguide.micro import training
 from selfguide.micro.init import look_up_heads
 from selfguide.micro.muon import MuonAdamW, orthogonalise
-from selfguide.micro.settings import Architecture, Phase, Pretraining
+from selfguide.micro.settings import Architecture, Phase, Pretraining, recipe
 
 SMALL = Architecture(hidden=128, layers=2, feed_forward=64, vocabulary=700, context=1024)
 
 
 def small(folder: Path, **other: float) -> Pretraining:
-    return Pretraining(
+    return replace(
+        recipe(),
         output=str(folder),
         tokens=0.006,
         batch_tokens=768,
@@ -50,8 +53,31 @@ def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pyte
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_checkpoint_goes_on_with_its_own_recipe_alone(tmp_path: Path) -> None:
+    training.pretrain(small(tmp_path))
+    training.pretrain(small(tmp_path, threads=2))
+    with pytest.raises(DataError, match="was begun with seed=0, now 1; choose another output"):
+        training.pretrain(small(tmp_path, seed=1))
+
+
+MISTAKES = {
+    "tokens=-1": "tokens: -1.0 is not allowed; allowed: > 0",
+    "phases=[]": r"phases: \[\] is not allowed",
+    "phases=[{until: 1, mixture: {wrods: 1}}]": r"phases\[0\].mixture.wrods: there is no such key; allowed: recall",
+    "phases=[{until: 1, mixture: {word: -1}}]": r"phases\[0\].mixture.word: -1 is not allowed; allowed: >= 0",
+    "architecture.hidden=100": "architecture.hidden: 100 is not allowed; allowed: a multiple of 64",
+    "threads=0": "threads: 0 is not allowed",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_wrong_recipe_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match=MISTAKES[override]):
+        recipe(override)
+
+
 def test_rate_rises_stays_and_falls() -> None:
-    config = Pretraining(tokens=10, warmup_steps=4, decay=0.5)
+    config = replace(recipe(), tokens=10, warmup_steps=4, decay=0.5)
     assert training.rate(config, 0, 0.0) == 0.25
     assert training.rate(config, 100, 3.0) == 1.0
     assert training.rate(config, 100, 7.5) == pytest.approx(0.5)
@@ -59,7 +85,7 @@ def test_rate_rises_stays_and_falls() -> None:
 
 
 def test_mixtures_follow_each_other() -> None:
-    config = Pretraining(phases=[Phase(1, {"word": 9}), Phase(2, {"word": 8}), Phase(3, {})])
+    config = replace(recipe(), phases=[Phase(1, {"word": 9}), Phase(2, {"word": 8}), Phase(3, {})])
     assert [training.mixture_at(config, t).word for t in (0.0, 1.5, 50.0)] == [9, 8, 1.0]
 
 
@@ -84,7 +110,7 @@ def test_optimiser_lowers_a_loss() -> None:
 
 def test_look_up_heads_find_the_word_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    architecture = Architecture(vocabulary=700)
+    architecture = replace(recipe().architecture, vocabulary=700)
     model = training.build_model(architecture)
     look_up_heads(model, 0)
     model.set_attn_implementation("eager")
