@@ -134,9 +134,11 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         f"{len(finished)} of {len(done)} runs are finished. Seeds: {', '.join(map(str, grid.seeds))}. "
         f"Model: {_models(figures) or 'none run'}. Instances per task: {_range(figures) or 'none run'}.",
         "Percent: mean over seeds and instances, for an average also over tasks, with 95 % bootstrap intervals that "
-        "resample seeds and instances. Gain: points over few-shot ICL on the same instances. "
-        f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the paired sign-flip permutation test, "
-        "corrected by Holm over all tasks and methods (averages: over all averages) of this table.",
+        "resample seeds and instances. Gain: points over few-shot ICL on the same instances, with 95 % t intervals of "
+        "the spread over seeds and over instances (three seeds that differ give wide ones). "
+        f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the test of that interval (and in the "
+        "sign-flip test over instances), corrected by Holm over all tasks and methods (averages: over all averages) of "
+        "this table: a mark has an interval without 0.",
         f"{UNFROZEN}: on the test split of a test task without a frozen setting. {EMPTY}: no training data came out in "
         "at least one run, which then scores as the base model. (2/3): two of three seeds are there. An empty cell was "
         "not run.",

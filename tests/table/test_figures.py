@@ -111,6 +111,21 @@ def test_gains_are_tested_against_few_shot_icl_and_corrected(whole: tuple[Grid, 
     assert found.averages["few_shot_icl", "classification"].gain is None
 
 
+def test_a_mark_has_an_interval_without_zero(folders: dict[tuple[str, str, int], RunFolder]) -> None:
+    """The gains of one seed cannot carry a mark that those of the other take back."""
+    plan = grid(config())
+    runs = {key: folders["worse" if key[0] == "selfguide" and key[2] else key[0], *key[1:]] for key in folders}
+    found = figures(plan, [Done(cell, runs[cell.row, cell.task, cell.seed]) for cell in plan.cells])
+    shown = [entry.figure for entry in found.entries.values()] + list(found.averages.values())
+    gains = [figure.gain for figure in shown if figure is not None and figure.gain is not None]
+    marked = [one for one in gains if one.holm is not None and one.holm < 0.05]
+    assert 0 < len(marked) < len(gains)
+    assert all(one.gain.ci_low * one.gain.ci_high > 0 for one in marked)
+    torn = found.entries["selfguide", "task_a"].figure
+    assert torn is not None and torn.gain is not None and torn.gain.gain.value > 0.1
+    assert torn.gain.gain.ci_low < 0 and torn.gain not in marked
+
+
 def test_the_reference_row(whole: tuple[Grid, list[Done], Figures]) -> None:
     figure = whole[2].entries["selfguide", "task_a"].figure
     assert figure is not None and figure.against is not None and figure.gain is not None
