@@ -1,8 +1,9 @@
-"""The prompts of ZeroGen, ProGen, S3, GoldGen and LLM2LLM, in our own words, as plain text or chat turns. Pure.
+"""Prompts of ZeroGen, ProGen, S3, GoldGen, LLM2LLM and Self-ICL, in our own words, as plain text or chat turns. Pure.
 
 The chat turns say what the papers' prompts say. The plain texts keep to the two layouts of
 `selfguide.prompts` (a small base model knows no other): a new input is asked for as `InputPrompt`
-asks, what to follow standing last; a pair is continued from `AnswerPrompt`'s "Input:".
+asks, what to follow standing last; a pair is continued from `AnswerPrompt`'s "Input:". Only
+`NewInstancesPrompt` has a layout of its own: neither of the two asks for several inputs.
 """
 
 from dataclasses import dataclass, replace
@@ -194,6 +195,34 @@ class JointPrompt:
         if self.kept:
             return replace(self, kept=self.kept[1:])
         return replace(self, demonstrations=self.demonstrations[1:]) if self.demonstrations else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstancesPrompt:
+    """`count` new inputs in one numbered reply, like the test input that stands as the example (Self-ICL, step 1)."""
+
+    instruction: str
+    input: str
+    count: int
+
+    def plain(self) -> str:
+        return (
+            f"Task: {self.instruction}\n\nAn example instance of the task, and {self.count} new, diverse, creative "
+            f"ones.\n\nExample instance:\nInput: {self.input}\n\nNew instance 1:\nInput:"
+        )
+
+    def turns(self) -> tuple[Turn, ...]:
+        return _user(
+            f"Task: {self.instruction}",
+            f"Example instance:\nInput: {self.input}",
+            f"Come up with {self.count} new instance{'' if self.count == 1 else 's'} of this task: diverse, creative, "
+            "of the same form, each different from the example. Reply in this form, without outputs or explanations:",
+            "\n\n".join(f"New instance {number}:\nInput: …" for number in range(1, self.count + 1)),
+        )
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        return ("\nTask:", f"\nNew instance {self.count + 1}:")
 
 
 INPUT_STOP = InputPrompt("", ()).stop

@@ -1,5 +1,6 @@
 """The schema of `method=`: what each method takes beside its name. Values and their meaning: conf/method/."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from omegaconf import MISSING
@@ -7,7 +8,16 @@ from omegaconf import MISSING
 from selfguide.config.knobs import knob
 from selfguide.config.loop import LoopConfig, MethodConfig
 
-__all__ = ["LOOPS", "METHODS", "GoldFinetuneConfig", "LoopConfig", "MethodConfig", "SelfICLConfig", "schema_of"]
+__all__ = [
+    "LOOPS",
+    "METHODS",
+    "GoldFinetuneConfig",
+    "LoopConfig",
+    "MethodConfig",
+    "SelfICLConfig",
+    "schema_of",
+    "self_icl_problems",
+]
 
 
 @dataclass
@@ -20,9 +30,20 @@ class SelfICLConfig(MethodConfig):
     most: int | None = knob(ge=0)
     reserve: float = knob(ge=0, lt=1)
     demonstrations: int = knob(ge=1)
+    one_call: bool = MISSING
     input_temperature: float = knob(ge=0, le=2)
     labels: str = knob(one_of=("zero_shot", "random"))
     constrain_to_labels: bool = MISSING
+
+
+def self_icl_problems(method: SelfICLConfig) -> Iterator[str]:
+    """One line per combination that would not do what it says."""
+    same = not method.one_call and method.demonstrations > 1 and method.input_temperature == 0
+    if method.variant == "test_conditioned" and same:
+        yield (
+            f"method.input_temperature: 0.0 is not allowed with method.one_call=false: one input would be written "
+            f"{method.demonstrations} times; allowed: > 0, or method.one_call=true"
+        )
 
 
 @dataclass

@@ -11,10 +11,15 @@ NAME = re.compile(r"[\w.-]+")
 
 @dataclass
 class RowConfig:
-    """One variant: how the table calls it, and what it changes in the run."""
+    """One variant: how the table calls it, and what it changes in the run.
+
+    `published`: the row of the published values that it stands for in the paper's settings; a row
+    is its namesake's unless another claims it.
+    """
 
     label: str = MISSING
     overrides: list[str] = field(default_factory=list)
+    published: str | None = None
 
 
 @dataclass

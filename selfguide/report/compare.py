@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfguide.errors import DataError
-from selfguide.evaluation.statistics import Gain, Interval, holm, permutation_p
+from selfguide.evaluation.crossed import crossed_gain
+from selfguide.evaluation.statistics import Gain, Interval, holm
 from selfguide.report.folder import RunFolder
 from selfguide.report.html import flat
 
@@ -82,8 +83,8 @@ class Group:
 
     @property
     def gain(self) -> Gain:
-        """Over few-shot ICL, paired."""
-        return paired(self.scores - self.baselines)
+        """Over few-shot ICL, paired; interval and p are of seeds and instances."""
+        return crossed_gain([self.scores - self.baselines])
 
     def setting(self, key: str) -> Any:
         """A value of the configuration by its dotted key; None if there is none."""
@@ -220,11 +221,16 @@ def interval(scores: NDArray[np.float64], seed: int = 0) -> Interval:
     return Interval(float(scores.mean()), float(low), float(high), scores.shape[1])
 
 
-def paired(differences: NDArray[np.float64], seed: int = 0) -> Gain:
-    """Mean of paired differences (seeds, instances); p by sign flips of the instances' means over the seeds."""
-    low, high = np.quantile(resampled(differences, seed), [0.025, 0.975])
-    p = permutation_p(differences.mean(axis=0), resamples=RESAMPLES, seed=seed)
-    return Gain(float(differences.mean()), float(low), float(high), p)
+def differences_of(group: Group, reference: Group) -> NDArray[np.float64]:
+    """Paired differences of two groups, (seeds, instances). Raises `DataError` for different instances.
+
+    Groups with different seeds are paired by their means over the seeds: one row, which says nothing of the seeds.
+    """
+    shared_instances((*group.runs, *reference.runs))
+    if group.seeds == reference.seeds:
+        return group.scores - reference.scores
+    means: NDArray[np.float64] = group.scores.mean(axis=0, keepdims=True) - reference.scores.mean(axis=0)
+    return means
 
 
 def resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -244,7 +250,7 @@ def _table(column: Column, groups: Sequence[Group]) -> Table:
     by_task = {group.task: group for group in groups if group.variant == reference}
     gains = {(g.task, g.variant): g.gain for g in groups}
     against = {
-        (g.task, g.variant): paired(_mean_rows(g.scores) - _mean_rows(_like(by_task[g.task], g).scores))
+        (g.task, g.variant): crossed_gain([differences_of(g, by_task[g.task])])
         for g in groups
         if g.variant != reference and g.task in by_task
     }
@@ -258,17 +264,6 @@ def _table(column: Column, groups: Sequence[Group]) -> Table:
         if (key := (g.task, g.variant))
     ]  # fmt: skip
     return Table(column, variants, reference, tuple(rows))
-
-
-def _like(reference: Group, group: Group) -> Group:
-    shared_instances((*reference.runs, *group.runs))
-    return reference
-
-
-def _mean_rows(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Two variants may have different seeds: their means over the seeds are what can be paired.
-    means: NDArray[np.float64] = scores.mean(axis=0, keepdims=True)
-    return means
 
 
 def _corrected(gains: Mapping[tuple[str, str], Gain]) -> dict[tuple[str, str], float]:

@@ -97,8 +97,8 @@ def note(table: Table) -> str:
     """What the figures of a table are."""
     return (
         "Percent with 95 % bootstrap intervals over seeds and instances; gain: points over few-shot ICL on the same "
-        "instances; p: paired sign-flip permutation test over instances (means over the seeds), corrected by Holm "
-        f"over the variant's tasks ({len(table.tasks)} in this table)."
+        "instances, with the 95 % t interval over seeds and instances; p: of the same t test, or of sign flips over "
+        f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table)."
     )
 
 

@@ -1,8 +1,9 @@
 """What the runs of a table add up to: scores with intervals, gains over few-shot ICL, tests, costs.
 
-A task's score is the mean over seeds and instances, a group's the mean over its tasks. Intervals
-resample seeds and instances, task by task. Tests flip the signs of the instances' mean differences
-over the seeds; Holm's correction goes over all tasks and rows of the table, and over its averages.
+A task's score is the mean over seeds and instances, a group's the mean over its tasks. The scores'
+intervals resample seeds and instances, task by task; the differences' intervals and tests are those
+of `selfguide.evaluation.crossed`, of seeds and instances too. Holm's correction goes over all tasks
+and rows of the table, and over its averages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfguide.errors import DataError
-from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, holm, permutation_p
-from selfguide.report.compare import RESAMPLES, Column, Group, column_of, resampled, shared_instances
+from selfguide.evaluation.crossed import crossed_gain
+from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, holm
+from selfguide.report.compare import Column, Group, column_of, differences_of, resampled
 from selfguide.report.folder import RunFolder
 from selfguide.table.grid import Grid
 from selfguide.table.work import Done
@@ -139,10 +141,7 @@ def _measure(key: Key, runs: Mapping[Key, tuple[RunFolder, ...]], reference: str
     if reference is not None and key[0] != reference and runs[reference, key[1]]:
         other = _group((reference, key[1]), runs[reference, key[1]])
         try:
-            shared_instances((*group.runs, *other.runs))
-            same = group.seeds == other.seeds
-            # Rows with different seeds can be paired by their means over the seeds alone.
-            against = group.scores - other.scores if same else _over_seeds(group.scores) - _over_seeds(other.scores)
+            against = differences_of(group, other)
         except DataError:
             # Evaluated on different instances (other demonstrations, say): there is nothing to pair.
             against = None
@@ -156,11 +155,6 @@ def _group(key: Key, runs: Sequence[RunFolder]) -> Group:
     return Group(key[1], key[0], column_of(ordered[0]), ordered)
 
 
-def _over_seeds(scores: Array) -> Array:
-    mean: Array = scores.mean(axis=0, keepdims=True)
-    return mean
-
-
 def _figure(tasks: Sequence[_Measured], seeds: Sequence[int]) -> Figure:
     """The mean over tasks; `seeds` are of the resampling, another for each task."""
     gains = [task.gains for task in tasks if task.gains is not None]
@@ -169,8 +163,8 @@ def _figure(tasks: Sequence[_Measured], seeds: Sequence[int]) -> Figure:
     return Figure(
         tasks[0].column,
         _interval(scores, seeds),
-        Difference(_paired(gains, seeds)) if len(gains) == len(tasks) else None,
-        Difference(_paired(against, seeds)) if len(against) == len(tasks) else None,
+        Difference(crossed_gain(gains)) if len(gains) == len(tasks) else None,
+        Difference(crossed_gain(against)) if len(against) == len(tasks) else None,
     )
 
 
@@ -181,14 +175,6 @@ def _interval(scores: Sequence[Array], seeds: Sequence[int]) -> Interval:
         return bootstrap_mean(scores[0].mean(axis=0))
     low, high = _bounds(scores, seeds)
     return Interval(float(np.mean([one.mean() for one in scores])), low, high, sum(one.shape[1] for one in scores))
-
-
-def _paired(differences: Sequence[Array], seeds: Sequence[int]) -> Gain:
-    low, high = _bounds(differences, seeds)
-    # A task's instances weigh as much as its share in the mean over tasks.
-    weighed = np.concatenate([one.mean(axis=0) / (one.shape[1] * len(differences)) for one in differences])
-    p = permutation_p(weighed, resamples=RESAMPLES)
-    return Gain(float(np.mean([one.mean() for one in differences])), low, high, p)
 
 
 def _bounds(values: Sequence[Array], seeds: Sequence[int]) -> tuple[float, float]:

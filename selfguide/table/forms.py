@@ -22,7 +22,8 @@ FIGURE_HEADER = (
     "row", "label", "group", "task", "metric", "extraction", "decoding", "split", "seeds", "planned_seeds", "n",
     "score", "score_ci_low", "score_ci_high", "gain", "gain_ci_low", "gain_ci_high", "p", "p_holm",
     "over_reference", "over_reference_ci_low", "over_reference_ci_high", "over_reference_p", "over_reference_p_holm",
-    "unfrozen", "empty_datasets", "failed", *COSTS, "published", "published_metric", "published_source",
+    "unfrozen", "empty_datasets", "failed", *COSTS, "published", "published_metric", "published_model",
+    "published_source",
 )  # fmt: skip
 MEAN = "(mean)"
 
@@ -67,7 +68,7 @@ def runs_csv(done: Sequence[Done]) -> str:
 
 def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) -> str:
     """One line per row and task, and per row and average, scores from 0 to 1, published values as they are."""
-    known = {(value.row, value.on): value for value in published}
+    known = {(grid.standing_for(value.row), value.on): value for value in published}
     rows = []
     for group, content in grid.groups.items():
         for row, labelled in grid.rows.items():
@@ -147,7 +148,8 @@ def _published_row(value: Published | None) -> dict[str, Any]:
         return {}
     figure = value.score if value.gain is None else value.gain
     metric = value.metric if value.gain is None else f"gain over {value.over}, {value.metric}"
-    return {"published": figure, "published_metric": metric, "published_source": value.source}
+    named = {"published_model": value.model, "published_source": value.source}
+    return {"published": figure, "published_metric": metric, **named}
 
 
 def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:

@@ -31,6 +31,10 @@ class Grid:
     seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
 
+    def standing_for(self, published: str) -> str:
+        """The row that stands beside the published row of this name: the one that says so, else its namesake."""
+        return next((name for name, row in self.rows.items() if row.published == published), published)
+
 
 def grid(config: TableConfig) -> Grid:
     """All runs of the table: size, group, row and the command line change the configuration, in this order."""

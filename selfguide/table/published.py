@@ -1,5 +1,6 @@
 """Published values that stand beside ours: read from a file in which each names its source."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.paths import config_dir
 from selfguide.errors import DataError
+from selfguide.report.folder import RunFolder
 
 
 @dataclass
@@ -23,6 +25,12 @@ class Published:
     score: float | None = None
     gain: float | None = None
     over: str | None = None
+
+    def is_of(self, run: RunFolder) -> bool:
+        """Whether a run has the published model, by its name or its path, on a task that is not of the bundled ones."""
+        model, task = run.details["config"]["model"], run.details["config"]["task"]
+        names = {_plain(model["name"]), _plain(model["path"].rpartition("/")[2])}
+        return task["source"] != "micro" and _plain(self.model) in names
 
 
 def published(name: str, table: str) -> list[Published]:
@@ -48,3 +56,8 @@ def published(name: str, table: str) -> list[Published]:
     except OmegaConfBaseException as error:
         raise DataError(f"{file}: {str(error).splitlines()[0]}") from error
     return found
+
+
+def _plain(name: str) -> str:
+    """A model's name as files spell it: `Vicuna-7B-v1.5` is `vicuna_7b_v1_5`."""
+    return re.sub(r"\W+", "_", name).lower()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfguide.config.table import TableConfig
-from selfguide.report.compare import Column
+from selfguide.report.compare import BASELINE, Column
 from selfguide.report.tables import points, with_interval
 from selfguide.table.figures import Difference, Entry, Figure, Figures
 from selfguide.table.grid import Grid
@@ -22,6 +22,7 @@ COSTS = {
     "answer_prompt_tokens": "prompt tokens to answer", "answer_generated_tokens": "generated tokens to answer",
 }  # fmt: skip
 SIGNIFICANT = 0.05
+BUNDLED = "micro"  # model.path
 BETTER, WORSE, UNFROZEN, EMPTY = "↑", "↓", "†", "∅"
 
 
@@ -43,7 +44,7 @@ def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequenc
         found.append(_against(grid, figures, config.reference))
     found.append(_costs(grid, figures))
     if published:
-        found.append(_published(grid, figures, published))
+        found.append(_published(config, grid, figures, published))
     return found
 
 
@@ -107,24 +108,50 @@ def _costs(grid: Grid, figures: Figures) -> Sheet:
     return Sheet("Costs: means over runs", ["method", *COSTS.values()], rows)
 
 
-def _published(grid: Grid, figures: Figures, published: Sequence[Published]) -> Sheet:
-    header = ["method", "on", "published as", "published", "ours as", "ours", "source"]
+def _published(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> Sheet:
+    header = ["method", "on", "published as", "published", "ours, same model", "bundled model", "ours as", "source"]
     rows = []
     for value in published:
-        label = grid.rows[value.row].label if value.row in grid.rows else value.row
+        named = config.rows.get(value.row) or grid.rows.get(value.row)
         on = grid.groups[value.on].label if value.on in grid.groups else value.on
-        entry = figures.entries.get((value.row, value.on))
-        figure = figures.averages.get((value.row, value.on)) or (entry.figure if entry else None)
         as_published = f"{value.metric}, {value.model}"
         if value.gain is not None:
             as_published = f"gain over {value.over}: {as_published}"
-        theirs = points(value.gain / 100) if value.gain is not None else f"{value.score:.1f}"
-        ours = ""
-        if figure is not None:
-            ours = _difference(figure.gain) if value.gain is not None else with_interval(figure.score)
-        named = f"{metric_name(figure.column)}, {_models(figures)}" if ours and figure else ""
-        rows.append([label, on, as_published, theirs, named, ours, value.source])
+        theirs, ours = _as_printed(value), _ours(grid, figures, value)
+        rows.append([named.label if named else value.row, on, as_published, theirs, *ours, value.source])
     return Sheet("Published values", header, rows, text=3)
+
+
+def _ours(grid: Grid, figures: Figures, value: Published) -> tuple[str, str, str]:
+    """Our figure with the published model or with the bundled one, and what it measures; blank for any other model."""
+    row = grid.standing_for(value.row)
+    entry = figures.entries.get((row, value.on))
+    figure = figures.averages.get((row, value.on)) or (entry.figure if entry else None)
+    shown = _beside(value, figure) if figure is not None else ""
+    if figure is None or not shown:
+        return "", "", ""
+    tasks = grid.groups[value.on].tasks if value.on in grid.groups else [value.on]
+    runs = [run for task in tasks for run in figures.entries[row, task].runs]
+    named = f"{grid.rows[row].label}: {metric_name(figure.column)}"
+    if all(value.is_of(run) for run in runs):
+        return shown, "", named
+    bundled = all(run.details["config"]["model"]["path"] == BUNDLED for run in runs)
+    return ("", shown, named) if bundled else ("", "", "")
+
+
+def _as_printed(value: Published) -> str:
+    """With the decimals of the paper, one or two."""
+    number = value.score if value.gain is None else value.gain
+    assert number is not None
+    form = ".1f" if round(number, 1) == number else ".2f"
+    return format(number, form if value.gain is None else f"+{form}").replace("-", "−")
+
+
+def _beside(value: Published, figure: Figure) -> str:
+    """Our figure of the same kind: a score, or a gain over the same baseline."""
+    if value.gain is None:
+        return with_interval(figure.score)
+    return _difference(figure.gain) if value.over == BASELINE else ""
 
 
 def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done]) -> list[str]:
@@ -134,15 +161,22 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         f"{len(finished)} of {len(done)} runs are finished. Seeds: {', '.join(map(str, grid.seeds))}. "
         f"Model: {_models(figures) or 'none run'}. Instances per task: {_range(figures) or 'none run'}.",
         "Percent: mean over seeds and instances, for an average also over tasks, with 95 % bootstrap intervals that "
-        "resample seeds and instances. Gain: points over few-shot ICL on the same instances. "
-        f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the paired sign-flip permutation test, "
-        "corrected by Holm over all tasks and methods (averages: over all averages) of this table.",
+        "resample seeds and instances. Gain: points over few-shot ICL on the same instances, with 95 % t intervals of "
+        "the spread over seeds and over instances (three seeds that differ give wide ones). "
+        f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the test of that interval (and in the "
+        "sign-flip test over instances), corrected by Holm over all tasks and methods (averages: over all averages) of "
+        "this table: a mark has an interval without 0.",
         f"{UNFROZEN}: on the test split of a test task without a frozen setting. {EMPTY}: no training data came out in "
         "at least one run, which then scores as the base model. (2/3): two of three seeds are there. An empty cell was "
         "not run.",
         "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; trained "
         "tokens are those with a loss, over all epochs; work found in the store counts as when it was computed.",
     ]
+    if config.published is not None:
+        said.append(
+            "Published values: “ours, same model” is blank unless the runs are of the published model. The bundled "
+            "model answers the bundled tasks in the metric named: it can show the effect, not the value."
+        )
     failures: dict[str, list[str]] = {}
     for one in done:
         if one.reason is not None:

@@ -10,6 +10,7 @@ from selfguide.prompts_neighbours import (
     ConditionPrompt,
     ExtrapolationPrompt,
     JointPrompt,
+    NewInstancesPrompt,
     ReasonPrompt,
 )
 from selfguide.types import Example
@@ -33,6 +34,7 @@ PROMPTS: dict[str, Prompt] = {
     "extrapolation_fixed_part": ExtrapolationPrompt(TASK, Example(f"{START} It snows.", "no"), "no", start=START),
     "joint": JointPrompt(TASK, ERROR, SHOWN, "negative", (Example("Quite good.", "positive"),), count=3),
     "joint_without_output": JointPrompt(TASK, ERROR, show_gold=False),
+    "new_instances": NewInstancesPrompt(TASK, "Not bad at all.", 3),
 }
 
 

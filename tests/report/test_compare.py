@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from selfguide.errors import DataError
-from selfguide.evaluation.statistics import holm, paired_gain
+from selfguide.evaluation.crossed import crossed_gain
+from selfguide.evaluation.statistics import holm
 from selfguide.report.__main__ import main
 from selfguide.report.compare import compare, find_runs, one_column
 from selfguide.report.folder import RunFolder
@@ -53,12 +54,13 @@ def test_figures_are_those_of_the_statistics(grid: Path) -> None:
     assert row.baseline.value == pytest.approx(rows[0]["baseline"]["value"])
     assert row.gain.value == pytest.approx(row.score.value - row.baseline.value)
     assert row.score.ci_low <= row.score.value <= row.score.ci_high
-    means, base = row.group.scores.mean(axis=0), row.group.baselines.mean(axis=0)
-    assert row.gain.p == pytest.approx(paired_gain(means, base, resamples=2000).p)
+    assert row.gain == crossed_gain([row.group.scores - row.group.baselines])
     ps = [r.gain.p for task in table.tasks if (r := table.row(task, table.variants[1]))]
     corrected = [r.holm for task in table.tasks if (r := table.row(task, table.variants[1]))]
     assert corrected == pytest.approx(holm(ps))
     assert row.against is not None and row.against.value > 0
+    other = table.row("task_a", table.variants[0])
+    assert other is not None and row.against == crossed_gain([row.group.scores - other.group.scores])
     assert table.mean(table.variants[1], "score") == pytest.approx(np.mean([r.score.value for r in table.rows[1::2]]))
 
 

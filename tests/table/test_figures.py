@@ -111,6 +111,21 @@ def test_gains_are_tested_against_few_shot_icl_and_corrected(whole: tuple[Grid, 
     assert found.averages["few_shot_icl", "classification"].gain is None
 
 
+def test_a_mark_has_an_interval_without_zero(folders: dict[tuple[str, str, int], RunFolder]) -> None:
+    """The gains of one seed cannot carry a mark that those of the other take back."""
+    plan = grid(config())
+    runs = {key: folders["worse" if key[0] == "selfguide" and key[2] else key[0], *key[1:]] for key in folders}
+    found = figures(plan, [Done(cell, runs[cell.row, cell.task, cell.seed]) for cell in plan.cells])
+    shown = [entry.figure for entry in found.entries.values()] + list(found.averages.values())
+    gains = [figure.gain for figure in shown if figure is not None and figure.gain is not None]
+    marked = [one for one in gains if one.holm is not None and one.holm < 0.05]
+    assert 0 < len(marked) < len(gains)
+    assert all(one.gain.ci_low * one.gain.ci_high > 0 for one in marked)
+    torn = found.entries["selfguide", "task_a"].figure
+    assert torn is not None and torn.gain is not None and torn.gain.gain.value > 0.1
+    assert torn.gain.gain.ci_low < 0 and torn.gain not in marked
+
+
 def test_the_reference_row(whole: tuple[Grid, list[Done], Figures]) -> None:
     figure = whole[2].entries["selfguide", "task_a"].figure
     assert figure is not None and figure.against is not None and figure.gain is not None
@@ -166,14 +181,16 @@ def test_seeds_on_different_instances_are_refused(tmp_path: Path) -> None:
 
 def test_the_files(whole: tuple[Grid, list[Done], Figures]) -> None:
     plan, done, found = whole
-    value = Published("t", "selfguide", "classification", "exact match", "Big-7B", "a paper", gain=14.5, over="ICL")
+    value = Published(
+        "t", "selfguide", "classification", "exact match", "Big-7B", "a paper", gain=14.5, over="few-shot ICL"
+    )
     laid_out = sheets(config(), plan, found, [value])
     said = notes(config(), plan, found, done)
     text = markdown("A table", "python -m x", laid_out, said)
     for piece in (
         "# A table", "`python -m x`", "## classification: exact match", "↑", "↓", "kept per 1,000 calls",
-        "| row selfguide | classification | gain over ICL: exact match, Big-7B | +14.5 | exact match, micro | +",
-        "| a paper |", "18 of 18 runs are finished",
+        "| row selfguide | classification | gain over few-shot ICL: exact match, Big-7B | +14.5 |  | +",
+        "| row selfguide: exact match | a paper |", "18 of 18 runs are finished",
     ):  # fmt: skip
         assert piece in text, piece
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -187,3 +204,61 @@ def test_the_files(whole: tuple[Grid, list[Done], Figures]) -> None:
     table = figures_csv(plan, found, [value]).splitlines()
     assert len(table) == 1 + len(ROWS) * (3 + 2)
     assert sum(",14.5," in line for line in table) == 1
+
+
+GAIN = {"metric": "ROUGE-L", "source": "a paper", "gain": 9.48}
+SCORE = {"metric": "exact match", "source": "a paper", "score": 27.0}
+PUBLISHED = [
+    Published("t", "selfguide", "classification", model="Big-7B", over="few-shot ICL", **GAIN),
+    Published("t", "selfguide", "classification", model="Big-7B", over="ZeroGen", **GAIN),
+    Published("t", "few_shot_icl", "task_a", model="Big-7B", **SCORE),
+    Published("t", "selfguide", "GSM8K", model="Big-7B", over="few-shot ICL", **GAIN),
+    Published("t", "absent", "task_a", model="Big-7B", **SCORE),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "source", "column"),
+    [
+        ("big_7b", "/models/x", "json", "ours, same model"),
+        ("local", "someone/Big-7B", "json", "ours, same model"),
+        ("micro", "micro", "micro", "bundled model"),
+        ("micro", "micro", "json", "bundled model"),
+        ("big_7b", "/models/x", "micro", None),  # the published model on bundled tasks
+        ("big_13b", "someone/Big-13B", "json", None),
+    ],
+)
+def test_published_values_stand_beside_the_same_model_alone(
+    name: str, path: str, source: str, column: str | None, folders: dict[tuple[str, str, int], RunFolder]
+) -> None:
+    table = config()
+    # The paper's settings are another row's: its figures are shown, not those of the published row's namesake.
+    table.rows["worse"].published = "selfguide"
+    plan = grid(table)
+    done = []
+    for cell in plan.cells:
+        run = RunFolder(folders[cell.row, cell.task, cell.seed].path)
+        settings = run.details["config"]
+        settings["model"] |= {"name": name, "path": path}
+        settings["task"]["source"] = source
+        done.append(Done(cell, run))
+    found = figures(plan, done)
+    [sheet] = [one for one in sheets(table, plan, found, PUBLISHED) if one.title == "Published values"]
+    lines = [dict(zip(sheet.header, row, strict=True)) for row in sheet.rows]
+    assert [line["method"] for line in lines] == ["row selfguide"] * 2 + ["row few_shot_icl", "row selfguide", "absent"]
+    assert [line["published"] for line in lines] == ["+9.48", "+9.48", "27.0", "+9.48", "27.0"]
+    ours = [(line["ours, same model"], line["bundled model"], line["ours as"]) for line in lines]
+    assert [ours[1], *ours[3:]] == [("", "", "")] * 3  # another baseline, another data set, no such row
+    for other in {"ours, same model", "bundled model"} - {column}:
+        assert not any(line[other] for line in lines)
+    if column is not None:
+        figure = found.averages["worse", "classification"]
+        assert figure.gain is not None and figure.gain.gain.value < 0
+        assert lines[0][column].startswith(f"−{-100 * figure.gain.gain.value:.1f} [")
+        assert lines[0]["ours as"] == "row worse: exact match"
+        score = found.entries["few_shot_icl", "task_a"].figure
+        assert score is not None and lines[2][column].startswith(f"{100 * score.score.value:.1f} [")
+        assert lines[2]["ours as"] == "row few_shot_icl: exact match"
+    shared = [line for line in figures_csv(plan, found, PUBLISHED).splitlines() if "9.48" in line]
+    assert [line.partition(",")[0] for line in shared] == ["worse"]
+    assert "Big-7B" in shared[0]

@@ -50,6 +50,12 @@ def test_the_main_table_has_every_method_and_three_seeds() -> None:
     }
 
 
+def test_published_values_stand_beside_the_row_of_the_papers_settings() -> None:
+    small, paper = (grid(table("table_main", f"size={size}")) for size in ("micro", "paper"))
+    assert (small.standing_for("selfguide"), paper.standing_for("selfguide")) == ("selfguide_paper", "selfguide")
+    assert small.standing_for("s3") == "s3"
+
+
 def test_row_beats_group_beats_size_and_the_command_line_beats_all() -> None:
     assert merged(["a=1", "b=1", "c=1"], ["b=2", "c=2"], ["+c=3"]) == ("a=1", "b=2", "+c=3")
     config = table("ablation_temperature", 'overrides=["evaluation.limit=3"]')
@@ -82,8 +88,15 @@ def test_a_wrong_type_is_refused() -> None:
 
 def test_published_values_name_their_source() -> None:
     found = published("published.yaml", "table_main")
-    gains = {value.on: (value.gain, value.metric) for value in found if value.gain is not None}
-    assert gains == {"classification": (14.5, "exact match"), "generation": (17.9, "ROUGE-L")}
+    gains = {(value.row, value.over): value.gain for value in found if value.on == "IMDb, QNLI, RTE, AdQA (mean)"}
+    assert gains == {("s3", "ZeroGen"): 9.48, ("s3", "GoldGen"): 2.73}
+    own = {value.on: (value.gain, value.metric) for value in found if value.row == "selfguide"}
+    assert own == {"classification": (14.5, "exact match"), "generation": (17.9, "ROUGE-L")}
+    extrapolated = {value.on: (value.gain, value.model) for value in found if value.row == "llm2llm"}
+    assert {on: gain for on, (gain, _) in extrapolated.items()} == {
+        "GSM8K": 24.2, "CaseHOLD": 32.6, "SNIPS": 32.0, "TREC": 52.6, "SST-2": 39.8,
+    }  # fmt: skip
+    assert {model for _, model in extrapolated.values()} == {"Llama-2-7B"}
     scores = {value.on: value for value in found if value.score is not None}
     assert set(scores) == PAPER
     assert all(value.source and value.row == "few_shot_icl" for value in scores.values())

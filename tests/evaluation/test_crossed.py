@@ -1,0 +1,106 @@
+"""Gains over seeds and instances: interval and test agree, and few seeds that differ are not taken for many."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from scipy import stats
+
+from selfguide.evaluation.crossed import crossed_gain
+from selfguide.evaluation.statistics import permutation_p
+
+Array = NDArray[np.float64]
+QUICK = {"resamples": 200}
+
+
+def drawn(generator: np.random.Generator, seeds: int, by_seed: float, by_instance: float, each: float) -> Array:
+    """Differences without an effect, (seeds, 30)."""
+    found: Array = (
+        by_seed * generator.normal(size=(seeds, 1))
+        + by_instance * generator.normal(size=(1, 30))
+        + each * generator.normal(size=(seeds, 30))
+    )
+    return found
+
+
+def test_one_seed_is_the_paired_t_test() -> None:
+    differences = np.random.default_rng(0).normal(0.15, 0.3, size=(1, 40))
+    gain, expected = crossed_gain([differences]), stats.ttest_1samp(differences[0], 0)
+    low, high = expected.confidence_interval(0.95)
+    assert (gain.ci_low, gain.ci_high) == pytest.approx((low, high))
+    assert gain.p == max(expected.pvalue, permutation_p(differences[0]))
+
+
+def test_seeds_alone_are_the_t_test_over_seeds() -> None:
+    differences = np.array([0.1, 0.2, 0.5])[:, None].repeat(50, axis=1)
+    gain, expected = crossed_gain([differences]), stats.ttest_1samp(differences[:, 0], 0)
+    low, high = expected.confidence_interval(0.95)
+    assert (gain.value, gain.ci_low, gain.ci_high) == pytest.approx((0.8 / 3, low, high))
+    assert gain.p == pytest.approx(expected.pvalue)
+
+
+def test_seeds_and_instances_by_hand() -> None:
+    differences = np.array([[0.4, 0.0], [0.2, 0.2]])  # means over instances 0.2, 0.2; over seeds 0.3, 0.1
+    gain = crossed_gain([differences])
+    half = stats.t.ppf(0.975, 1) * 0.1  # variance of two means: 0.02 / 2, one degree of freedom
+    assert (gain.value, gain.ci_low, gain.ci_high) == pytest.approx((0.2, max(-1, 0.2 - half), min(1, 0.2 + half)))
+
+
+def test_few_or_equal_differences_are_not_certain() -> None:
+    assert crossed_gain([np.ones((3, 4))]).p == pytest.approx(2 / 2**4)
+    assert crossed_gain([np.ones((1, 1))]).p == 1
+    assert crossed_gain([np.zeros((3, 50))]).p == 1
+    assert crossed_gain([np.full((3, 50), 0.1 + 0.2)]).p < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("seeds", "tasks", "by_seed", "by_instance", "each", "least"),
+    [
+        (3, 1, 0.3, 0.1, 0.2, 0.02),  # seeds differ strongly
+        (3, 2, 0.3, 0.1, 0.2, 0.01),
+        (3, 1, 0.05, 0.3, 0.2, 0.01),
+        (3, 1, 0.0, 0.3, 0.05, 0.02),  # seeds are alike
+        (3, 1, 0.0, 0.0, 0.3, 0.0),  # single scores alone: too careful
+        (1, 1, 0.0, 0.3, 0.0, 0.02),
+    ],
+)
+def test_false_alarms(seeds: int, tasks: int, by_seed: float, by_instance: float, each: float, least: float) -> None:
+    generator = np.random.default_rng(7)
+    alarms, by_instances = [], []
+    for _ in range(400):
+        differences = [drawn(generator, seeds, by_seed, by_instance, each) for _ in range(tasks)]
+        gain = crossed_gain(differences, **QUICK)
+        alarms.append(gain.p < 0.05)
+        by_instances.append(permutation_p(np.concatenate(differences, axis=1).mean(axis=0), resamples=200) < 0.05)
+    assert least <= np.mean(alarms) <= 0.08
+    if by_seed == 0.3:  # what a test over the instances alone makes of the same numbers
+        assert np.mean(by_instances) > 0.3
+
+
+def test_a_gain_in_all_seeds_is_found() -> None:
+    generator = np.random.default_rng(1)
+    found = [crossed_gain([0.3 + drawn(generator, 3, 0.03, 0.3, 0.2)], **QUICK).p < 0.05 for _ in range(50)]
+    assert np.mean(found) > 0.9
+
+
+SCORES = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])
+TASKS = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(1, 9)).flatmap(lambda shape: arrays(np.float64, shape, elements=SCORES)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=80)
+@given(TASKS)
+def test_no_small_p_with_zero_in_the_interval(tasks: list[Array]) -> None:
+    gain = crossed_gain(tasks, **QUICK)
+    assert -1 <= gain.ci_low <= gain.value + 1e-12 and gain.value - 1e-12 <= gain.ci_high <= 1
+    assert 0 < gain.p <= 1
+    if gain.p < 0.05:
+        assert gain.ci_low > 0 or gain.ci_high < 0
+    turned = crossed_gain([-one[::-1] for one in tasks], **QUICK)
+    assert (turned.value, turned.ci_low, turned.ci_high) == pytest.approx((-gain.value, -gain.ci_high, -gain.ci_low))
+    assert turned.p == pytest.approx(gain.p, abs=0.15)
