@@ -40,7 +40,7 @@ def run(session: Session) -> Outcome:
         if ended is None and config.diagnose.source == "influence":
             # What judges the rows is not trained on; the last student learns from all.
             train, validation = held_out(pairs, config.diagnose, session.config.seed)
-        student = _trained(session, train, f"training_{number}")
+        student = _trained(session, train, f"training_{number}", validation)
         if ended is not None:
             stopped = ended
             break
@@ -73,7 +73,7 @@ def _ended(config: LoopConfig, state: State, pairs: Sequence[Example]) -> str | 
     return state.budget.spent
 
 
-def _trained(session: Session, pairs: Sequence[Example], name: str) -> Student:
+def _trained(session: Session, pairs: Sequence[Example], name: str, validation: Sequence[Example]) -> Student:
     """A student from fresh weights; one without rows where nothing is trained.
 
     Demonstrations among the rows are trained on as copies, so that none stands in its own prompt.
@@ -83,7 +83,7 @@ def _trained(session: Session, pairs: Sequence[Example], name: str) -> Student:
     shown = set(session.task.demonstrations)
     others = [pair for pair in pairs if pair not in shown]
     copies = max(len(others) < len(pairs), session.config.finetuning.added_demonstrations)
-    return train_student(session, others, name, copies)
+    return train_student(session, others, name, copies, validation)
 
 
 def _diagnosed(
