@@ -6,6 +6,12 @@ from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, 
 
 Answer = Callable[[str, int, int], str]
 """(prompt text, seed, sample number) -> the completion's text."""
+Likelihood = Callable[[str], float]
+"""prompt text -> log-probability of every token behind it."""
+
+
+def certain(prompt: str) -> float:
+    return 0.0
 
 
 class ScriptedEngine:
@@ -13,13 +19,20 @@ class ScriptedEngine:
 
     name = "scripted"
 
-    def __init__(self, decode: Callable[[tuple[int, ...]], str], answer: Answer, context_length: int = 4096) -> None:
+    def __init__(
+        self,
+        decode: Callable[[tuple[int, ...]], str],
+        answer: Answer,
+        context_length: int = 4096,
+        likelihood: Likelihood = certain,
+    ) -> None:
         self.context_length = context_length
         self.tokens = TokenCount()
         self.batches: list[int] = []
         self.prompts: list[str] = []
         self._decode = decode
         self._answer = answer
+        self._likelihood = likelihood
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
         self.batches.append(len(requests))
@@ -35,7 +48,8 @@ class ScriptedEngine:
         return completions
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
-        return [(0.0,) * len(request.completion_ids) for request in requests]
+        scores = [self._likelihood(self._decode(request.prompt_ids)) for request in requests]
+        return [(score,) * len(request.completion_ids) for score, request in zip(scores, requests, strict=True)]
 
     def close(self) -> None:
         return None

@@ -33,6 +33,7 @@ class SeedConfig:
     items: int | None = knob(ge=1)
     share: float | None = knob(gt=0, le=1)
     least: int = knob(ge=1)
+    waves: int = knob(ge=1)
     labels: str = knob(one_of=("each", "uniform"))
 
 
@@ -123,7 +124,7 @@ class DiagnoseConfig:
     share_below: float = knob(gt=0, le=1)
     most: int | None = knob(ge=1)
     per_label: int = knob(ge=1)
-    score_above: int = knob(ge=0)
+    score_above: int | None = knob(ge=0)
     held_out: int = knob(ge=1)
     held_out_from: int = knob(ge=2)
     held_out_share: float = knob(gt=0, lt=1)
@@ -160,6 +161,21 @@ def claims_gold(method: LoopConfig) -> bool:
     )
 
 
+def feedback_points(start: int, cap: int, limit: int) -> list[int]:
+    """Sizes below `limit` at which ProGen's pool is made anew: c * L for c = 1, 2, …, L = start doubling up to cap."""
+    points: list[int] = []
+    count, step = 1, start
+    while count * step < limit:
+        points.append(count * step)
+        count, step = count + 1, min(2 * step, cap)
+    return points
+
+
+def held_out_rows(config: DiagnoseConfig, rows: int) -> int:
+    """How many of so many synthetic rows judge the others: a fixed number of many, a share of few (ProGen)."""
+    return config.held_out if rows >= config.held_out_from else round(config.held_out_share * rows)
+
+
 def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
     """One line per combination of steps that does not fit together, or that the teacher's `engine` cannot do."""
     seed, diagnose = method.seed.source, method.diagnose.source
@@ -174,6 +190,8 @@ def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
         yield "method.loop.rounds: null is not allowed; allowed: >= 0 (only the feedback schedule knows its own end)"
     if diagnose == "influence" and seed != "generated":
         yield f"method.seed.source: {seed} is not allowed; allowed: generated, as method.diagnose.source=influence"
+    if diagnose == "influence" and seed == "generated" and method.seed.items is not None:
+        yield from _feedback_problems(method, method.seed.items)
     if diagnose == "votes" and method.annotate.source != "vote":
         annotate = method.annotate.source
         yield f"method.annotate.source: {annotate} is not allowed; allowed: vote, as method.diagnose.source=votes"
@@ -187,3 +205,23 @@ def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
         )
     if method.annotate.source == "gold" and (seed in ("generated", "selfguide") or rounds != 0):
         yield "method.annotate.source: gold is not allowed; allowed: inherit | vote | joint (a proposal has no gold)"
+
+
+def _feedback_problems(method: LoopConfig, items: int) -> Iterator[str]:
+    """Why no feedback point would score a row, even if every proposal is kept."""
+    feedback, score_above = method.propose.feedback, method.diagnose.score_above
+    points = feedback_points(feedback.start, feedback.cap, items)
+    if method.loop.rounds == 0:
+        yield "method.loop.rounds: 0 is not allowed; allowed: >= 1 or null, as method.diagnose.source=influence"
+    elif not points:
+        yield (
+            f"method.propose.feedback.start: {feedback.start} is not allowed; allowed: < method.seed.items={items}, "
+            "as method.diagnose.source=influence"
+        )
+    elif score_above is not None:
+        most = max(size - held_out_rows(method.diagnose, size) for size in points[: method.loop.rounds])
+        if score_above >= most:
+            yield (
+                f"method.diagnose.score_above: {score_above} is not allowed; allowed: < {most}, the most rows that a "
+                "feedback point leaves to score, or null (all rows are examples, none is scored)"
+            )

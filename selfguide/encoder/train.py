@@ -51,7 +51,6 @@ class EncoderTraining:
 class _Row:
     text: EncodedText
     label: int
-    weight: float
 
 
 def train_encoder(
@@ -63,34 +62,28 @@ def train_encoder(
     device: str,
     progress: "TrainingProgress | None" = None,
     *,
-    weights: Sequence[float] | None = None,
     validation: Sequence[Example] = (),
     context_until: str | None = None,
 ) -> EncoderTraining:
     """Train on `pairs` and leave weights, tokenizer and labels in `work/encoder`, or raise `TrainingError`.
 
-    Class numbers are the places in `labels`. `weights` (one to a pair, 0: left out) scale the
-    loss; only their ratios count. The epoch is chosen on a seeded share of the pairs, or on
-    `validation`: synthetic pairs, too, never gold. No input text stands on both sides.
+    Class numbers are the places in `labels`. The epoch is chosen on a seeded share of the
+    pairs, or on `validation`: synthetic pairs, too, never gold. No input text stands on both sides.
     """
     _check(labels, [*pairs, *validation])
-    kept = _weighted(pairs, weights)
-    if validation:
-        kept, held = _without(kept, validation), [(pair, 1.0) for pair in validation]
-    else:
-        kept, held = _hold_out(kept, config.held_out, seed)
+    if not pairs:
+        raise TrainingError("no pairs to train the encoder on")
+    kept, held = (_without(pairs, validation), validation) if validation else _hold_out(pairs, config.held_out, seed)
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(child_seed(seed, "encoder"))
-        model, tokenizer, limit = fresh_encoder(config, labels, [pair.input for pair, _ in kept], device)
+        model, tokenizer, limit = fresh_encoder(config, labels, [pair.input for pair in kept], device)
         init = weights_hash(model)
 
-        def rows(weighted: Sequence[tuple[Example, float]]) -> list[_Row]:
-            texts = encode(tokenizer, [pair.input for pair, _ in weighted], limit, context_until)
+        def rows(chosen: Sequence[Example]) -> list[_Row]:
+            texts = encode(tokenizer, [pair.input for pair in chosen], limit, context_until)
             places = {label: number for number, label in enumerate(labels)}
-            return [
-                _Row(text, places[pair.output], weight) for text, (pair, weight) in zip(texts, weighted, strict=True)
-            ]
+            return [_Row(text, places[pair.output]) for text, pair in zip(texts, chosen, strict=True)]
 
         run = _Run(config, model, tokenizer, rows(kept), rows(held), seed, device, progress)
         run.train()
@@ -159,7 +152,7 @@ class _Run:
                 return
 
     def _step(self, optimizer: torch.optim.Optimizer, batch: Sequence[_Row]) -> None:
-        loss = (self._losses(batch) * self._weights(batch)).mean()
+        loss = cross_entropy(self._logits(batch), self._targets(batch), reduction="none").mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
@@ -189,15 +182,10 @@ class _Run:
         right = loss = 0.0
         for places in by_length([row.text for row in self.held_out], 64):
             batch = [self.held_out[i] for i in places]
-            logits, weights = self._logits(batch), self._weights(batch)
-            target = self._targets(batch)
-            right += float(((logits.argmax(-1) == target) * weights).sum())
-            loss += float((cross_entropy(logits, target, reduction="none") * weights).sum())
-        total = sum(row.weight for row in self.held_out)
-        return right / total, loss / total
-
-    def _losses(self, batch: Sequence[_Row]) -> torch.Tensor:
-        return cross_entropy(self._logits(batch), self._targets(batch), reduction="none")
+            logits, target = self._logits(batch), self._targets(batch)
+            right += float((logits.argmax(-1) == target).sum())
+            loss += float(cross_entropy(logits, target, reduction="none").sum())
+        return right / len(self.held_out), loss / len(self.held_out)
 
     def _logits(self, batch: Sequence[_Row]) -> torch.Tensor:
         logits: torch.Tensor = self.model(**collate([row.text for row in batch], self.tokenizer, self.device)).logits
@@ -205,15 +193,6 @@ class _Run:
 
     def _targets(self, batch: Sequence[_Row]) -> torch.Tensor:
         return torch.tensor([row.label for row in batch], device=self.device)
-
-    def _weights(self, batch: Sequence[_Row]) -> torch.Tensor:
-        return torch.tensor([row.weight for row in batch], device=self.device)
-
-
-def balanced_weights(labels: Sequence[str], pairs: Sequence[Example]) -> list[float]:
-    """Weights under which every label that occurs counts the same in the loss."""
-    counts = {label: sum(pair.output == label for pair in pairs) for label in labels}
-    return [1.0 / counts[pair.output] for pair in pairs]
 
 
 def weights_hash(model: Any) -> str:
@@ -233,39 +212,24 @@ def _check(labels: Sequence[str], pairs: Sequence[Example]) -> None:
         raise TrainingError(f"an encoder trains on the task's labels; {strange!r} is none of {', '.join(labels)}")
 
 
-def _weighted(pairs: Sequence[Example], weights: Sequence[float] | None) -> list[tuple[Example, float]]:
-    """Pairs with weights of mean 1, those of weight 0 left out."""
-    if weights is None:
-        weights = [1.0] * len(pairs)
-    if len(weights) != len(pairs) or not all(math.isfinite(w) and w >= 0 for w in weights):
-        raise ValueError("weights: one finite number, at least 0, for each pair")
-    kept = [(pair, weight) for pair, weight in zip(pairs, weights, strict=True) if weight > 0]
-    if not kept:
-        raise TrainingError("no pairs to train the encoder on")
-    mean = sum(weight for _, weight in kept) / len(kept)
-    return [(pair, weight / mean) for pair, weight in kept]
-
-
-def _without(pairs: list[tuple[Example, float]], validation: Sequence[Example]) -> list[tuple[Example, float]]:
+def _without(pairs: Sequence[Example], validation: Sequence[Example]) -> list[Example]:
     shown = {_text(pair) for pair in validation}
-    kept = [item for item in pairs if _text(item[0]) not in shown]
+    kept = [pair for pair in pairs if _text(pair) not in shown]
     if not kept:
         raise TrainingError("every pair to train the encoder on is also a validation pair")
     return kept
 
 
-def _hold_out(
-    pairs: list[tuple[Example, float]], share: float, seed: int
-) -> tuple[list[tuple[Example, float]], list[tuple[Example, float]]]:
+def _hold_out(pairs: Sequence[Example], share: float, seed: int) -> tuple[Sequence[Example], Sequence[Example]]:
     """Trained and held-out pairs, both in the order given. At least one text is held out, if two are there."""
-    texts = list(dict.fromkeys(_text(pair) for pair, _ in pairs))
+    texts = list(dict.fromkeys(_text(pair) for pair in pairs))
     if share == 0 or len(texts) < 2:
         return pairs, []
     count = min(max(1, round(share * len(texts))), len(texts) - 1)
     chosen = set(child_random(seed, "encoder held out").sample(texts, count))
     return (
-        [item for item in pairs if _text(item[0]) not in chosen],
-        [item for item in pairs if _text(item[0]) in chosen],
+        [pair for pair in pairs if _text(pair) not in chosen],
+        [pair for pair in pairs if _text(pair) in chosen],
     )
 
 

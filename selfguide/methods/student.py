@@ -47,18 +47,23 @@ def trains(session: Session) -> bool:
 
 
 def train_student(
-    session: Session, pairs: Sequence[Example], name: str = "training", copies: int | None = None
+    session: Session,
+    pairs: Sequence[Example],
+    name: str = "training",
+    copies: int | None = None,
+    validation: Sequence[Example] = (),
 ) -> Student:
     """A student of `pairs` and `copies` (None: `finetuning.added_demonstrations`) of each demonstration.
 
     A demonstration's row holds the others alone in its context, so that the answer is not in its own prompt.
+    An encoder's epoch is chosen on the synthetic `validation` rows, if there are any.
     """
     config = session.config
     pairs = curate_stage(session, pairs, f"{name}_curation")
     added = session.task.demonstrations * (config.finetuning.added_demonstrations if copies is None else copies)
     rows = within_budget(session, (*pairs, *added))
     if config.student.kind == "encoder":
-        return Student((), encoder_stage(session, name, rows), tuple(rows))
+        return Student((), encoder_stage(session, name, rows, validation), tuple(rows))
     settings = config.finetuning
     if config.budget.kind == "equal_steps":
         assert config.budget.steps is not None
@@ -77,8 +82,13 @@ def within_budget(session: Session, pairs: Sequence[Example]) -> list[Example]:
     return fit_rows(pairs, budget, session.task.labels, session.config.seed, lengths)
 
 
-def encoder_stage(session: Session, name: str, pairs: Sequence[Example]) -> "EncoderAnswerer":
-    """An encoder with a classification layer, trained on `pairs` from its published weights."""
+def encoder_stage(
+    session: Session, name: str, pairs: Sequence[Example], validation: Sequence[Example] = ()
+) -> "EncoderAnswerer":
+    """An encoder with a classification layer, trained on `pairs` from its published weights.
+
+    Its epoch is chosen on `validation`; without, on a share of `pairs` that it does not learn from.
+    """
     from selfguide.encoder.base import encoder_identity
     from selfguide.models import pick_device
 
@@ -98,6 +108,8 @@ def encoder_stage(session: Session, name: str, pairs: Sequence[Example]) -> "Enc
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),
         "seed": session.config.seed,
     }
+    if validation:
+        spec["validation"] = fingerprint([(p.input, p.output) for p in validation])
     device = pick_device(getattr(session.config.engine, "device", "auto"))
 
     def build(work: Path) -> dict[str, Any]:
@@ -113,6 +125,7 @@ def encoder_stage(session: Session, name: str, pairs: Sequence[Example]) -> "Enc
                 session.config.seed,
                 device,
                 bar,
+                validation=validation,
                 context_until=task.context_until,
             )
         return {

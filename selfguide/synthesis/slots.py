@@ -145,13 +145,3 @@ def _feedback(
         return ()
     known = pool.get(label or "", ())
     return tuple(stream.sample(list(known), min(config.examples, len(known))))
-
-
-def feedback_points(start: int, cap: int, limit: int) -> list[int]:
-    """Sizes below `limit` at which ProGen's pool is made anew: c * L for c = 1, 2, …, L = start doubling up to cap."""
-    points: list[int] = []
-    count, step = 1, start
-    while count * step < limit:
-        points.append(count * step)
-        count, step = count + 1, min(2 * step, cap)
-    return points

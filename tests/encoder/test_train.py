@@ -10,7 +10,7 @@ from selfguide.encoder.base import encoder_identity
 from selfguide.encoder.predict import EncoderClassifier
 from selfguide.encoder.scratch import word_pieces
 from selfguide.encoder.text import encode
-from selfguide.encoder.train import EncoderTraining, balanced_weights, train_encoder
+from selfguide.encoder.train import EncoderTraining, train_encoder
 from selfguide.errors import ConfigError, TrainingError
 from selfguide.types import Example
 from tests.encoder.tiny import BAD, LABELS, encoder_config, pairs
@@ -95,17 +95,17 @@ def test_the_saved_weights_are_those_of_the_chosen_epoch(bert: Path, tmp_path: P
 def _held_out_texts(bert: Path, rows: list[Example]) -> set[str]:
     from selfguide.encoder.train import _hold_out
 
-    return {pair.input for pair, _ in _hold_out([(row, 1.0) for row in rows], 0.2, 1)[1]}
+    return {pair.input for pair in _hold_out(rows, 0.2, 1)[1]}
 
 
 def test_no_text_is_both_trained_and_held_out() -> None:
     from selfguide.encoder.train import _hold_out
 
     rows = [Example(f"{text}{' ' * extra}", "good") for text in "abcdefghij" for extra in (0, 1)]
-    trained, held = _hold_out([(row, 1.0) for row in rows], 0.3, 0)
+    trained, held = _hold_out(rows, 0.3, 0)
     assert len(held) == 6
-    assert not {p.input.strip() for p, _ in trained} & {p.input.strip() for p, _ in held}
-    assert [p for p, _ in trained] == [row for row in rows if row in [p for p, _ in trained]]
+    assert not {p.input.strip() for p in trained} & {p.input.strip() for p in held}
+    assert trained == [row for row in rows if row in trained]
 
 
 def test_given_validation_pairs_choose_the_epoch_and_are_not_trained_on(bert: Path, tmp_path: Path) -> None:
@@ -121,29 +121,6 @@ def test_fewer_pairs_than_a_batch(count: int, trained: int, held_out: int, bert:
     assert (result.trained, result.held_out, result.steps) == (trained, held_out, 3)
 
 
-def test_weights_decide_between_contradictory_labels(bert: Path, tmp_path: Path) -> None:
-    right, wrong = pairs(40), [Example(p.input, LABELS[p.output == LABELS[0]]) for p in pairs(40)]
-    config = encoder_config(bert, held_out=0.0)
-    weights = [0.0] * 40 + [2.5] * 40
-    result = train_encoder(config, LABELS, [*wrong, *right], tmp_path, 0, "cpu", weights=weights)
-    assert result.trained == 40
-    assert accuracy(result, right) > 0.9
-    heavy = train_encoder(config, LABELS, [*wrong, *right], tmp_path / "b", 0, "cpu", weights=[1.0] * 40 + [9.0] * 40)
-    assert accuracy(heavy, right) > 0.9
-
-
-def test_only_ratios_of_weights_count(bert: Path, tmp_path: Path) -> None:
-    config = encoder_config(bert, epochs=1)
-    plain = train_encoder(config, LABELS, pairs(20), tmp_path / "a", 0, "cpu")
-    scaled = train_encoder(config, LABELS, pairs(20), tmp_path / "b", 0, "cpu", weights=[4.0] * 20)
-    assert content(plain.folder) == content(scaled.folder)
-
-
-def test_balanced_weights() -> None:
-    rows = [Example("a", "good"), Example("b", "bad"), Example("c", "bad")]
-    assert balanced_weights(LABELS, rows) == [1.0, 0.5, 0.5]
-
-
 def test_files_are_safetensors_with_the_labels_in_order(bert: Path, tmp_path: Path) -> None:
     labels = ("bad", "good")  # not alphabetical in the other tests
     result = train_encoder(encoder_config(bert, epochs=1), labels, pairs(20), tmp_path, 0, "cpu")
@@ -156,27 +133,18 @@ def test_files_are_safetensors_with_the_labels_in_order(bert: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("labels", "rows", "weights", "message"),
+    ("labels", "rows", "message"),
     [
-        (LABELS, [Example("a", "Good")], None, "'Good' is none of good, bad"),
-        (("good",), [Example("a", "good")], None, "at least two labels"),
-        (("good", "good"), [Example("a", "good")], None, "all different"),
-        (LABELS, [], None, "no pairs"),
-        (LABELS, [Example("a", "good")], [0.0], "no pairs"),
+        (LABELS, [Example("a", "Good")], "'Good' is none of good, bad"),
+        (("good",), [Example("a", "good")], "at least two labels"),
+        (("good", "good"), [Example("a", "good")], "all different"),
+        (LABELS, [], "no pairs"),
     ],
 )
-def test_mistakes(
-    labels: tuple[str, ...], rows: list[Example], weights: list[float] | None, message: str, bert: Path, tmp_path: Path
-) -> None:
+def test_mistakes(labels: tuple[str, ...], rows: list[Example], message: str, bert: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=message):
-        train_encoder(encoder_config(bert), labels, rows, tmp_path, 0, "cpu", weights=weights)
+        train_encoder(encoder_config(bert), labels, rows, tmp_path, 0, "cpu")
     assert not (tmp_path / "encoder").exists()
-
-
-@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [1.0, float("nan")]])
-def test_weights_that_are_none(weights: list[float], bert: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="weights"):
-        train_encoder(encoder_config(bert), LABELS, pairs(2), tmp_path, 0, "cpu", weights=weights)
 
 
 def test_a_loss_that_is_no_number(bert: Path, tmp_path: Path) -> None:

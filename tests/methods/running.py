@@ -11,7 +11,7 @@ from selfguide.models import load_prompt_tokenizer
 from selfguide.pipeline import run
 from selfguide.ui.console import Terminal
 from tests.composing import run_config
-from tests.doubles import Answer, ScriptedEngine
+from tests.doubles import Answer, Likelihood, ScriptedEngine, certain
 from tests.tiny_task import smoke, write_task
 
 TOKENIZER = load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model)
@@ -45,11 +45,12 @@ def scripted(
     task: Path | None = None,
     name: str = "run",
     loop: bool = True,
+    likelihood: Likelihood = certain,
 ) -> Ran:
     """A run of `overrides` on the tiny task (or `task`), answered by `answer`."""
     folder.mkdir(exist_ok=True)
     task = task or write_task(folder, classification=classification)
-    engine = ScriptedEngine(TOKENIZER.decode, answer)
+    engine = ScriptedEngine(TOKENIZER.decode, answer, likelihood=likelihood)
     config = run_config(*smoke(task, folder / f"store-{name}", *QUIET, *(LOOP if loop else ()), *overrides))
     run(config, folder / name, Terminal(Console(file=io.StringIO())), engine)
     return Ran(folder / name, engine)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from selfguide.config.loop import feedback_points
 from selfguide.data.load import load_task
 from selfguide.errors import ConfigError
 from selfguide.prompts import answer_prompt
-from selfguide.synthesis.slots import feedback_points
 from tests.composing import run_config
 from tests.methods.running import scripted
 from tests.tiny_task import COLORS, THINGS, smoke, write_task
@@ -119,6 +119,8 @@ def test_no_test_input_reaches_a_prompt_for_data(method: str, tmp_path: Path) ->
 @pytest.mark.parametrize("method", ["zerogen", "progen", "selfguide_extrapolate"])
 def test_without_gold_the_bytes_do_not_depend_on_it(method: str, tmp_path: Path) -> None:
     more = SMALL if method != "selfguide_extrapolate" else ("method.diagnose.share_below=1.0",)
+    if method == "progen":
+        more += ("method.propose.feedback.start=6", "method.diagnose.score_above=4")
     clean = write_task(tmp_path, classification=True)
     content = json.loads(clean.read_text())
     content["instances"] = [{"input": f"POISON {row['input'][::-1]}", "output": "dark"} for row in content["instances"]]
@@ -260,7 +262,7 @@ def test_the_published_feedback_schedule() -> None:
 
 def test_progen_shows_helpful_examples_to_half_of_the_prompts(tmp_path: Path) -> None:
     more = ("method.seed.items=120", "method.propose.feedback.start=20", "method.propose.feedback.examples=3")
-    ran = scripted(tmp_path, writer, "method=progen", *SMALL[1:], *more, "method.diagnose.score_above=1000")
+    ran = scripted(tmp_path, writer, "method=progen", *SMALL[1:], *more, "method.diagnose.score_above=null")
     assert [notes["rows"] for notes in ran.rounds] == [20, 80, 120]
     proposals = [prompt for prompt in asked_for_inputs(ran.engine.prompts) if "Draft:" in prompt]
     assert len(proposals) == 120

@@ -70,3 +70,6 @@ def test_an_encoder_is_the_student_and_its_influence_fills_the_pool(tmp_path: Pa
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     scored = [notes for notes in result["diagnostics"]["rounds"] if notes.get("scored")]
     assert scored and all(0 < notes["pool"] < notes["scored"] for notes in scored)
+    # What is scored was trained on, all of it; what judges it chose the epoch.
+    assert stages["training_0"]["rows"] == scored[0]["scored"]
+    assert stages["training_0"]["held_out"] == scored[0]["rows"] - scored[0]["scored"]

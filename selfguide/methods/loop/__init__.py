@@ -40,7 +40,7 @@ def run(session: Session) -> Outcome:
         if ended is None and config.diagnose.source == "influence":
             # What judges the rows is not trained on; the last student learns from all.
             train, validation = held_out(pairs, config.diagnose, session.config.seed)
-        student = _trained(session, train, f"training_{number}")
+        student = _trained(session, train, f"training_{number}", validation)
         if ended is not None:
             stopped = ended
             break
@@ -54,11 +54,22 @@ def run(session: Session) -> Outcome:
         # What answers is the method's training, as in every other method.
         last = max(notes["round"] for notes in history if f"training_{notes['round']}" in session.stages)
         session.stages["training"] = session.stages.pop(f"training_{last}")
+    warnings = list(warnings_of(session.task, state.made, pairs))
+    least = config.diagnose.score_above
+    if (
+        pairs
+        and config.diagnose.source == "influence"
+        and least is not None
+        and not any(n.get("scored") for n in history)
+    ):
+        warnings.append(
+            f"no row was scored: no feedback point had more than {least} rows to score, examples are random"
+        )
     made = Outcome(
         status="ok" if pairs else "empty_dataset",
         candidates=state.made,
         pairs=tuple(pairs),
-        warnings=tuple(warnings_of(session.task, state.made, pairs)),
+        warnings=tuple(warnings),
         diagnostics={"rounds": history, "stopped": stopped},
     )
     return student.answers_for(made, session.config.finetuning.epochs) if student.rows else made
@@ -73,7 +84,7 @@ def _ended(config: LoopConfig, state: State, pairs: Sequence[Example]) -> str | 
     return state.budget.spent
 
 
-def _trained(session: Session, pairs: Sequence[Example], name: str) -> Student:
+def _trained(session: Session, pairs: Sequence[Example], name: str, validation: Sequence[Example]) -> Student:
     """A student from fresh weights; one without rows where nothing is trained.
 
     Demonstrations among the rows are trained on as copies, so that none stands in its own prompt.
@@ -83,7 +94,7 @@ def _trained(session: Session, pairs: Sequence[Example], name: str) -> Student:
     shown = set(session.task.demonstrations)
     others = [pair for pair in pairs if pair not in shown]
     copies = max(len(others) < len(pairs), session.config.finetuning.added_demonstrations)
-    return train_student(session, others, name, copies)
+    return train_student(session, others, name, copies, validation)
 
 
 def _diagnosed(
@@ -97,8 +108,13 @@ def _diagnosed(
 ) -> Diagnosis:
     if config.diagnose.source != "influence":
         return diagnose(session, config, state, student, number)
+    if student.rows:
+        # Curation or a budget may have left rows out; how they would have helped is not known.
+        seen = set(student.rows)
+        train = [pair for pair in train if pair in seen]
     # Few rows say little of each other: the pool is then all of them.
-    few = len(train) <= config.diagnose.score_above
+    least = config.diagnose.score_above
+    few = least is None or len(train) <= least
     scores = None if few else influence_stage(session, student, train, validation, number)
     pool = helpful(train, scores, session.task.labels, config.diagnose.per_label)
     notes = {"pool": sum(map(len, pool.values())), "scored": 0 if scores is None else len(train)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.loop import DiagnoseConfig, LoopConfig
+from selfguide.config.loop import DiagnoseConfig, LoopConfig, held_out_rows
 from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import identity
 from selfguide.evaluation.metrics import score_task
@@ -106,7 +106,7 @@ def held_out(pairs: Sequence[Example], config: DiagnoseConfig, seed: int) -> tup
     before there are that many, a share.
     """
     first = list(pairs[: config.held_out_from]) if len(pairs) >= config.held_out_from else list(pairs)
-    count = config.held_out if len(pairs) >= config.held_out_from else round(config.held_out_share * len(pairs))
+    count = held_out_rows(config, len(pairs))
     ranked = sorted(range(len(first)), key=lambda place: child_seed(seed, "held out", pairs[place].input, place))
     chosen = set(ranked[:count])
     return (

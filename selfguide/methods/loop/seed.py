@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from selfguide.config.loop import LoopConfig
+from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.loop.steps import proposals_stage
 from selfguide.session import Session
@@ -11,7 +11,7 @@ from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.sampling import spread_over_labels
-from selfguide.synthesis.slots import Bank, feedback_points, seed_slots
+from selfguide.synthesis.slots import Bank, seed_slots
 from selfguide.types import Example
 
 COMPOSED = ("balance", "max_rows")
@@ -51,13 +51,21 @@ def grown(
     round_number: int,
     pool: Mapping[str, Sequence[Example]] | None = None,
 ) -> State:
-    """The state with as many label-conditioned proposals as are missing to `target` rows."""
-    # Places go on where the last round ended, so that labels and conditions keep their turns.
-    first = sum(target for target in targets(config)[:round_number])
-    missing = target - len(state.kept)
-    places = range(first, first + max(0, missing))
-    slots = list(seed_slots(session.task, config, bank, places, round_number, session.config.seed, pool))
-    return proposals_stage(session, config, state, slots, round_number, "generated" if pool is None else "feedback")
+    """The state with as many label-conditioned proposals as are missing to `target` rows.
+
+    What was dropped is asked for anew, `seed.waves` times in all at most.
+    """
+    source = "generated" if pool is None else "feedback"
+    for wave in range(1, config.seed.waves + 1):
+        missing = target - len(state.kept)
+        if missing <= 0 or state.budget.spent is not None:
+            break
+        # Places go on where the last wave ended, so that labels and conditions keep their turns.
+        places = range(state.places, state.places + missing)
+        slots = list(seed_slots(session.task, config, bank, places, round_number, session.config.seed, pool))
+        state = proposals_stage(session, config, state, slots, round_number, source, wave)
+        state = replace(state, places=places.stop)
+    return state
 
 
 def _rows(pairs: Sequence[Example], source: str) -> tuple[Candidate, ...]:

@@ -18,12 +18,14 @@ from selfguide.types import Example, TaskSpec
 class State:
     """Rows the loop began with (gold pairs, demonstrations) and every candidate made since, in order.
 
-    `budget` is what is left of calls and tokens; `seeds` are kept whatever happens.
+    `budget` is what is left of calls and tokens; `seeds` are kept whatever happens; `places` counts the
+    label-conditioned proposals that were asked for.
     """
 
     seeds: tuple[Candidate, ...] = ()
     made: tuple[Candidate, ...] = ()
     budget: Budget = field(default_factory=Budget)
+    places: int = 0
 
     @property
     def kept(self) -> list[Candidate]:

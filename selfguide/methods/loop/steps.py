@@ -64,10 +64,17 @@ def plan_stage(session: Session, config: LoopConfig) -> Bank:
 
 
 def proposals_stage(
-    session: Session, config: LoopConfig, state: State, slots: Sequence[Slot], round_number: int, source: str
+    session: Session,
+    config: LoopConfig,
+    state: State,
+    slots: Sequence[Slot],
+    round_number: int,
+    source: str,
+    wave: int = 1,
 ) -> State:
     """The state with what the slots asked for: proposed, judged, its outputs voted where none is inherited."""
     task, run = session.task, session.config
+    part = f"{round_number}" if wave == 1 else f"{round_number}_wave_{wave}"
     known = [*(d.input for d in task.demonstrations), *(p.input for p in session.gold_pool)]
     known += [seed.input for seed in state.seeds]
     kept = [candidate for candidate in state.made if candidate.dropped is None]
@@ -110,8 +117,8 @@ def proposals_stage(
             write_jsonl(work / "candidates.jsonl", (candidate.to_row() for candidate in made))
             return {"tokens": journal_tokens(journal)}
 
-    stage = session.stage(f"proposals_{round_number}", "proposals", spec, build)
-    made, spent = _with_outputs(session, config, decontaminated(session, candidates_in(stage)), round_number)
+    stage = session.stage(f"proposals_{part}", "proposals", spec, build)
+    made, spent = _with_outputs(session, config, decontaminated(session, candidates_in(stage)), part)
     tokens = {kind: stage.info["tokens"].get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
     counts = drop_counts(made)
     session.terminal.drops(f"proposals (round {round_number})", counts, len(made) - sum(counts.values()))
@@ -119,7 +126,7 @@ def proposals_stage(
 
 
 def _with_outputs(
-    session: Session, config: LoopConfig, made: Sequence[Candidate], round_number: int
+    session: Session, config: LoopConfig, made: Sequence[Candidate], part: str
 ) -> tuple[list[Candidate], Mapping[str, int]]:
     """The candidates with an elected output, where they have none of their own or `annotate.source` is vote."""
     voted = config.annotate.source == "vote"
@@ -129,7 +136,7 @@ def _with_outputs(
     first = session.stages.get("outputs")
     answered = elect(session.task, outputs_stage(session, asked), session.config.annotation, session.config.filters)
     stage = session.stages.pop("outputs")
-    session.stages[f"outputs_{round_number}"] = stage
+    session.stages[f"outputs_{part}"] = stage
     if first is not None:
         session.stages["outputs"] = first
     by_id = {candidate.id: candidate for candidate in answered}
