@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.budget import budget_problems
 from selfguide.config.knobs import Allowed
-from selfguide.config.loop import LoopConfig, loop_problems
+from selfguide.config.loop import LoopConfig, loop_problems, plan_problems
 from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
 
@@ -131,6 +131,7 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, LoopConfig):
         teacher = run.engine if run.teacher.engine is None else run.teacher.engine
         yield from loop_problems(run.method, teacher.name)
+        yield from plan_problems(run.method.plan, run.task.context_until)
     yield from budget_problems(run.budget)
     if run.student.kind == "encoder" and run.task.family == "generation":
         yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
