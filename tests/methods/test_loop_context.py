@@ -8,6 +8,10 @@ import pytest
 from selfguide.config.loop import LoopConfig, claims_gold
 from selfguide.data.load import load_task
 from selfguide.errors import ConfigError
+from selfguide.methods.loop.diagnose import helpful
+from selfguide.prompts_neighbours import ConditionedPrompt
+from selfguide.synthesis.slots import Bank, seed_slots
+from selfguide.types import Example, TaskSpec
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
 from tests.tiny_task import smoke
@@ -79,6 +83,42 @@ def test_unlabelled_gold_passages_are_a_claim_on_gold(tmp_path: Path) -> None:
     assert all(row["input"].startswith("A tram went from ") for row in ran.rows("candidates"))
     assert not [key for key in ran.result["keys"] if key.startswith("diagnosis")]
     assert {row["output"] for row in ran.rows("candidates")} == {"yes", "no"}, "its labels are not used"
+
+
+def test_progen_shows_helpful_examples_where_the_answer_is_a_span() -> None:
+    shown = (Example(f"Ann met Bo.{MARKER} Who?", "Bo"),)
+    task = TaskSpec("t", "generation", "Answer.", shown, metric="token_f1", context_until=MARKER)
+    method = run_config("method=progen", "method.propose.feedback.ratio=1.0").method
+    assert isinstance(method, LoopConfig)
+    trained = [Example(f"A tram left {place} in 1900.{MARKER} Where?", place) for place in PLACES]
+    pool = helpful(trained, [-1.0, 1.0] * 5, task.labels, 50)
+    bank = Bank(("A bus left Kyiv in 1950.", "The ferry is in Riga."))
+    slots = list(seed_slots(task, method, bank, range(20), 1, 0, pool))
+    assert {slot.label for slot in slots} == {"Kyiv", "1950", "Riga"}
+    for slot in slots:
+        assert isinstance(slot.prompt, ConditionedPrompt)
+        assert set(slot.prompt.examples) == set(trained[::2])
+
+
+def test_an_answer_that_another_reference_accepts_is_no_error(tmp_path: Path) -> None:
+    task = write(tmp_path, labels=False)
+    content = json.loads(task.read_text())
+    for row in content["instances"]:
+        row["output"] = [row["output"], "the Oslo", "never shown"]
+    content["instances"][:8] = [{**row, "output": ["Paris"]} for row in content["instances"][:8]]
+    task.write_text(json.dumps(content))
+    more = ("task.metric=token_f1", "method.loop.rounds=1", "method.seed.items=4", "task.context_until=' Question:'")
+
+    def answer(prompt: str, seed: int, sample: int) -> str:
+        return "Oslo" if prompt.endswith("Output:") else f"Was it number {seed}?"
+
+    ran = scripted(tmp_path, answer, "method=s3_pairs", *more, task=task)
+    errors = {row["exemplar"] for row in ran.rows("candidates") if row["round"] == 1}
+    assert 0 < ran.rounds[0]["errors"] == len(errors) < 8
+    assert errors <= {row["input"] for row in content["instances"][:8]}
+    assert not [prompt for prompt in ran.engine.prompts if "never shown" in prompt or "the Oslo" in prompt]
+    exact = ran.result["columns"]["squad_exact"]
+    assert set(exact) == {"few_shot_icl"} and exact["few_shot_icl"]["ci_low"] < exact["few_shot_icl"]["value"] < 1
 
 
 def pairs_task(folder: Path) -> Path:
