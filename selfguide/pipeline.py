@@ -11,7 +11,7 @@ from pathlib import Path
 from selfguide.config.schema import RunConfig
 from selfguide.data.load import load_task
 from selfguide.engines.base import Engine
-from selfguide.evaluation.columns import label_columns
+from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.statistics import Interval
@@ -73,6 +73,8 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             contenders["few_shot_finetune"] = control
         scored = evaluate(session, "tuned", instances, epochs | contenders) if epochs | contenders else {}
         columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
+        shown = {"few_shot_icl": base, **{name: scored[name] for name in contenders}}
+        columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
         record = RunRecord(
             config=config,

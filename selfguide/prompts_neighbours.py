@@ -42,20 +42,25 @@ class ReasonPrompt:
 
 @dataclass(frozen=True, slots=True)
 class ConditionPrompt:
-    """What could an input be about? (ZeroGen's conditions.) With `marker`, the first part of an input, up to it."""
+    """What could an input be about? (ZeroGen's conditions.) With `marker`, the first part of an input, up to it.
+
+    `opening` is the name that the first part begins with ("Premise:").
+    """
 
     instruction: str
     demonstrations: tuple[Example, ...] = ()
     marker: str | None = None
+    opening: str | None = None
 
     def plain(self) -> str:
-        return InputPrompt(self.instruction, self.demonstrations).plain()
+        return InputPrompt(self.instruction, self.demonstrations).plain() + _opened(self.opening, False)
 
     def turns(self) -> tuple[Turn, ...]:
+        named = "" if self.opening is None else f', beginning with "{self.opening}"'
         asked = (
             "Name the subject of one possible input for this task in a few words, and nothing else."
             if self.marker is None
-            else f'Write the first part of one new input for this task: all before "{self.marker.strip()}". '
+            else f'Write the first part of one new input for this task: all before "{self.marker.strip()}"{named}. '
             "Reply with this part alone."
         )
         return _user(f"Task: {self.instruction}", _examples(self.demonstrations), asked)

@@ -16,7 +16,7 @@ from selfguide.engines.build import engine_identity
 from selfguide.models import model_identity
 from selfguide.store import Stage, Store
 from selfguide.tokenization import PromptTokenizer
-from selfguide.types import Example, TaskSpec
+from selfguide.types import Example, Instance, TaskSpec
 from selfguide.ui.console import Terminal
 
 Sealed = Callable[[Sequence[str]], frozenset[int]]
@@ -70,7 +70,7 @@ class Session:
 
     `student` is evaluated and finetuned, `teacher` makes the data; they are one unless `teacher=` says
     otherwise. `sealed` is there only with `filters.decontaminate=drop`, `gold_pool` only for a method
-    that claims gold.
+    that claims gold. `gold_rows` are the same with all accepted answers, to judge by: no prompt shows them.
     """
 
     def __init__(
@@ -80,10 +80,11 @@ class Session:
         terminal: Terminal,
         sealed: Sealed | None = None,
         engine: Engine | None = None,
-        gold_pool: Sequence[Example] = (),
+        gold_rows: Sequence[Instance] = (),
     ) -> None:
         self.sealed = sealed
-        self.gold_pool = tuple(gold_pool)
+        self.gold_rows = tuple(gold_rows)
+        self.gold_pool = tuple(Example(row.input, row.references[0]) for row in gold_rows)
         self.config = config
         self.task = task
         self.terminal = terminal

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,11 @@ def test_budgets_put_methods_on_the_same_footing(tmp_path: Path) -> None:
         ]
         seen[method] = (stages[0][stage]["steps"], stages[1][stage]["rows"])
     assert seen == dict.fromkeys(seen, (5, 4))
+
+
+def test_the_commands_for_methods_in_the_readme_compose() -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text().replace("\\\n", " ")
+    commands = re.findall(r"^python -m selfguide\.main (method=.*)$", text, re.MULTILINE)
+    assert len(commands) >= 2
+    for command in commands:
+        run_config(*shlex.split(command, comments=True))

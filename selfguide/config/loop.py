@@ -43,7 +43,7 @@ class PlanConfig:
 
     kind: str = knob(one_of=("none", "conditions", "rationales"))
     source: str = knob(one_of=("generated", "demonstrations", "gold"))
-    items: int = knob(ge=1)
+    items: int | None = knob(ge=1)
     per_item: int = knob(ge=1)
     attempts: int = knob(ge=1)
     draw: DrawConfig = field(default_factory=DrawConfig)
@@ -174,6 +174,17 @@ def feedback_points(start: int, cap: int, limit: int) -> list[int]:
 def held_out_rows(config: DiagnoseConfig, rows: int) -> int:
     """How many of so many synthetic rows judge the others: a fixed number of many, a share of few (ProGen)."""
     return config.held_out if rows >= config.held_out_from else round(config.held_out_share * rows)
+
+
+def plan_problems(plan: PlanConfig, context_until: str | None) -> Iterator[str]:
+    """One line per plan that a task (its `context_until`) or its own parts rule out."""
+    if plan.kind == "rationales" and context_until is not None:
+        yield (
+            "method.plan.kind: rationales is not allowed with a task that has task.context_until (a kept first part "
+            "has no reasons); allowed: conditions, as method=s3_pairs | goldgen_pairs has it"
+        )
+    if plan.items is None and (plan.kind == "rationales" or (plan.kind, plan.source) == ("conditions", "generated")):
+        yield f"method.plan.items: null is not allowed; allowed: >= 1, as method.plan.kind={plan.kind} are asked for"
 
 
 def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:

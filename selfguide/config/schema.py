@@ -29,6 +29,7 @@ class HubConfig:
     name: str | None = None
     revision: str | None = None
     split: str | None = None
+    train_split: str | None = None
     input_template: str | None = None  # e.g. "Premise: {premise}\nHypothesis: {hypothesis}"
     output_column: str | None = None
     output_names: dict[str, str] = field(default_factory=dict)  # raw value -> label text

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.budget import budget_problems
 from selfguide.config.knobs import Allowed
-from selfguide.config.loop import LoopConfig, loop_problems
+from selfguide.config.loop import LoopConfig, loop_problems, plan_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
 from selfguide.config.schema import RunConfig
 from selfguide.errors import ConfigError
@@ -132,6 +132,7 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, LoopConfig):
         teacher = run.engine if run.teacher.engine is None else run.teacher.engine
         yield from loop_problems(run.method, teacher.name)
+        yield from plan_problems(run.method.plan, run.task.context_until)
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
     yield from budget_problems(run.budget)
@@ -141,8 +142,28 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         yield "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json"
     if run.task.source in ("sni", "micro") and run.task.id is None:
         yield "task.id: has no value; allowed: a Super-NaturalInstructions id, task=sni task.id=task1344"
+    yield from _training_split(run)
     if run.data.split != "seeded" and run.data.split_path is None:
         yield f"data.split_path: has no value; allowed: a folder, as data.split={run.data.split} reads it"
+
+
+def _training_split(run: RunConfig) -> Iterator[str]:
+    """What does not fit a data set that comes with a training split of its own."""
+    hub, limit = run.task.hub, run.evaluation.limit
+    if run.task.source != "hub" or hub.train_split is None:
+        return
+    if hub.train_split == hub.split:
+        yield f"task.hub.train_split: {hub.train_split} is not allowed; allowed: another than task.hub.split, or null"
+    if run.data.split != "seeded":
+        yield (
+            f"data.split: {run.data.split} is not allowed; allowed: seeded, as task.hub.train_split={hub.train_split} "
+            "(null: the rows of task.hub.split are split again)"
+        )
+    if run.evaluation.split == "validation" and limit is None:
+        yield (
+            "evaluation.limit: null is not allowed; allowed: >= 1, as evaluation.split=validation with "
+            f"task.hub.train_split={hub.train_split} is the whole training split"
+        )
 
 
 def one_line(error: BaseException) -> str:

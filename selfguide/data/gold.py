@@ -78,19 +78,19 @@ class GoldData:
             notify(opening)
         return rows
 
-    def pool(self, evaluated: Sequence[Instance]) -> tuple[Example, ...]:
-        """Validation pairs for a method that claims gold, without the evaluated ones. Never a test instance.
+    def pool(self, evaluated: Sequence[Instance]) -> tuple[Instance, ...]:
+        """Validation instances for a method that claims gold, without the evaluated ones. Never a test instance.
 
-        Raises DataError if none is left.
+        One whose input is also a test instance's is left out. Raises DataError if none is left.
         """
-        scored = {normalized(row.input) for row in evaluated}
+        scored = {normalized(row.input) for row in (*evaluated, *self._kept["test"])}
         rows = [row for row in self.open("validation", "training") if normalized(row.input) not in scored]
         if not rows:
             raise DataError(
                 f"{self.task}: the method trains on gold instances of the validation split, and all of them are "
-                "evaluated; set evaluation.limit, or evaluation.split=test"
+                "evaluated or test instances; set evaluation.limit, or evaluation.split=test"
             )
-        return tuple(Example(row.input, row.references[0]) for row in rows)
+        return tuple(rows)
 
     def on_open(self, notify: Callable[[Opening], None]) -> None:
         """Call `notify` at every later opening."""

@@ -18,13 +18,24 @@ def read_hub(
 
     A local folder of data files, or one written by `save_to_disk`, may stand for the hub name.
     """
-    path, template, output_column = _required(hub)
+    path, split = _required(hub)
     if not instruction:
         raise ConfigError("task.instruction: required for task=hub; say in a sentence or two what the task is")
     if not demonstrations:
         raise ConfigError('task.demonstrations: required for task=hub; write [{input: "...", output: "..."}]')
-    where = f"{path}[{hub.split}]"
-    rows = _load(hub, path, where)
+    instances = _instances(hub, split, name)
+    # Data sets number the rows of each split from 0: the training rows' ids say which split they are of.
+    training = () if hub.train_split is None else _instances(hub, hub.train_split, name, f"{hub.train_split}-")
+    examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
+    stated = require_text(instruction, "task.instruction")
+    return RawTask(name, stated, examples, instances, f"{path}[{split}]", training)
+
+
+def _instances(hub: HubConfig, split: str, name: str, prefix: str = "") -> tuple[Instance, ...]:
+    """The rows of one split; `prefix` stands before their ids."""
+    template, output_column = str(hub.input_template), str(hub.output_column)
+    where = f"{hub.path}[{split}]"
+    rows = _load(hub, split, where)
     columns = list(rows.column_names)
     for knob, wanted in [("input_template", _fields(template)), ("output_column", [output_column])]:
         missing = [column for field in wanted if (column := _column(field, columns)) not in columns]
@@ -38,7 +49,7 @@ def read_hub(
     def instance(index: int, row: Mapping[str, Any]) -> Instance:
         place = f"{where} row {index}"
         item = {
-            "id": f"{name}-{index}" if hub.id_column is None else str(row[hub.id_column]),
+            "id": prefix + (f"{name}-{index}" if hub.id_column is None else str(row[hub.id_column])),
             "input": COLUMNS.vformat(template, (), {field: _text(_inside(row, field, place)) for field in fields}),
             "output": _outputs(_inside(row, output_column, place), names, place),
         }
@@ -47,16 +58,15 @@ def read_hub(
     instances = unique_ids((instance(index, row) for index, row in enumerate(rows)), where)
     if not instances:
         raise DataError(f"{where}: has no rows")
-    examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
-    return RawTask(name, require_text(instruction, "task.instruction"), examples, instances, where)
+    return instances
 
 
-def _required(hub: HubConfig) -> tuple[str, str, str]:
+def _required(hub: HubConfig) -> tuple[str, str]:
+    """Path and split, after a check that nothing is missing."""
     for knob in ("path", "split", "input_template", "output_column"):
         if not getattr(hub, knob):
             raise ConfigError(f"task.hub.{knob}: required for task=hub")
-    assert hub.path is not None and hub.input_template is not None and hub.output_column is not None
-    return hub.path, hub.input_template, hub.output_column
+    return str(hub.path), str(hub.split)
 
 
 def _fields(template: str) -> list[str]:
@@ -99,7 +109,7 @@ def _inside(row: Mapping[str, Any], field: str, where: str) -> Any:
     return value
 
 
-def _load(hub: HubConfig, path: str, where: str) -> Any:
+def _load(hub: HubConfig, split: str, where: str) -> Any:
     try:
         import datasets
     except ImportError:
@@ -107,11 +117,14 @@ def _load(hub: HubConfig, path: str, where: str) -> Any:
     from pathlib import Path
 
     try:
+        path = str(hub.path)
         folder = Path(path).expanduser()
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
             loaded = datasets.load_from_disk(str(folder))
-            return loaded[hub.split] if isinstance(loaded, dict) else loaded
-        return datasets.load_dataset(path, hub.name, revision=hub.revision, split=hub.split)
+            if hub.train_split is not None and not isinstance(loaded, dict):
+                raise ValueError("the folder holds one split alone; set task.hub.train_split=null")
+            return loaded[split] if isinstance(loaded, dict) else loaded
+        return datasets.load_dataset(path, hub.name, revision=hub.revision, split=split)
     except Exception as error:  # every kind of network, cache and format failure ends here
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"task.hub: {where} cannot be loaded: {type(error).__name__}: {reason[:200]}") from None

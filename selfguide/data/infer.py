@@ -14,15 +14,15 @@ MIN_SINGLE_SHARE = 0.95
 
 def infer_family(task: RawTask) -> Family:
     """ "classification" if the outputs look like labels, else "generation"."""
-    outputs = [instance.references[0] for instance in task.instances]
+    outputs = [instance.references[0] for instance in task.rows]
     outputs += [demonstration.output for demonstration in task.demonstrations]
     distinct = Counter(map(normalized, outputs))
-    single = sum(len(instance.references) == 1 for instance in task.instances)
+    single = sum(len(instance.references) == 1 for instance in task.rows)
     looks_like_labels = (
         2 <= len(distinct) <= MAX_LABELS
         and len(outputs) >= MIN_MEAN_COUNT * len(distinct)
         and all(0 < len(output) <= MAX_LABEL_CHARS for output in distinct)
-        and single >= MIN_SINGLE_SHARE * len(task.instances)
+        and single >= MIN_SINGLE_SHARE * len(task.rows)
     )
     return "classification" if looks_like_labels else "generation"
 
@@ -30,5 +30,5 @@ def infer_family(task: RawTask) -> Family:
 def infer_labels(task: RawTask) -> tuple[str, ...]:
     """The distinct outputs: those of the demonstrations first, then the others by name."""
     shown = dict.fromkeys(normalized(demonstration.output) for demonstration in task.demonstrations)
-    others = {normalized(reference) for instance in task.instances for reference in instance.references}
+    others = {normalized(reference) for instance in task.rows for reference in instance.references}
     return (*shown, *sorted(others - shown.keys()))

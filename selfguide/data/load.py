@@ -1,6 +1,7 @@
 """From the configuration to a task: what a method may see, and the gold that it may not."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from selfguide.config.schema import DataConfig, TaskConfig
@@ -13,7 +14,7 @@ from selfguide.data.labels import check_labels
 from selfguide.data.micro import read_micro
 from selfguide.data.raw import RawTask, normalized, read_example
 from selfguide.data.sni import find_file, read_sni, short_id
-from selfguide.data.splits import Splits, listed_split, reference_split, seeded_split, split_folder
+from selfguide.data.splits import Splits, listed_split, published_split, reference_split, seeded_split, split_folder
 from selfguide.errors import ConfigError, DataError
 from selfguide.seeding import child_random
 from selfguide.synthesis.context import split_context
@@ -74,7 +75,9 @@ def read_task(task: TaskConfig, data: DataConfig) -> RawTask:
 
 
 def split_task(raw: RawTask, data: DataConfig, family: Family) -> Splits:
-    """The instances by split, as `data.split` says."""
+    """The instances by split, as `data.split` says; a source with a training split of its own has them by that."""
+    if raw.training:
+        return published_split(raw, data.split_seed)
     if data.split == "ids":
         return listed_split(raw, split_folder(data.split_path, "ids"))
     if data.split == "reference":
@@ -88,7 +91,7 @@ def _with_overrides(raw: RawTask, task: TaskConfig) -> RawTask:
         demonstrations = tuple(
             read_example(dict(item), f"task.demonstrations[{i}]") for i, item in enumerate(task.demonstrations)
         )
-    return RawTask(raw.name, task.instruction or raw.instruction, demonstrations, raw.instances, raw.origin)
+    return replace(raw, instruction=task.instruction or raw.instruction, demonstrations=demonstrations)
 
 
 def _family(task: TaskConfig, raw: RawTask, labels: tuple[str, ...] | None) -> Family:
@@ -166,8 +169,8 @@ def _check_context(spec: TaskSpec, raw: RawTask) -> None:
     for index, demonstration in enumerate(spec.demonstrations):
         if split_context(demonstration.input, marker) is None:
             raise ConfigError(f"task.context_until: {marker!r} does not part the input of demonstration {index} in two")
-    whole = sum(split_context(row.input, marker) is None for row in raw.instances)
-    if whole == len(raw.instances):
+    whole = sum(split_context(row.input, marker) is None for row in raw.rows)
+    if whole == len(raw.rows):
         raise ConfigError(f"task.context_until: {marker!r} parts no input of {raw.origin} in two")
     if whole:
         log.warning("%s: %d instances have no context before %r", raw.name, whole, marker)
@@ -177,8 +180,8 @@ def _check_gold_labels(raw: RawTask, labels: tuple[str, ...]) -> None:
     if not labels:
         return
     folded = {label.casefold() for label in labels}
-    strange = [i for i in raw.instances if not any(normalized(r).casefold() in folded for r in i.references)]
-    if len(strange) == len(raw.instances):
+    strange = [i for i in raw.rows if not any(normalized(r).casefold() in folded for r in i.references)]
+    if len(strange) == len(raw.rows):
         raise DataError(f"{raw.origin}: no output is one of task.labels ({', '.join(labels)}); check the labels")
     if strange:
         example = strange[0].references[0]

@@ -19,6 +19,12 @@ class RawTask:
     demonstrations: tuple[Example, ...]
     instances: tuple[Instance, ...]
     origin: str  # the file or dataset, for messages
+    training: tuple[Instance, ...] = ()  # of the source's own training split; `instances` are then all for the test
+
+    @property
+    def rows(self) -> tuple[Instance, ...]:
+        """All gold instances, whatever their split."""
+        return (*self.instances, *self.training)
 
 
 def normalized(text: str) -> str:

@@ -46,6 +46,18 @@ def seeded_split(task: RawTask, fraction: float, seed: int, *, stratify: bool) -
     }
 
 
+def published_split(task: RawTask, seed: int) -> Splits:
+    """The source's own splits, each in full: its training rows for validation, the others for the test.
+
+    In random order, as `seeded_split` leaves them.
+    """
+    random = child_random(seed, "split", task.name)
+    return {
+        "validation": tuple(random.sample(task.training, len(task.training))),
+        "test": tuple(random.sample(task.instances, len(task.instances))),
+    }
+
+
 def listed_split(task: RawTask, folder: Path) -> Splits:
     """The split that `<folder>/{validation,test}/<task>.txt` lists, one instance id a line.
 

@@ -1,23 +1,38 @@
-"""Two more ways to read a label off a model: extra columns beside the headline, never in its place.
+"""Extra columns beside the headline, never in its place: other ways to read a label, the metric's sibling.
 
 `constrained`: greedy decoding restricted to the labels. `label_scoring`: the label whose whole
-token sequence, end-of-sequence token included, has the highest log-probability.
+token sequence, end-of-sequence token included, has the highest log-probability. `squad_exact` and
+`token_f1`, the two figures of question answering, stand beside one another: the same answers, scored twice.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.schema import EvaluationConfig
 from selfguide.engines.base import Request, Sampling, ScoreRequest, Weights
 from selfguide.evaluation.contender import Contender
-from selfguide.evaluation.evaluate import Evaluated, identity, scored
+from selfguide.evaluation.evaluate import Evaluated, identity, rescored, scored
 from selfguide.prompts import answer_prompt
 from selfguide.session import Session
 from selfguide.stages import fingerprint
 from selfguide.store.atomic import write_jsonl
-from selfguide.types import Instance
+from selfguide.types import Instance, Metric, TaskSpec
 
 COLUMNS = ("constrained", "label_scoring")
+SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
+
+
+def sibling_columns(
+    task: TaskSpec, instances: Sequence[Instance], variants: Mapping[str, Evaluated], config: EvaluationConfig
+) -> dict[str, dict[str, Evaluated]]:
+    """[metric][variant] with the answers that `variants` gave; empty for a metric without a sibling."""
+    metric = SIBLINGS.get(task.metric)
+    if metric is None:
+        return {}
+    other = replace(task, metric=metric)
+    return {metric: {name: rescored(other, instances, one, config) for name, one in variants.items()}}
 
 
 def label_columns(

@@ -145,7 +145,17 @@ def identity(contender: Contender) -> str:
 
 def scored(task: TaskSpec, instances: Sequence[Instance], file: Path, config: EvaluationConfig) -> Evaluated:
     """The answers in a file of {id, text} rows, scored against the references."""
-    predictions = tuple(Prediction(row["id"], row["text"]) for row in read_jsonl(file))
+    return _evaluated(task, instances, tuple(Prediction(row["id"], row["text"]) for row in read_jsonl(file)), config)
+
+
+def rescored(task: TaskSpec, instances: Sequence[Instance], given: Evaluated, config: EvaluationConfig) -> Evaluated:
+    """The same answers by the metric of `task`."""
+    return _evaluated(task, instances, given.predictions, config)
+
+
+def _evaluated(
+    task: TaskSpec, instances: Sequence[Instance], predictions: tuple[Prediction, ...], config: EvaluationConfig
+) -> Evaluated:
     scores = tuple(
         score_task(task, prediction.text, instance) for prediction, instance in zip(predictions, instances, strict=True)
     )

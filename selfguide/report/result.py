@@ -102,7 +102,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "score": dataclasses.asdict(record.tuned.score),
         "gain": dataclasses.asdict(record.gain),
         "controls": {name: dataclasses.asdict(control.score) for name, control in record.controls.items()},
-        # Never the headline: other ways to read a label, {column: {variant: S}}.
+        # Never the headline: other ways to read a label, another metric of the same answers, {column: {variant: S}}.
         "columns": {
             column: {variant: dataclasses.asdict(evaluated.score) for variant, evaluated in variants.items()}
             for column, variants in record.columns.items()

@@ -11,7 +11,7 @@ from selfguide.engines.base import Engine
 from selfguide.prompts_neighbours import ConditionPrompt, ReasonPrompt
 from selfguide.seeding import child_random, child_seed
 from selfguide.store.atomic import Journal
-from selfguide.synthesis.context import split_context
+from selfguide.synthesis.context import opening, split_context
 from selfguide.synthesis.proposing import request_for
 from selfguide.synthesis.slots import Bank
 from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
@@ -33,9 +33,10 @@ def fill_bank(
     """The first `plan.items` different texts: in all (conditions), or for each label (rationales)."""
     groups: Sequence[str | None] = task.labels if config.plan.kind == "rationales" else (None,)
     found: dict[str | None, dict[str, str]] = {group: {} for group in groups}
+    wanted = config.plan.items or 0  # null is refused where texts are asked for
     past = iter(list(journal.rows))
     for attempt in range(config.plan.attempts):
-        missing = [(group, config.plan.items - len(found[group])) for group in groups]
+        missing = [(group, wanted - len(found[group])) for group in groups]
         asked = [(group, number) for group, count in missing for number in range(_calls(config, tokenizer, count))]
         for start in range(0, len(asked), config.propose.batch):
             batch = asked[start : start + config.propose.batch]
@@ -47,7 +48,7 @@ def fill_bank(
                 journal.append(row)
             for (group, _), text in zip(batch, row["texts"], strict=True):
                 for item in _read(task, config, text):
-                    if len(found[group]) < config.plan.items:
+                    if len(found[group]) < wanted:
                         found[group].setdefault(normalised(item), item)
             if progress is not None:
                 progress(len(batch))
@@ -58,10 +59,11 @@ def fill_bank(
 
 
 def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> Bank:
-    """Conditions without a model call: the fixed parts of these inputs, or the inputs themselves."""
+    """Conditions without a model call: the fixed parts of these inputs, or, of a task without any, the inputs."""
+    if task.context_until is None:
+        return Bank(conditions=tuple(dict.fromkeys(inputs)))
     parts = [split_context(text, task.context_until) for text in inputs]
-    texts = [text if part is None else part.context for text, part in zip(inputs, parts, strict=True)]
-    return Bank(conditions=tuple(dict.fromkeys(texts)))
+    return Bank(conditions=tuple(dict.fromkeys(part.context for part in parts if part is not None)))
 
 
 def _calls(config: LoopConfig, tokenizer: PromptTokenizer, missing: int) -> int:
@@ -86,9 +88,9 @@ def _ask(
         if config.propose.show_demonstrations:
             shown = tuple(stream.sample(task.demonstrations, len(task.demonstrations)))
         prompt = (
-            ConditionPrompt(task.instruction, shown, task.context_until)
+            ConditionPrompt(task.instruction, shown, task.context_until, opening(task))
             if group is None
-            else ReasonPrompt(task.instruction, group, shown, config.plan.items)
+            else ReasonPrompt(task.instruction, group, shown, config.plan.items or 0)
         )
         own = child_seed(seed, "loop", "plan", "sample", group or "", attempt, number)
         requests.append(request_for(prompt, tokenizer, engine.context_length, config.plan.draw, own))
@@ -96,7 +98,8 @@ def _ask(
 
 
 def _read(task: TaskSpec, config: LoopConfig, text: str) -> Iterator[str]:
-    """The texts of one reply: its first line, each of its lines (rationales), or its fixed part."""
+    """The texts of one reply: its first line, each of its lines (rationales), or its fixed part, named as it is."""
+    name = opening(task) if config.plan.kind == "conditions" else None
     if task.context_until is not None and config.plan.kind == "conditions":
         part = split_context(text, task.context_until)
         lines = [text if part is None else part.context]
@@ -106,4 +109,4 @@ def _read(task: TaskSpec, config: LoopConfig, text: str) -> Iterator[str]:
     for line in lines:
         item = strip_quotes(strip_field_name(BULLET.sub("", line)))
         if item:
-            yield item
+            yield item if name is None or item.startswith(name) else f"{name} {item}"

@@ -68,8 +68,13 @@ class Judge:
     def _cleaned(self, proposal: Proposal) -> tuple[str, str | None]:
         """The text without field name and wrapping quotes, behind its fixed part."""
         text, marker = strip_field_name(proposal.candidate.input), self.task.context_until
-        if proposal.start is not None and marker is not None and text.startswith(marker.strip()):
-            text = text[len(marker.strip()) :].strip()
+        if proposal.start is not None and marker is not None:
+            # Chat models like to repeat what they were to go on from.
+            repeated = split_context(text, marker)
+            if repeated is not None and normalised(repeated.context + marker) == normalised(proposal.start):
+                text = repeated.target[len(marker) :].strip()
+            elif text.startswith(marker.strip()):
+                text = text[len(marker.strip()) :].strip()
         if proposal.opened:
             cut = closing_cut(text)
             if cut is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from selfguide.config.loop import FeedbackConfig, LoopConfig
 from selfguide.prompts_neighbours import ConditionedPrompt, ExtrapolationPrompt, JointPrompt, NewInput
 from selfguide.seeding import child_random
-from selfguide.synthesis.context import split_context
+from selfguide.synthesis.context import form, split_context
 from selfguide.synthesis.spans import answer_spans
 from selfguide.types import Example, TaskSpec
 
@@ -76,13 +76,16 @@ def seed_slots(
             condition,
             tuple(stream.sample(reasons, min(config.plan.per_item, len(reasons)))),
             _shown(task, config, stream),
-            _feedback(config.propose.feedback, pool, label, stream),
+            _feedback(config.propose.feedback, pool, label if label in task.labels else None, stream),
             start,
             config.propose.open_quote,
         )
+        looks = form(task)
+        if looks is not None and not (start or prompt.demonstrations or prompt.examples):
+            prompt = replace(prompt, instruction=f"{task.instruction}\nAn input has this form:\n{looks}")
         if config.annotate.source == "joint":
             shown = (*prompt.demonstrations, *prompt.examples)
-            yield Slot(f"{round_number}-{place}", JointPrompt(task.instruction, None, shown))
+            yield Slot(f"{round_number}-{place}", JointPrompt(prompt.instruction, None, shown))
             continue
         counters = tuple(replace(prompt, label=other) for other in task.labels if other != label)
         debiased = config.propose.debias.strength > 0 and label in task.labels

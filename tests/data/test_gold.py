@@ -61,3 +61,13 @@ def test_overlaps() -> None:
     ]
     assert data.overlaps("validation", texts) == []
     assert [found.index for found in data.overlaps("test", texts, ngram=3)] == [0, 1, 2]
+
+
+def test_the_pool_holds_nothing_that_is_scored_or_in_the_test_split() -> None:
+    validation = (row("v1", "in both"), row("v2", "scored"), Instance("v3", "left", ("a", "b")), row("v4", "Scored"))
+    data = GoldData("t", {"validation": validation, "test": (row("t1", "in  both\n"), row("t2", "other"))})
+    assert [one.id for one in data.pool([row("x", " scored")])] == ["v3", "v4"]
+    assert Instance("v3", "left", ("a", "b")) in data.pool(()), "all accepted answers"
+    assert all(opening.split == "validation" for opening in data.openings)
+    with pytest.raises(DataError, match="all of them are evaluated or test instances"):
+        GoldData("t", {"validation": validation[:1], "test": (row("t1", "in both"),)}).pool(())

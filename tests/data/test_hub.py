@@ -9,6 +9,7 @@ import pytest
 from selfguide.config.schema import HubConfig, TaskConfig
 from selfguide.data.load import load_task
 from selfguide.errors import ConfigError, DataError
+from tests.composing import run_config
 from tests.data.configs import data_config
 
 datasets = pytest.importorskip("datasets")
@@ -147,3 +148,79 @@ def test_mistakes(folder: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises((ConfigError, DataError), match=message) as error:
         load_task(hub_task(folder, **changes), data_config(), 0)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture(params=["saved", "files"])
+def two_splits(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """50 rows to train on and 20 to test on, numbered from 0 in both; one test input is in both, but for a space."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = {
+        name: [{"premise": f"{name} {i}", "hypothesis": "h", "label": i % 2, "key": f"k{i}"} for i in range(count)]
+        for name, count in (("train", 50), ("validation", 20))
+    }
+    rows["train"][7] |= {"premise": "validation  3", "label": 0}
+    rows["train"][8] |= {"premise": "p"}
+    if request.param == "saved":
+        made = {name: datasets.Dataset.from_list(content) for name, content in rows.items()}
+        datasets.DatasetDict(made).save_to_disk(tmp_path / "data")
+    else:
+        (tmp_path / "data").mkdir()
+        for name, content in rows.items():
+            (tmp_path / "data" / f"{name}.jsonl").write_text("\n".join(map(json.dumps, content)))
+    return tmp_path / "data"
+
+
+BOTH = {"split": "validation", "train_split": "train"}
+
+
+def test_published_splits_are_used_in_full(two_splits: Path) -> None:
+    spec, gold = load_task(hub_task(two_splits, hub=BOTH), data_config(), 0)
+    assert spec.labels == ("entailment", "not_entailment")
+    train, test = gold.open("validation"), gold.open("test")
+    assert (gold.counts("validation").published, gold.counts("validation").dropped) == (50, 1)
+    assert (gold.counts("test").published, len(test)) == (20, 20)
+    assert {row.id for row in test} == {f"k{i}" for i in range(20)}
+    assert {row.id for row in train} == {f"train-k{i}" for i in range(50) if i != 8}, "a demonstration is in no split"
+    pool = gold.pool(test[:5])
+    assert {row.id for row in train} - {row.id for row in pool} == {"train-k7"}, "its input is a test input"
+    assert not {" ".join(row.input.split()) for row in pool} & {row.input for row in test}
+    scored = gold.pool(train[:10])
+    assert not {row.input for row in scored} & {row.input for row in train[:10]} and len(scored) in (38, 39)
+
+
+def test_a_published_split_is_the_same_whatever_the_training_split(two_splits: Path) -> None:
+    _, both = load_task(hub_task(two_splits, hub=BOTH), data_config(), 0)
+    _, again = load_task(hub_task(two_splits, hub=BOTH), data_config(validation_fraction=0.5), 1)
+    for split in ("validation", "test"):
+        assert both.hash(split) == again.hash(split)  # type: ignore[arg-type]
+    _, alone = load_task(hub_task(two_splits, hub={"split": "validation"}), data_config(), 0)
+    assert alone.count("test") == 18, "without one the rows are split again"
+    _, reseeded = load_task(hub_task(two_splits, hub=BOTH), data_config(split_seed=1), 0)
+    assert reseeded.hash("test") != both.hash("test"), "in another order"
+    assert set(reseeded.open("test")) == set(both.open("test"))
+
+
+def test_a_folder_with_one_split_has_no_training_split(tmp_path: Path) -> None:
+    rows = {"premise": ["a"] * 9, "hypothesis": ["b"] * 9, "label": [0] * 9, "key": [str(i) for i in range(9)]}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "one")
+    with pytest.raises(DataError, match=r"holds one split alone; set task\.hub\.train_split=null"):
+        load_task(hub_task(tmp_path / "one", hub=BOTH), data_config(), 0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["evaluation.split=validation"], r"evaluation\.limit: null is not allowed; allowed: >= 1"),
+        (["data.split=ids", "data.split_path=x"], r"data\.split: ids is not allowed; allowed: seeded"),
+        (["task.hub.train_split=validation"], r"task\.hub\.train_split: validation is not allowed"),
+    ],
+)
+def test_what_does_not_fit_a_training_split(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_config("task=rte", *overrides)
+
+
+def test_what_fits_a_training_split() -> None:
+    limited = run_config("task=rte", "evaluation.split=validation", "evaluation.limit=500")
+    assert limited.task.hub.train_split == "train"
+    run_config("task=rte", "task.hub.train_split=null", "evaluation.split=validation")

@@ -17,6 +17,7 @@ from selfguide.config.validate import out_of_range
 from selfguide.data.labels import check_labels
 from selfguide.data.load import load_task
 from selfguide.data.overlap import OverlapIndex
+from selfguide.data.raw import normalized
 from selfguide.evaluation.metrics import score_task
 from selfguide.synthesis.context import split_context
 from selfguide.types import Instance
@@ -121,13 +122,19 @@ def preset(name: str) -> TaskConfig:
     return task
 
 
-def stored(name: str, rows: list[dict[str, Any]], folder: Path) -> TaskConfig:
-    """The preset on `rows` in a folder, instead of the hub."""
+def stored(
+    name: str, rows: list[dict[str, Any]], folder: Path, train: list[dict[str, Any]] | None = None
+) -> TaskConfig:
+    """The preset on `rows` (and on `train`, or one of them) in a folder, instead of the hub."""
     task = preset(name)
+    assert task.hub.split is not None and task.hub.train_split is not None
     columns = SHAPES[name][0]
-    table = {column: [row[column] for row in rows] for column in columns}
-    saved = datasets.Dataset.from_dict(table, features=datasets.Features(columns))
-    datasets.DatasetDict({task.hub.split: saved}).save_to_disk(folder)
+    splits = {task.hub.split: rows, task.hub.train_split: rows[:1] if train is None else train}
+    tables = {
+        split: {column: [row[column] for row in content] for column in columns} for split, content in splits.items()
+    }
+    saved = {s: datasets.Dataset.from_dict(table, features=datasets.Features(columns)) for s, table in tables.items()}
+    datasets.DatasetDict(saved).save_to_disk(folder)
     task.hub.path = str(folder)
     return task
 
@@ -144,6 +151,7 @@ def test_a_row_becomes_an_instance(name: str, tmp_path: Path) -> None:
     _, _, text, references = SHAPES[name]
     spec, gold = load_task(stored(name, copies(name), tmp_path / "data"), data_config(), 0)
     (first, *_) = gold.open("test")
+    assert (gold.count("test"), gold.count("validation")) == (20, 1)
     assert (first.input, first.references) == (text, references)
     assert score_task(spec, references[0], first) == 1.0
     assert score_task(spec, "something else", first) == 0.0
@@ -179,23 +187,33 @@ def test_classes_in_the_order_of_the_published_data(name: str) -> None:
     assert len(SHAPES) == len(VERBALISERS) + len(METRICS)
 
 
+def shared_rows(file: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shared("neighbours", file).read_text().splitlines()]
+
+
+def rte(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the shared folder as they are on the hub."""
+    numbers = {"entailment": 0, "not_entailment": 1}
+    return [
+        {"sentence1": r["premise"], "sentence2": r["hypothesis"], "label": numbers[r["label"]], "idx": i}
+        for i, r in enumerate(rows)
+    ]
+
+
 @pytest.mark.parametrize("name", ["adversarial_qa", "rte"])
 def test_published_rows(name: str, tmp_path: Path) -> None:
     file = {"adversarial_qa": "adversarial_qa_test_500.jsonl", "rte": "rte_test.jsonl"}[name]
-    rows = [json.loads(line) for line in shared("neighbours", file).read_text().splitlines()]
+    rows = shared_rows(file)
+    train = None
     if name == "rte":
-        numbers = {"entailment": 0, "not_entailment": 1}
-        made = [
-            {"sentence1": r["premise"], "sentence2": r["hypothesis"], "label": numbers[r["label"]], "idx": i}
-            for i, r in enumerate(rows)
-        ]
+        made, train = rte(rows), rte(shared_rows("rte_train.jsonl"))
     else:
         made = [
             {**r, "title": "", "answers": {"text": [r["answer"]], "answer_start": [r["answer_start"]]}} for r in rows
         ]
-    spec, gold = load_task(stored(name, made, tmp_path / "data"), data_config(), 0)
-    instances = [*gold.open("validation"), *gold.open("test")]
-    assert len(instances) == len(rows)
+    spec, gold = load_task(stored(name, made, tmp_path / "data", train), data_config(), 0)
+    instances = gold.open("test")
+    assert len(instances) == gold.counts("test").published == len(rows)
     assert not {d.input for d in spec.demonstrations} & {row.input for row in instances}
     for row in instances:
         parts = split_context(row.input, spec.context_until)
@@ -205,6 +223,10 @@ def test_published_rows(name: str, tmp_path: Path) -> None:
         assert score_task(spec, row.references[0], row) == 1.0
     if name == "rte":  # as GLUE's validation split has them
         assert Counter(row.references[0] for row in instances) == {"entailment": 146, "not_entailment": 131}
+        assert len(instances) == 277 and gold.counts("validation").published == 2490
+        pool = gold.pool(instances)
+        assert len(pool) == 2490, "as S3 mines errors on; none is a test pair"
+        assert not {normalized(row.input) for row in pool} & {normalized(row.input) for row in instances}
 
 
 @pytest.mark.parametrize("name", ["adversarial_qa", "rte"])

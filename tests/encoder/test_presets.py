@@ -34,6 +34,8 @@ def test_all_values_are_allowed(name: str) -> None:
         ("encoder_zerogen", 3, 32, 2e-5, 0.01, 128, 3),
         ("encoder_progen", 3, 32, 2e-5, 0.005, 512, 5),
         ("encoder_s3", 6, 8, 5e-6, 2e-8, 512, 10),
+        ("encoder_s3_qnli", 10, 32, 5e-6, 2e-8, 512, 20),
+        ("encoder_s3_rte", 20, 16, 1e-5, 1e-2, 512, 60),
     ],
 )
 def test_published_numbers(

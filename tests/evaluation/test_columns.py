@@ -1,14 +1,17 @@
 """Label columns: other ways to read a label, on the bundled model, beside a headline that does not move."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selfguide.engines.base import ScoreRequest
-from selfguide.evaluation.columns import COLUMNS, label_columns
+from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
 from selfguide.evaluation.contender import BASE
+from selfguide.evaluation.evaluate import scored
 from selfguide.prompts import answer_prompt
 from selfguide.session import Session
+from selfguide.store.atomic import write_jsonl
 from selfguide.types import Example, Instance, TaskSpec
 from selfguide.ui.console import Terminal
 from tests.composing import run_config
@@ -54,3 +57,22 @@ def test_nothing_is_added_unless_asked_for(tmp_path: Path) -> None:
     config = run_config("task=task1516", f"store.root={tmp_path}")
     with Session(config, TASK, Terminal()) as session:
         assert label_columns(session, INSTANCES, {"few_shot_icl": BASE}) == {}
+
+
+def test_both_figures_of_question_answering_are_of_the_same_answers(tmp_path: Path) -> None:
+    config = run_config("task=adversarial_qa", f"store.root={tmp_path}").evaluation
+    task = TaskSpec("qa", "generation", "Answer.", (Example("a", "b"),), metric="token_f1")
+    instances = [Instance(str(i), "q", ("the red hat", "a hat")) for i in range(3)]
+    texts = ("Hat.", "red coat", "no")
+    file = tmp_path / "answers.jsonl"
+    write_jsonl(file, ({"id": str(i), "text": text} for i, text in enumerate(texts)))
+    headline = scored(task, instances, file, config)
+    assert headline.scores == (1.0, 0.5, 0.0)
+    [(name, variants)] = sibling_columns(task, instances, {"few_shot_icl": headline}, config).items()
+    exact = variants["few_shot_icl"]
+    assert (name, exact.scores, exact.predictions) == ("squad_exact", (1.0, 0.0, 0.0), headline.predictions)
+    assert (exact.score.value, exact.score.n) == (pytest.approx(1 / 3), 3)
+    assert exact.score.ci_low < exact.score.value < exact.score.ci_high
+    back = sibling_columns(replace(task, metric="squad_exact"), instances, variants, config)
+    assert back["token_f1"]["few_shot_icl"].scores == headline.scores
+    assert sibling_columns(replace(task, metric="rouge_l"), instances, variants, config) == {}

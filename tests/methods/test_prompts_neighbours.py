@@ -25,6 +25,7 @@ PROMPTS: dict[str, Prompt] = {
     "reasons": ReasonPrompt(TASK, "negative", SHOWN, 5),
     "condition": ConditionPrompt(TASK),
     "condition_fixed_part": ConditionPrompt(TASK, SHOWN, "\nHypothesis:"),
+    "condition_named_part": ConditionPrompt(TASK, SHOWN, "\nHypothesis:", "Premise:"),
     "conditioned": ConditionedPrompt(TASK, "negative", "a film about bees"),
     "conditioned_reasons": ConditionedPrompt(TASK, "negative", reasons=("it is dull", "it is long"), open_quote=True),
     "conditioned_feedback": ConditionedPrompt(TASK, "negative", "bees", (), (), SHOWN[1:]),

@@ -36,8 +36,14 @@ def diagnose(session: Session, config: LoopConfig, state: State, student: Studen
     rows = _diagnosed(session, config, state)
     contender = student.contender(session.config.finetuning.epochs) if student.rows else BASE
     answers = answers_stage(session, [row.input for row in rows], contender, round_number)
+    # A right answer by another reference is no error. Exemplars, which prompts show, have the first one alone.
+    accepted = {(row.input, row.references[0]): row.references for row in session.gold_rows}
     scores = [
-        score_task(session.task, answer, Instance(row.id, row.input, (row.output or "",)))
+        score_task(
+            session.task,
+            answer,
+            Instance(row.id, row.input, accepted.get((row.input, row.output or ""), (row.output or "",))),
+        )
         for row, answer in zip(rows, answers, strict=True)
     ]
     wrong = [

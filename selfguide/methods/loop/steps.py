@@ -7,6 +7,7 @@ from typing import Any
 
 from selfguide.config.loop import LoopConfig
 from selfguide.methods.loop.state import State, require_pool
+from selfguide.seeding import child_random
 from selfguide.session import Session, fields_of
 from selfguide.stages import (
     INPUT_FILTERS,
@@ -19,6 +20,7 @@ from selfguide.stages import (
 from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
 from selfguide.synthesis.bank import fill_bank, known_conditions
 from selfguide.synthesis.candidates import Candidate, drop_counts
+from selfguide.synthesis.context import opening
 from selfguide.synthesis.dataset import compose
 from selfguide.synthesis.judge import Judge
 from selfguide.synthesis.proposing import fill
@@ -36,7 +38,9 @@ def plan_stage(session: Session, config: LoopConfig) -> Bank:
         return known_conditions(task, [d.input for d in task.demonstrations])
     if plan.kind == "conditions" and plan.source == "gold":
         require_pool(session, "method.plan.source")
-        return known_conditions(task, [pair.input for pair in session.gold_pool[: plan.items]])
+        found = known_conditions(task, [pair.input for pair in session.gold_pool]).conditions
+        stream = child_random(session.config.seed, "loop", "plan", "gold")
+        return Bank(tuple(stream.sample(found, len(found) if plan.items is None else min(plan.items, len(found)))))
     spec = {
         **session.base_spec(1, session.teacher),
         "plan": fields_of(plan, without=("per_item",)),
@@ -44,6 +48,9 @@ def plan_stage(session: Session, config: LoopConfig) -> Bank:
         "batch": config.propose.batch,
         "context_until": task.context_until,
     }
+    name = opening(task)
+    if name is not None:
+        spec["opening"] = name
 
     def build(work: Path) -> dict[str, Any]:
         with Journal(work / "journal.jsonl") as journal, session.terminal.bar("plan", None, "calls") as bar:
@@ -80,7 +87,8 @@ def proposals_stage(
     kept = [candidate for candidate in state.made if candidate.dropped is None]
     current = [slot.exemplar for slot in slots if slot.exemplar is not None]
     spec = {
-        **session.base_spec(1, session.teacher),
+        # 2: a reply that repeats its fixed part is read without it.
+        **session.base_spec(1 if task.context_until is None else 2, session.teacher),
         "slots": fingerprint([asdict(slot) for slot in slots]),
         "propose": fields_of(config.propose),
         "round": round_number,
