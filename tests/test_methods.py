@@ -149,6 +149,11 @@ def test_budgets_put_methods_on_the_same_footing(tmp_path: Path) -> None:
             for kind in ("steps", "rows")
         ]
         seen[method] = (stages[0][stage]["steps"], stages[1][stage]["rows"])
+        found = json.loads((tmp_path / f"{method}-rows" / "result.json").read_text())
+        counts, written = found["counts"], list(read_jsonl(tmp_path / f"{method}-rows" / "dataset.jsonl"))
+        assert len(written) == counts["train"] == 4 - counts["demonstration_copies"]
+        assert counts["synthetic"] == found["costs"]["method"]["kept"] == (4 if method == "selfguide" else 0)
+        assert found["budget"] == {"unit": "rows", "asked": 4, "got": 4, "equal": True}
     assert seen == dict.fromkeys(seen, (5, 4))
 
 
@@ -158,3 +163,14 @@ def test_the_commands_for_methods_in_the_readme_compose() -> None:
     assert len(commands) >= 2
     for command in commands:
         run_config(*shlex.split(command, comments=True))
+
+
+def test_what_curation_and_budget_take_out_is_told(tmp_path: Path) -> None:
+    more = ("curation=confidence", "curation.drop_share=0.5", "budget=equal_rows", "finetuning.added_demonstrations=1")
+    few = result_of(tmp_path, "method=selfguide", *more, "budget.rows=4", "evaluation.controls=false")
+    counts, drops = few["counts"], few["drops"]["outputs"]  # type: ignore[index]
+    assert (counts["train"], counts["synthetic"], counts["demonstration_copies"]) == (4, 4, 3)
+    assert drops["curated"] > 0 < drops["budget"]
+    assert counts["proposed"] - 4 == sum(drops.values()) + sum(few["drops"]["inputs"].values())  # type: ignore[index]
+    trained = list(read_jsonl(tmp_path / STORE / few["keys"]["training"] / "pairs.jsonl"))  # type: ignore[index]
+    assert trained[:4] == list(read_jsonl(tmp_path / "run" / "dataset.jsonl")) and len(trained) == 7

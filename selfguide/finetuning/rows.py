@@ -28,10 +28,15 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True)
 class BuiltRows:
-    """The rows of a training, and how many pairs were left out as longer than `finetuning.max_length`."""
+    """The rows of a training, and the places of the pairs left out as longer than `finetuning.max_length`."""
 
     rows: tuple[TrainingRow, ...]
-    over_length: int
+    left_out: tuple[int, ...]
+
+    @property
+    def over_length(self) -> int:
+        """How many pairs were left out."""
+        return len(self.left_out)
 
 
 def build_rows(
@@ -49,7 +54,7 @@ def build_rows(
     `finetuning.over_length=error`, or if all are.
     """
     rows: list[TrainingRow] = []
-    over_length = 0
+    left_out: list[int] = []
     for index, pair in enumerate(pairs):
         context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
         if config.shuffle_demonstrations:
@@ -66,12 +71,12 @@ def build_rows(
             raise TrainingError(
                 f"training row {index}: {len(row)} tokens, finetuning.max_length is {config.max_length}"
             )
-        over_length += 1
-    if over_length and not rows:
+        left_out.append(index)
+    if left_out and not rows:
         raise TrainingError(
-            f"all {over_length} training rows are longer than finetuning.max_length={config.max_length}"
+            f"all {len(left_out)} training rows are longer than finetuning.max_length={config.max_length}"
         )
-    return BuiltRows(tuple(rows), over_length)
+    return BuiltRows(tuple(rows), tuple(left_out))
 
 
 def show_row(row: TrainingRow, tokenizer: PromptTokenizer) -> str:

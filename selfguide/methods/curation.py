@@ -1,7 +1,7 @@
 """Curation of a finished synthetic set, for every method: what the model doubts is not trained on (`curation=`)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,15 @@ from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint, training_stage
 from selfguide.store.atomic import read_jsonl, write_jsonl
 from selfguide.synthesis.curation import Quality, reasons_to_drop
+from selfguide.synthesis.dataset import still_in
 from selfguide.types import Example
+
+
+def curated(session: Session, pairs: Sequence[Example], given: Collection[Example], name: str) -> tuple[Example, ...]:
+    """The pairs that are left, in their order; those `given` (gold, demonstrations) always are."""
+    fixed = set(given)
+    kept = curate_stage(session, [pair for pair in pairs if pair not in fixed], name)
+    return still_in(pairs, [*kept, *(pair for pair in pairs if pair in fixed)])
 
 
 def curate_stage(session: Session, pairs: Sequence[Example], name: str = "curation") -> tuple[Example, ...]:

@@ -10,10 +10,12 @@ from selfguide.session import Session
 
 
 def run(session: Session) -> Outcome:
-    """Train on `finetuning.demonstration_copies` copies of each demonstration."""
+    """Train on `finetuning.demonstration_copies` copies of each demonstration, here the rows that a budget bounds."""
     settings = session.config.finetuning
     made = Outcome(pairs=session.task.demonstrations)
     if not trains(session):
         return made
-    student = train_student(session, (), "few_shot_finetune", settings.demonstration_copies)
+    shown = session.task.demonstrations
+    rows = shown * settings.demonstration_copies
+    student = train_student(session, rows, "few_shot_finetune", copies=0, given=shown)
     return student.answers_for(made, settings.epochs)

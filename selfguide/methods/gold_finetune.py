@@ -16,4 +16,4 @@ def run(session: Session) -> Outcome:
     made = Outcome(pairs=pairs)
     if not trains(session):
         return made
-    return train_student(session, pairs).answers_for(made, session.config.finetuning.epochs)
+    return train_student(session, pairs, given=pairs).answers_for(made, session.config.finetuning.epochs)

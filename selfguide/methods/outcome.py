@@ -6,6 +6,7 @@ from typing import Any
 
 from selfguide.engines.base import Weights
 from selfguide.evaluation.contender import Answerer, Contender
+from selfguide.synthesis.budget import Footing
 from selfguide.synthesis.candidates import Candidate
 from selfguide.types import Example
 
@@ -16,7 +17,8 @@ class Outcome:
 
     With none of them the score is the base model's. `status` is "empty_dataset" when a method that
     should have made data found nothing to use. `diagnostics` is any JSON, kept in `result.json`.
-    `epochs` are the weights after each epoch, of which `weights` is one.
+    `epochs` are the weights after each epoch, of which `weights` is one. `pairs` are what was trained on (or shown),
+    `demonstration_copies` the rows of the training beside them; no candidate that is kept is missing among `pairs`.
     """
 
     weights: Weights | None = None
@@ -28,6 +30,8 @@ class Outcome:
     answerer: Answerer | None = None
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     epochs: tuple[Weights, ...] = ()
+    demonstration_copies: int = 0
+    footing: Footing | None = None
 
     @property
     def contender(self) -> Contender | None:

@@ -8,11 +8,13 @@ new inputs like it, answers them zero-shot, and answers the test input with them
 from collections.abc import Sequence
 
 from selfguide.config.methods import SelfICLConfig
+from selfguide.methods.curation import curate_stage
 from selfguide.methods.outcome import Outcome
 from selfguide.prompts import answer_prompt
 from selfguide.seeding import child_random
 from selfguide.session import Session
 from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.sampling import in_turn
 from selfguide.types import Example
@@ -29,14 +31,18 @@ def run(session: Session) -> Outcome:
     proposed = inputs_stage(session)
     annotated = outputs_stage(session, proposed)
     pairs, candidates = dataset_stage(session, annotated)
-    shown = fill_context(session, pairs)
     warnings = tuple(warnings_about(session.task, candidates, pairs))
-    if not pairs:
-        return Outcome(status="empty_dataset", candidates=tuple(candidates), warnings=warnings)
+    kept = curate_stage(session, pairs, "self_icl_curation")
+    left = marked(candidates, kept, lambda _: "curated")
+    if not kept:
+        said = ("curation left no pair to show; the base model's score stands for the method",) if pairs else ()
+        return Outcome(status="empty_dataset", candidates=left, warnings=(*warnings, *said))
+    shown = fill_context(session, kept)
+    own = shown[len(session.task.demonstrations) if config.keep_demonstrations else 0 :]
     return Outcome(
         demonstrations=shown,
-        candidates=tuple(candidates),
-        pairs=shown,
+        candidates=marked(left, own, lambda _: "not_shown"),
+        pairs=own,
         warnings=warnings,
         diagnostics={"pairs_made": len(pairs), "pairs_shown": len(shown)},
     )

@@ -4,41 +4,68 @@ Curation, added demonstrations, budget, then the language model finetuned or an 
 fresh weights.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from selfguide.engines.base import Weights
 from selfguide.errors import ConfigError
 from selfguide.evaluation.contender import Contender
-from selfguide.methods.curation import curate_stage
+from selfguide.methods.curation import curated
 from selfguide.methods.outcome import Outcome
 from selfguide.seeding import child_random
 from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint, training_stage
 from selfguide.store.atomic import Journal
-from selfguide.synthesis.budget import fit_rows
+from selfguide.synthesis.budget import Footing, fit_rows, footing
+from selfguide.synthesis.dataset import marked, still_in
 from selfguide.types import Example
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """What was trained: the weights after each epoch, or an encoder. `rows` are the pairs that it saw."""
+    """What was trained: the weights after each epoch, or an encoder; neither where no row was left.
+
+    `rows` are what it learned from, copies of demonstrations included, each once however often it was repeated;
+    `left_out` says why a pair is not among them, where it was not the budget.
+    """
 
     epochs: tuple[Weights, ...]
     encoder: "EncoderAnswerer | None"
     rows: tuple[Example, ...]
+    left_out: Mapping[Example, str] = field(default_factory=dict)
+    footing: Footing | None = None
 
     def answers_for(self, outcome: Outcome, epoch: int) -> Outcome:
-        """The outcome with this student, at `epoch`, as what answers."""
-        if self.encoder is not None:
-            return replace(outcome, answerer=self.encoder)
-        return replace(outcome, weights=self.epochs[min(epoch, len(self.epochs)) - 1], epochs=self.epochs)
+        """The outcome with this student, at `epoch`, as what answers, and of its pairs those that it was trained on."""
+        pairs = still_in(outcome.pairs, self.rows)
+        said = self.footing.warning if self.footing is not None else None
+        if not self.rows:
+            said = "curation and budget left no row to train on; the base model's score stands for the method"
+        return self._answering(
+            replace(
+                outcome,
+                status=outcome.status if self.rows else "empty_dataset",
+                pairs=pairs,
+                candidates=marked(outcome.candidates, pairs, lambda pair: self.left_out.get(pair, "budget")),
+                demonstration_copies=len(self.rows) - len(pairs),
+                footing=self.footing,
+                warnings=(*outcome.warnings, *([said] if said else ())),
+            ),
+            epoch,
+        )
 
     def contender(self, epoch: int) -> Contender:
         """The same for an evaluation of its own."""
-        return self.answers_for(Outcome(), epoch).contender or Contender()
+        return self._answering(Outcome(), epoch).contender or Contender()
+
+    def _answering(self, outcome: Outcome, epoch: int) -> Outcome:
+        if self.encoder is not None:
+            return replace(outcome, answerer=self.encoder)
+        if not self.epochs:
+            return outcome
+        return replace(outcome, weights=self.epochs[min(epoch, len(self.epochs)) - 1], epochs=self.epochs)
 
 
 def trains(session: Session) -> bool:
@@ -51,35 +78,78 @@ def train_student(
     pairs: Sequence[Example],
     name: str = "training",
     copies: int | None = None,
+    given: Collection[Example] = (),
     validation: Sequence[Example] = (),
 ) -> Student:
     """A student of `pairs` and `copies` (None: `finetuning.added_demonstrations`) of each demonstration.
 
-    A demonstration's row holds the others alone in its context, so that the answer is not in its own prompt.
-    An encoder's epoch is chosen on the synthetic `validation` rows, if there are any.
+    Those of the pairs that are `given` (gold, demonstrations) are not synthetic: curation leaves them alone. The
+    copies are the same for all methods, so rows and tokens of a budget do not count them. A demonstration's row holds
+    the others alone in its context, so that the answer is not in its own prompt. An encoder's epoch is chosen on the
+    synthetic `validation` rows, if there are any.
     """
-    config = session.config
-    pairs = curate_stage(session, pairs, f"{name}_curation")
-    added = session.task.demonstrations * (config.finetuning.added_demonstrations if copies is None else copies)
-    rows = within_budget(session, (*pairs, *added))
+    config, shown = session.config, session.task.demonstrations
+    curated_pairs = curated(session, pairs, given, f"{name}_curation")
+    left_out = dict.fromkeys(set(pairs) - set(curated_pairs), "curated")
+    own = within_budget(session, curated_pairs)
+    added = shown * (config.finetuning.added_demonstrations if copies is None else copies)
+    rows: Sequence[Example] = (*own, *added)
+    if not rows:
+        return Student((), None, (), left_out)
+    encoder, epochs = None, tuple[Weights, ...]()
     if config.student.kind == "encoder":
-        return Student((), encoder_stage(session, name, rows, validation), tuple(rows))
-    settings = config.finetuning
-    if config.budget.kind == "equal_steps":
-        assert config.budget.steps is not None
-        rows = _repeated(rows, config.budget.steps * settings.batch_size, config.seed)
-        settings = replace(settings, max_epochs=1, epochs=1)
-    trained = training_stage(session, name, rows, leave_one_out=bool(added), finetuning=settings)
-    return Student(trained.epochs, None, tuple(rows))
+        seen = _seen(session, rows, config.student.encoder.batch_size)
+        encoder = encoder_stage(session, name, rows, validation)
+    else:
+        settings, alone = config.finetuning, bool(added) or bool({*shown} & {*given} & {*own})
+        seen = _seen(session, rows, settings.batch_size)
+        if config.budget.kind == "equal_steps":
+            settings = replace(settings, max_epochs=1, epochs=1)
+        trained = training_stage(session, name, seen, leave_one_out=alone, finetuning=settings)
+        epochs = trained.epochs
+        if trained.over_length:
+            fitting = _fitting(session, seen, alone)
+            left_out |= dict.fromkeys(set(seen) - set(fitting), "over_length")
+            seen = fitting
+    learned = still_in(rows, seen)
+    return Student(epochs, encoder, learned, left_out, _footing(session, curated_pairs, still_in(own, learned), name))
 
 
 def within_budget(session: Session, pairs: Sequence[Example]) -> list[Example]:
     """The pairs that `budget` admits."""
+    return fit_rows(pairs, session.config.budget, session.task.labels, session.config.seed, _lengths(session, pairs))
+
+
+def _lengths(session: Session, pairs: Sequence[Example]) -> list[int]:
+    """Answer tokens of each pair, where the budget goes by them."""
+    if session.config.budget.kind != "equal_tokens":
+        return []
+    return [len(session.tokenizer.encode_answer(pair.output)) for pair in pairs]
+
+
+def _footing(session: Session, own: Sequence[Example], learned: Sequence[Example], name: str) -> Footing | None:
+    """Of a training on `learned` of its `own` pairs."""
+    longest, steps = max(_lengths(session, own), default=0), session.stages[name].info["steps"]
+    return footing(session.config.budget, len(learned), _lengths(session, learned), longest, steps)
+
+
+def _seen(session: Session, rows: Sequence[Example], batch_size: int) -> list[Example]:
+    """The rows as a training goes through them: with equal steps as often as those take, the last pass cut short."""
     budget = session.config.budget
-    lengths: list[int] = []
-    if budget.kind == "equal_tokens":
-        lengths = [len(session.tokenizer.encode_answer(pair.output)) for pair in pairs]
-    return fit_rows(pairs, budget, session.task.labels, session.config.seed, lengths)
+    if budget.kind != "equal_steps":
+        return list(rows)
+    assert budget.steps is not None
+    return _repeated(rows, budget.steps * batch_size, session.config.seed)
+
+
+def _fitting(session: Session, rows: Sequence[Example], leave_one_out: bool) -> list[Example]:
+    """The rows that were not left out as too long. A finished training keeps their number alone."""
+    from selfguide.finetuning.rows import build_rows
+
+    config = session.config
+    built = build_rows(session.task, rows, session.tokenizer, config.finetuning, config.seed, leave_one_out)
+    long = set(built.left_out)
+    return [row for place, row in enumerate(rows) if place not in long]
 
 
 def encoder_stage(

@@ -53,7 +53,7 @@ class _Simulation:
         if config.method.name == "selfguide":
             proposals, accepted = self.grow()
             annotated = self.random.binomial(accepted.astype(int), self.share(measured.elected, measured.outputs.units))
-            rows = self.balanced(annotated.astype(float))
+            rows = self.chosen(self.balanced(annotated.astype(float)))
             self.found |= {
                 "count.proposed": proposals, "count.accepted_inputs": accepted,
                 "count.annotated": annotated.astype(float), "count.train": rows,
@@ -103,6 +103,13 @@ class _Simulation:
             edge = shares.min(axis=1) if annotation.balance == "downsample" else shares.max(axis=1)
             rows = np.floor(annotated * edge) * len(labels)
         return np.minimum(rows, annotation.max_rows) if annotation.max_rows is not None else rows
+
+    def chosen(self, rows: Draws) -> Draws:
+        """Of them those that curation by a share and a budget of rows leave."""
+        curation, budget = self.config.curation, self.config.budget
+        if curation.kind != "none":
+            rows = np.ceil(rows * (1 - curation.drop_share))
+        return np.minimum(rows, budget.rows) if budget.kind == "equal_rows" and budget.rows is not None else rows
 
     def calls(self, stage: str, measured: Calls, units: Draws, extra: float = 0.0) -> None:
         """Tokens and seconds of a stage of model calls."""

@@ -85,17 +85,12 @@ def switched_on(value: str, by_default: bool) -> bool:
     return value == "on" or (value == "auto" and by_default)
 
 
-def accepted(candidate: Candidate) -> bool:
-    """Whether the input passed the input filters, whatever became of it later."""
-    return candidate.dropped is None or bool(candidate.samples)
-
-
 def waterfall(candidates: Sequence[Candidate], train: int) -> Chart:
     """From proposals to training pairs, reason by reason."""
     left = len(candidates)
     rows = [Bar("proposed", left, str(left), 0)]
     for side, name in ((False, "accepted inputs"), (True, None)):
-        drops = Counter(c.dropped for c in candidates if c.dropped is not None and bool(c.samples) == side)
+        drops = Counter(c.dropped for c in candidates if c.dropped is not None and c.accepted == side)
         for reason, count in drops.most_common():
             left -= count
             rows.append(Bar(words(reason), count, f"−{count}", 4 if side else 3, start=left))
@@ -144,7 +139,7 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
     total_accepted = total_kept = 0
     points: list[tuple[int, int, int]] = [(0, 0, 0)]
     for place, candidate in enumerate(candidates, 1):
-        total_accepted += accepted(candidate)
+        total_accepted += candidate.accepted
         total_kept += candidate.dropped is None
         points.append((place, total_accepted, total_kept))
     shown = thinned(points)
@@ -160,19 +155,19 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
 
 def label_balance(task: TaskSpec, candidates: Sequence[Candidate], trained: Sequence[str]) -> Chart:
     """Labels asked for, elected, and trained on."""
-    asked = Counter(c.label for c in candidates if c.label is not None and accepted(c))
+    asked = Counter(c.label for c in candidates if c.label is not None and c.accepted)
     elected = Counter(c.output for c in candidates if c.output is not None)
     final = Counter(trained)
     known = list(dict.fromkeys([*task.labels, *elected]))
     series = [
         Series(name, [counts[label] for label in known], colour)
-        for name, counts, colour in (("asked for", asked, 5), ("elected", elected, 0), ("after balance", final, 2))
+        for name, counts, colour in (("asked for", asked, 5), ("elected", elected, 0), (KEPT, final, 2))
         if counts
     ]
     table = tuple((label, asked[label], elected[label], final[label]) for label in known)
-    caption = "Labels of accepted inputs as asked for, as elected by the vote, and in the training set after balancing."
+    caption = "Labels of accepted inputs as asked for, as elected by the vote, and in the training set."
     drawing = columns("Label balance", known, series, x_name="label", stacked=False)
-    return Chart("Label balance", caption, drawing, ("label", "asked for", "elected", "after balance"), table)
+    return Chart("Label balance", caption, drawing, ("label", "asked for", "elected", KEPT), table)
 
 
 def vote_shares(candidates: Sequence[Candidate], least: float) -> Chart:

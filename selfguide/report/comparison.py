@@ -55,7 +55,8 @@ def render_comparison(runs: Sequence[RunFolder], tables: Sequence[Table], plots:
 def _run_row(run: RunFolder) -> tuple[object, ...]:
     result = run.result
     named = (result[key] for key in ("task", "method", "model", "seed", "split", "metric"))
-    return run.name, *named, frozen(result), result["counts"]["train"]
+    short = " (fewer than the budget)" if (result.get("budget") or {}).get("equal") is False else ""
+    return run.name, *named, frozen(result), f"{result['counts']['train']}{short}"
 
 
 def _score_rows(table: Table) -> list[Whisker]:

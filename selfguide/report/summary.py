@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from selfguide.evaluation.evaluate import Evaluated
-from selfguide.report.result import RunRecord
+from selfguide.report.result import RunRecord, counts
 from selfguide.ui.console import Terminal
 
 
@@ -32,8 +32,10 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
             difference = record.tuned.score.value - control.score.value
             terminal.say(f"{method} - {name}: {_points(difference)} points")
     if record.outcome.candidates:
-        made, proposed = len(record.outcome.pairs), len(record.outcome.candidates)
-        terminal.say(f"synthetic pairs trained on: {made} of {proposed} proposals")
+        found = counts(record.outcome)
+        beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
+        more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
+        terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
     if record.standing.frozen is False:
         terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and lock=… uses it")
     if record.standing.lock is not None and not record.standing.lock["same_model"]:

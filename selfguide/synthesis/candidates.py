@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LOOP_FIELDS = ("source", "parent", "exemplar")
+# Why a candidate that passed every filter is no training row: all of them are reasons of the data set, not of the text.
+LATE = ("balance", "max_rows", "composition", "curated", "budget", "over_length", "not_shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Candidate:
     source: str | None = None
     parent: str | None = None
     exemplar: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the input passed the input filters, whatever became of it later."""
+        return self.dropped is None or bool(self.samples) or self.dropped in LATE
 
     def to_row(self) -> dict[str, Any]:
         row = dataclasses.asdict(self)

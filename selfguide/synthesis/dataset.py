@@ -1,7 +1,7 @@
 """Step 4: from elected candidates to the training pairs. Pure."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from selfguide.config.schema import AnnotationConfig
@@ -47,6 +47,32 @@ def compose(
         for _ in range(repeats[place])
     ]
     return pairs, marked
+
+
+def still_in(pairs: Sequence[Example], others: Iterable[Example]) -> tuple[Example, ...]:
+    """The pairs that are among `others`, in their order; each of `others` stands for one pair."""
+    left, found = Counter(others), []
+    for pair in pairs:
+        if left[pair] > 0:
+            left[pair] -= 1
+            found.append(pair)
+    return tuple(found)
+
+
+def marked(
+    candidates: Sequence[Candidate], pairs: Iterable[Example], reason: Callable[[Example], str]
+) -> tuple[Candidate, ...]:
+    """The candidates, those kept so far that are none of `pairs` dropped for the `reason`."""
+    left, found = Counter(pairs), []
+    for candidate in candidates:
+        if candidate.dropped is None and candidate.output is not None:
+            pair = Example(candidate.input, candidate.output)
+            if left[pair] > 0:
+                left[pair] -= 1
+            else:
+                candidate = replace(candidate, dropped=reason(pair))
+        found.append(candidate)
+    return tuple(found)
 
 
 def vanished_labels(task: TaskSpec, pairs: Sequence[Example]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from selfguide.config.methods import LOOPS
 from selfguide.errors import DataError
 from selfguide.evaluation.crossed import crossed_gain
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, holm
@@ -62,6 +63,22 @@ class Entry:
     def empty(self) -> int:
         """Runs whose method found no data to train on: they score as the base model."""
         return sum(run.result["status"] == "empty_dataset" for run in self.runs)
+
+    @property
+    def seed_only(self) -> int:
+        """Runs of a method that makes data in which none of it was trained on, but its seed data alone."""
+        makers = ("selfguide", *LOOPS)
+        return sum(
+            run.result["status"] == "ok"
+            and run.result["method"] in makers
+            and run.result["counts"].get("synthetic") == 0
+            for run in self.runs
+        )
+
+    @property
+    def off_budget(self) -> int:
+        """Runs with fewer rows, tokens or steps than the budget asks for."""
+        return sum((run.result.get("budget") or {}).get("equal") is False for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +136,11 @@ def row_costs(runs: Sequence[RunFolder]) -> dict[str, float | None]:
     made = [run.result.get("costs", {}).get("method", {}) for run in runs]
     answers = [run.result.get("costs", {}).get("answers", {}) for run in runs]
     for name in (
-        "calls", "prompt_tokens", "generated_tokens", "trained_tokens", "steps", "device_seconds", "kept",
+        "calls", "teacher_calls", "student_calls", "prompt_tokens", "generated_tokens", "trained_tokens", "steps",
+        "device_seconds", "kept",
     ):  # fmt: skip
         found[name] = _mean([cost.get(name) for cost in made])
-    calls, kept = found["calls"], found["kept"]
+    calls, kept = found["teacher_calls"], found["kept"]
     found["kept_per_1000_calls"] = 1000 * kept / calls if calls and kept is not None else None
     found["answer_calls"] = _mean([cost.get("calls") for cost in answers])
     found["answer_prompt_tokens"] = _mean([cost.get("prompt_tokens") for cost in answers])

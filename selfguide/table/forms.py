@@ -12,18 +12,21 @@ from selfguide.table.published import Published
 from selfguide.table.sheets import COSTS, Sheet
 from selfguide.table.work import Done
 
-SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "∅": r"$\emptyset$", "“": "``", "”": "''"}
+SYMBOLS = {
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "∅": r"$\emptyset$", "‡": r"$^\ddagger$",
+    "≠": r"$\neq$", "“": "``", "”": "''",
+}  # fmt: skip
 RUN_HEADER = (
     "row", "group", "task", "seed", "status", "metric", "split", "n", "score", "score_ci_low", "score_ci_high",
-    "few_shot_icl", "gain", "gain_p", "frozen", "train_rows", *COSTS, "model", "engine", "version", "git", "folder",
-    "reason",
+    "few_shot_icl", "gain", "gain_p", "frozen", "train_rows", "synthetic_rows", "equal_footing", *COSTS, "model",
+    "engine", "version", "git", "folder", "reason",
 )  # fmt: skip
 FIGURE_HEADER = (
     "row", "label", "group", "task", "metric", "extraction", "decoding", "split", "seeds", "planned_seeds", "n",
     "score", "score_ci_low", "score_ci_high", "gain", "gain_ci_low", "gain_ci_high", "p", "p_holm",
     "over_reference", "over_reference_ci_low", "over_reference_ci_high", "over_reference_p", "over_reference_p_holm",
-    "unfrozen", "empty_datasets", "failed", *COSTS, "published", "published_metric", "published_model",
-    "published_source",
+    "unfrozen", "empty_datasets", "seed_only", "off_budget", "failed", *COSTS, "published", "published_metric",
+    "published_model", "published_source",
 )  # fmt: skip
 MEAN = "(mean)"
 
@@ -83,6 +86,8 @@ def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) ->
                         "planned_seeds": entry.planned,
                         "unfrozen": entry.unfrozen if entry.runs else "",
                         "empty_datasets": entry.empty,
+                        "seed_only": entry.seed_only,
+                        "off_budget": entry.off_budget,
                         "failed": len(entry.failures),
                     }
                     | _figure_row(entry.figure)
@@ -115,6 +120,8 @@ def _run_row(one: Done) -> dict[str, Any]:
         "gain": result["gain"]["value"],
         "gain_p": result["gain"]["p"],
         "train_rows": result["counts"]["train"],
+        "synthetic_rows": result["counts"].get("synthetic"),
+        "equal_footing": (result.get("budget") or {}).get("equal"),
         "version": result["versions"]["selfguide"],
         "folder": str(one.run.path),
     }

@@ -16,14 +16,16 @@ METRICS = {
     "numeric_match": "numeric match",
 }  # fmt: skip
 COSTS = {
-    "calls": "calls", "prompt_tokens": "prompt tokens", "generated_tokens": "generated tokens",
+    "calls": "calls", "teacher_calls": "of the teacher", "student_calls": "of the student",
+    "prompt_tokens": "prompt tokens", "generated_tokens": "generated tokens",
     "trained_tokens": "trained tokens", "steps": "steps", "device_seconds": "device-seconds",
-    "kept": "unique rows kept", "kept_per_1000_calls": "kept per 1,000 calls", "answer_calls": "calls to answer",
+    "kept": "unique synthetic rows kept", "kept_per_1000_calls": "kept per 1,000 calls of the teacher",
+    "answer_calls": "calls to answer",
     "answer_prompt_tokens": "prompt tokens to answer", "answer_generated_tokens": "generated tokens to answer",
 }  # fmt: skip
 SIGNIFICANT = 0.05
 BUNDLED = "micro"  # model.path
-BETTER, WORSE, UNFROZEN, EMPTY = "↑", "↓", "†", "∅"
+BETTER, WORSE, UNFROZEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "∅", "‡", "≠"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,12 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         "sign-flip test over instances), corrected by Holm over all tasks and methods (averages: over all averages) of "
         "this table: a mark has an interval without 0.",
         f"{UNFROZEN}: on the test split of a test task without a frozen setting. {EMPTY}: no training data came out in "
-        "at least one run, which then scores as the base model. (2/3): two of three seeds are there. An empty cell was "
-        "not run.",
-        "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; trained "
+        f"at least one run, which then scores as the base model. {SEED_ONLY}: in at least one run no synthetic row was "
+        f"trained on, but the method's seed data alone. {OFF_BUDGET}: at least one run had fewer rows, tokens or steps "
+        "than the budget asks for, and is not on an equal footing. (2/3): two of three seeds are there. An empty cell "
+        "was not run.",
+        "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; the "
+        "teacher's make the data (also where the model teaches itself), the student's diagnose and score. Trained "
         "tokens are those with a loss, over all epochs; work found in the store counts as when it was computed.",
     ]
     if config.published is not None:
@@ -192,6 +197,7 @@ def _cell(entry: Entry) -> str:
         return "failed" if entry.failures else ""
     gain = entry.figure.gain
     marks = (_direction(gain) if gain else "") + UNFROZEN * entry.unfrozen + EMPTY * bool(entry.empty)
+    marks += SEED_ONLY * bool(entry.seed_only) + OFF_BUDGET * bool(entry.off_budget)
     return _score(entry.figure, _incomplete([entry]), marks)
 
 

@@ -12,7 +12,7 @@ from selfguide.config.curation import CurationConfig
 from selfguide.data.load import load_task
 from selfguide.engines.base import ScoreRequest
 from selfguide.errors import ConfigError
-from selfguide.methods.curation import curate_stage
+from selfguide.methods.curation import curate_stage, curated
 from selfguide.session import Session
 from selfguide.store.atomic import read_jsonl
 from selfguide.synthesis.curation import Quality, reasons_to_drop
@@ -20,7 +20,7 @@ from selfguide.types import Example
 from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
-from tests.methods.running import TOKENIZER
+from tests.methods.running import TOKENIZER, scripted
 from tests.tiny_task import smoke, write_task
 
 
@@ -108,6 +108,32 @@ def test_the_stage_asks_once_and_choosing_again_is_free(tmp_path: Path) -> None:
     with session_of(tmp_path, engine) as session:
         assert curate_stage(session, rows) == tuple(rows)
     assert len(engine.batches) == asked
+
+
+def test_gold_and_demonstrations_are_not_curated(tmp_path: Path) -> None:
+    given = [Example("The gold ring.", "a very long answer, that nobody believes"), Example("The sky.", "blue")]
+    made = [Example("The red ball.", "red"), Example("The hat.", "an answer that is long, too")]
+    engine = Believing(TOKENIZER.decode, lambda *_: "")
+    with session_of(tmp_path, engine, "curation=confidence", "curation.drop_share=0.5") as session:
+        assert curated(session, given, given, "all_gold") == tuple(given)
+        assert not engine.batches, "nothing to score"
+        assert curated(session, [given[0], *made, given[1]], given, "mixed") == (given[0], made[0], given[1])
+        assert engine.batches == [2]
+
+
+def test_self_icl_shows_what_curation_leaves(tmp_path: Path) -> None:
+    def answer(prompt: str, seed: int, sample: int) -> str:
+        return "red" if prompt.endswith("Output:") else f"Eva has the red ball number {seed % 100000}."
+
+    plain = scripted(tmp_path, answer, "method=self_icl", loop=False, classification=False, name="plain")
+    more = ("method=self_icl", "curation=confidence", "curation.drop_share=0.5")
+    ran = scripted(tmp_path, answer, *more, loop=False, classification=False)
+    counts, before = ran.result["counts"], plain.result["counts"]
+    made = ran.result["diagnostics"]["pairs_made"]
+    assert ran.result["drops"]["outputs"]["curated"] == made // 2 > 0
+    assert before["train"] > counts["train"] == counts["synthetic"] == len(ran.rows("dataset"))
+    shown = [row["input"] for row in ran.rows("candidates") if row["dropped"] is None]
+    assert sorted(shown) == sorted(row["input"] for row in ran.rows("dataset"))
 
 
 def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:

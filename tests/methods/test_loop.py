@@ -63,6 +63,10 @@ def test_the_student_is_asked_as_it_is_evaluated(tmp_path: Path) -> None:
     task, _ = load_task(config.task, config.data, config.seed)
     for text in validation:
         assert ran.engine.prompts.count(answer_prompt(task, text).plain()) == 1, "the second diagnosis is found"
+    spent = ran.result["costs"]["method"]
+    assert spent["student_calls"] == len(validation)
+    teacher = sum(count["calls"] for name, count in ran.result["tokens"].items() if name[:4] in ("plan", "prop"))
+    assert (spent["teacher_calls"], spent["calls"]) == (teacher, teacher + len(validation))
 
 
 def test_errors_alone_are_extrapolated(tmp_path: Path) -> None:
@@ -86,7 +90,9 @@ def test_goldgen_extrapolates_right_and_wrong_as_many_as_errors(tmp_path: Path) 
     more = ("method.diagnose.match_errors=false", "method.loop.rows=30")
     every = scripted(tmp_path, writer, "method=goldgen", *SMALL, *more, name="all")
     assert every.result["diagnostics"]["stopped"] == "rows"
-    assert every.result["counts"]["train"] == 30
+    assert every.result["counts"]["train"] == every.result["counts"]["synthetic"] == 30
+    assert sum(row["dropped"] is None for row in every.rows("candidates")) == 30
+    assert every.result["drops"]["outputs"]["composition"] > 0
     validation, _ = gold(tmp_path)
     assert every.rounds[1]["proposed"] == len(validation)
 
@@ -253,6 +259,9 @@ def test_no_errors_end_the_loop(tmp_path: Path) -> None:
     ran = scripted(tmp_path, perfect, "method=s3", *SMALL)
     assert ran.result["diagnostics"]["stopped"] == "no_errors"
     assert [notes["rows"] for notes in ran.rounds] == [12]
+    llm2llm = scripted(tmp_path, perfect, "method=llm2llm", name="llm2llm").result
+    assert llm2llm["warnings"][-1] == "no errors to extrapolate: trained on the seed data alone"
+    assert llm2llm["counts"]["train"] > 0 == llm2llm["counts"]["synthetic"] == llm2llm["costs"]["method"]["kept"]
 
 
 def test_the_published_feedback_schedule() -> None:

@@ -11,7 +11,7 @@ from selfguide.config.budget import BudgetConfig, budget_problems
 from selfguide.config.paths import config_dir
 from selfguide.config.validate import as_dataclass
 from selfguide.errors import ConfigError
-from selfguide.synthesis.budget import fit_rows, steps_for
+from selfguide.synthesis.budget import fit_rows, footing, steps_for
 from selfguide.types import Example
 
 LABELS = ("yes", "no", "maybe")
@@ -61,6 +61,28 @@ def test_equal_tokens(texts: list[str], tokens: int, seed: int, data: st.DataObj
     assert len(chosen) == len(pairs) or spent > tokens - 20
     larger = fit_rows(pairs, budget("equal_tokens", tokens + 7), LABELS, seed, lengths)
     assert {pair.input for pair in chosen} <= {pair.input for pair in larger}
+
+
+@given(st.lists(st.integers(1, 20), max_size=30), st.integers(1, 300))
+def test_a_choice_of_whole_rows_is_no_shortage_of_tokens(lengths: list[int], tokens: int) -> None:
+    kind = budget("equal_tokens", tokens)
+    chosen = fit_rows(numbered(["x"] * len(lengths)), kind, (), 0, lengths)
+    spent = [lengths[int(pair.input)] for pair in chosen]
+    found = footing(kind, len(chosen), spent, max(lengths, default=0))
+    assert found is not None and found.got == sum(spent) <= tokens
+    if 0 < len(chosen) < len(lengths):
+        assert found.equal
+    if sum(lengths) + max(lengths, default=0) <= tokens:
+        assert not found.equal
+
+
+def test_a_shortage_is_one_line() -> None:
+    short = footing(budget("equal_rows", 100), 84)
+    assert short is not None
+    assert short.warning == "budget.rows=100, but there are 84 rows: not on an equal footing"
+    assert footing(budget("equal_rows", 84), 84) == ("rows", 84, 84, True)
+    assert footing(budget("equal_steps", 9), 84, steps=8) == ("steps", 9, 8, False)
+    assert footing(budget("none"), 84) is None
 
 
 @given(outputs, st.integers(0, 5))

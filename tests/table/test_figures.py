@@ -1,5 +1,8 @@
 """What runs add up to: means, averages, intervals, tests against few-shot ICL, blanks. Runs are made up."""
 
+import csv
+import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -153,6 +156,27 @@ def test_missing_and_failed_runs_stay_blank(folders: dict[tuple[str, str, int], 
     assert "13 of 18 runs are finished" in text
 
 
+def test_marks_for_seed_data_alone_and_for_a_short_budget(tmp_path: Path) -> None:
+    small = config([0])
+    small.sizes["micro"].groups = {"one": GroupConfig("one", ["task_a"])}
+    plan, done = grid(small), []
+    for cell in plan.cells:
+        path = write_run(tmp_path / cell.name, name=cell.task, seed=cell.seed, proposals=10, instances=5)
+        result = json.loads((path / "result.json").read_text())
+        if cell.row == "worse":
+            result["counts"]["synthetic"] = 0
+            result["budget"] = {"unit": "rows", "asked": 9, "got": 8, "equal": False}
+        (path / "result.json").write_text(json.dumps(result))
+        done.append(Done(cell, RunFolder(path)))
+    laid_out = sheets(small, plan, figures(plan, done), [])
+    for row in laid_out[1].rows:
+        assert all(("‡≠" in cell) == (row[0] == "row worse") for cell in row[1:])
+    assert r"$^\ddagger$$\neq$" in latex(laid_out, [])
+    lines = list(csv.DictReader(io.StringIO(runs_csv(done))))
+    assert {line["equal_footing"] for line in lines} == {"", "False"}
+    assert {line["synthetic_rows"] == "0" for line in lines if line["row"] == "worse"} == {True}
+
+
 def test_unlike_metrics_are_not_averaged(folders: dict[tuple[str, str, int], RunFolder]) -> None:
     mixed = config()
     mixed.sizes["micro"].groups = {"all": GroupConfig("all", ["task_a", "task_c"])}
@@ -199,7 +223,7 @@ def test_the_files(whole: tuple[Grid, list[Done], Figures]) -> None:
     assert printed.count(r"\begin{tabular}") == printed.count(r"\end{tabular}") == len(laid_out)
     assert r"task\_a" in printed
     assert r"$\uparrow$" in printed
-    assert not set("↑↓†∅") & set("\n".join(line for line in printed.splitlines() if not line.startswith("%")))
+    assert not set("↑↓†∅‡≠") & set("\n".join(line for line in printed.splitlines() if not line.startswith("%")))
     assert len(runs_csv(done).splitlines()) == 1 + len(done)
     table = figures_csv(plan, found, [value]).splitlines()
     assert len(table) == 1 + len(ROWS) * (3 + 2)

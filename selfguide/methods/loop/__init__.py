@@ -11,11 +11,12 @@ from selfguide.config.loop import LoopConfig
 from selfguide.methods.loop.diagnose import Diagnosis, diagnose, held_out, helpful
 from selfguide.methods.loop.influence import influence_stage
 from selfguide.methods.loop.seed import grown, seeded, targets
-from selfguide.methods.loop.state import State, loop_config, round_notes, warnings_of
+from selfguide.methods.loop.state import State, loop_config, nothing_added, round_notes, warnings_of
 from selfguide.methods.loop.steps import plan_stage, proposals_stage, rows_stage
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import Student, train_student, trains
 from selfguide.session import Session
+from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.slots import Bank, extrapolation_slots
 from selfguide.types import Example
 
@@ -30,17 +31,18 @@ def run(session: Session) -> Outcome:
     pairs: list[Example] = []
     history: list[dict[str, Any]] = []
     for number in range(rounds + 1):
-        pairs = rows_stage(session, config, state)
-        history.append(round_notes(number, len(pairs), state.made))
-        ended = _ended(config, state, pairs) or ("rounds" if number == rounds else None)
+        composed = rows_stage(session, config, state)
+        history.append(round_notes(number, len(composed), state.made))
+        ended = _ended(config, state, composed) or ("rounds" if number == rounds else None)
         if ended == "no_rows":
             stopped = ended
             break
+        pairs = composed
         train, validation = pairs, list[Example]()
         if ended is None and config.diagnose.source == "influence":
             # What judges the rows is not trained on; the last student learns from all.
             train, validation = held_out(pairs, config.diagnose, session.config.seed)
-        student = _trained(session, train, f"training_{number}", validation)
+        student = _trained(session, state, train, f"training_{number}", validation)
         if ended is not None:
             stopped = ended
             break
@@ -67,12 +69,12 @@ def run(session: Session) -> Outcome:
         )
     made = Outcome(
         status="ok" if pairs else "empty_dataset",
-        candidates=state.made,
+        candidates=marked(state.made, pairs, lambda _: "composition"),
         pairs=tuple(pairs),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *nothing_added(rounds, stopped, state.made, pairs)),
         diagnostics={"rounds": history, "stopped": stopped},
     )
-    return student.answers_for(made, session.config.finetuning.epochs) if student.rows else made
+    return student.answers_for(made, session.config.finetuning.epochs) if pairs and trains(session) else made
 
 
 def _ended(config: LoopConfig, state: State, pairs: Sequence[Example]) -> str | None:
@@ -84,7 +86,9 @@ def _ended(config: LoopConfig, state: State, pairs: Sequence[Example]) -> str | 
     return state.budget.spent
 
 
-def _trained(session: Session, pairs: Sequence[Example], name: str, validation: Sequence[Example]) -> Student:
+def _trained(
+    session: Session, state: State, pairs: Sequence[Example], name: str, validation: Sequence[Example]
+) -> Student:
     """A student from fresh weights; one without rows where nothing is trained.
 
     Demonstrations among the rows are trained on as copies, so that none stands in its own prompt.
@@ -94,7 +98,8 @@ def _trained(session: Session, pairs: Sequence[Example], name: str, validation: 
     shown = set(session.task.demonstrations)
     others = [pair for pair in pairs if pair not in shown]
     copies = max(len(others) < len(pairs), session.config.finetuning.added_demonstrations)
-    return train_student(session, others, name, copies, validation)
+    given = [Example(seed.input, seed.output or "") for seed in state.seeds]
+    return train_student(session, others, name, copies, given, validation)
 
 
 def _diagnosed(

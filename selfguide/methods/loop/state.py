@@ -63,6 +63,14 @@ def round_notes(number: int, rows: int, made: Sequence[Candidate]) -> dict[str, 
     }
 
 
+def nothing_added(rounds: int, stopped: str, made: Sequence[Candidate], pairs: Sequence[Example]) -> Iterator[str]:
+    """One line if rounds were asked for and none added a row: what was trained is then the seed data's student."""
+    if not rounds or not pairs or any(candidate.round > 0 and candidate.dropped is None for candidate in made):
+        return
+    why = "no errors to extrapolate" if stopped == "no_errors" else f"no round added a row (ended by: {stopped})"
+    yield f"{why}: trained on the seed data alone"
+
+
 def warnings_of(task: TaskSpec, made: Sequence[Candidate], pairs: Sequence[Example]) -> Iterator[str]:
     """One line for each thing a user should know before believing the result."""
     if not pairs:

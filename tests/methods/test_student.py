@@ -1,0 +1,69 @@
+"""What a student was trained on is what the outcome says, without a training."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from selfguide.data.load import load_task
+from selfguide.evaluation.contender import Contender
+from selfguide.methods.outcome import Outcome
+from selfguide.methods.student import Student, _fitting, _seen
+from selfguide.session import Session
+from selfguide.synthesis.budget import Footing
+from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.dataset import marked, still_in
+from selfguide.types import Example
+from selfguide.ui.console import Terminal
+from tests.composing import run_config
+from tests.tiny_task import smoke, write_task
+
+SHOWN = Example("shown", "yes")
+GOLD = Example("gold", "no")
+MADE = [Example(name, "yes") for name in ("doubted", "long", "over", "used")]
+CANDIDATES = (
+    *(Candidate(pair.input, 0, pair.input, output=pair.output) for pair in MADE),
+    Candidate("bad", 0, "bad", dropped="noise"),
+)
+
+
+def test_pairs_candidates_and_copies_are_those_of_the_training() -> None:
+    reasons = {MADE[0]: "curated", MADE[1]: "over_length"}
+    student = Student((), None, (GOLD, MADE[3], SHOWN, SHOWN), reasons, Footing("rows", 5, 2, False))
+    told = student.answers_for(Outcome(candidates=CANDIDATES, pairs=(GOLD, *MADE), warnings=("first",)), 1)
+    assert told.pairs == (GOLD, MADE[3])
+    assert told.demonstration_copies == 2
+    assert [c.dropped for c in told.candidates] == ["curated", "over_length", "budget", None, "noise"]
+    assert told.warnings == ("first", "budget.rows=5, but there are 2 rows: not on an equal footing")
+    assert told.status == "ok" and [c.accepted for c in told.candidates] == [True] * 4 + [False]
+
+
+def test_rows_that_are_too_long_are_told_apart(tmp_path: Path) -> None:
+    config = run_config(*smoke(write_task(tmp_path), tmp_path / "store"))
+    task, _ = load_task(config.task, config.data, config.seed)
+    rows = [Example("Tom saw the red hat.", "red"), Example("x " * 5000, "red"), Example("A blue car.", "blue")]
+    with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
+        assert _fitting(session, rows, leave_one_out=False) == [rows[0], rows[2]]
+
+
+def test_equal_steps_that_do_not_reach_every_row_say_so(tmp_path: Path) -> None:
+    config = run_config(*smoke(write_task(tmp_path), tmp_path / "store", "budget=equal_steps", "budget.steps=2"))
+    task, _ = load_task(config.task, config.data, config.seed)
+    rows = [Example(f"Hat {number}.", "red") for number in range(5)]
+    with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
+        few, many = _seen(session, rows, 2), _seen(session, rows, 6)
+    assert len(still_in(rows, few)) == 4
+    assert len(many) == 12 and still_in(rows, many) == tuple(rows)
+
+
+def test_where_no_row_is_left_the_base_model_answers() -> None:
+    told = Student((), None, ()).answers_for(Outcome(candidates=CANDIDATES, pairs=tuple(MADE)), 1)
+    assert (told.status, told.pairs, told.contender) == ("empty_dataset", (), None)
+    assert "left no row" in told.warnings[0]
+    assert Student((), None, ()).contender(1) == Contender()
+
+
+def test_a_row_stands_for_one_candidate() -> None:
+    twice = [CANDIDATES[3], CANDIDATES[3]]
+    assert [c.dropped for c in marked(twice, MADE[3:], lambda _: "budget")] == [None, "budget"]
+    assert [c.dropped for c in marked(twice, MADE[3:] * 3, lambda _: "budget")] == [None, None]
