@@ -28,10 +28,14 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True)
 class BuiltRows:
-    """The rows of a training, and how many pairs were left out as longer than `finetuning.max_length`."""
+    """The rows of a training, and how many pairs were left out as longer than `finetuning.max_length`.
+
+    `places[i]` is the place of the pair that row i was made of.
+    """
 
     rows: tuple[TrainingRow, ...]
     over_length: int
+    places: tuple[int, ...]
 
 
 def build_rows(
@@ -49,11 +53,10 @@ def build_rows(
     `finetuning.over_length=error`, or if all are.
     """
     rows: list[TrainingRow] = []
+    places: list[int] = []
     over_length = 0
     for index, pair in enumerate(pairs):
-        context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
-        if config.shuffle_demonstrations:
-            child_random(seed, "demonstrations", index).shuffle(context)
+        context = demonstrations_shown(task, pair, index, config, seed, leave_one_out)
         row = TrainingRow(
             tokenizer.encode_prompt(answer_prompt(task, pair.input, context)), tokenizer.encode_answer(pair.output)
         )
@@ -61,6 +64,7 @@ def build_rows(
             raise TrainingError(f"training row {index} has no prompt, or an answer without end-of-sequence token")
         if len(row) <= config.max_length:
             rows.append(row)
+            places.append(index)
             continue
         if config.over_length == "error":
             raise TrainingError(
@@ -71,7 +75,17 @@ def build_rows(
         raise TrainingError(
             f"all {over_length} training rows are longer than finetuning.max_length={config.max_length}"
         )
-    return BuiltRows(tuple(rows), over_length)
+    return BuiltRows(tuple(rows), over_length, tuple(places))
+
+
+def demonstrations_shown(
+    task: TaskSpec, pair: Example, index: int, config: FinetuningConfig, seed: int, leave_one_out: bool
+) -> tuple[Example, ...]:
+    """What stands in the context of the pair at place `index` of a training."""
+    context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
+    if config.shuffle_demonstrations:
+        child_random(seed, "demonstrations", index).shuffle(context)
+    return tuple(context)
 
 
 def show_row(row: TrainingRow, tokenizer: PromptTokenizer) -> str:

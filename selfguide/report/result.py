@@ -153,7 +153,7 @@ def cost_block(record: RunRecord) -> dict[str, Any]:
     }
     aside = {"baseline", "tuned", "label_columns", *record.controls}
     answering = "tuned" if "tuned" in stages else "baseline"
-    made = {name: stage for name, stage in stages.items() if name not in aside}
+    made = {name: stage for name, stage in stages.items() if name not in aside and stage.name != "canary"}
     answered = {name: stage for name, stage in stages.items() if name == answering}
     shown = {(d.input, d.output) for d in record.task.demonstrations}
     kept = len({(pair.input, pair.output) for pair in record.outcome.pairs} - shown)
