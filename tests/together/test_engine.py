@@ -1,6 +1,7 @@
 """One engine for jobs that take turns: what is joined, what is counted, when it starts and stops."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -101,6 +102,19 @@ def test_jobs_for_another_engine_wait_until_the_first_is_done(said: list[str]) -
         *("start float32", *["float32 answers 2"] * 3, "stop float32"),
         *("start bfloat16", *["bfloat16 answers 1"] * 3, "stop bfloat16"),
     ]
+
+
+def test_jobs_of_two_kinds_that_look_at_their_engine_before_each_call_start_it_once(said: list[str]) -> None:
+    def job(dtype: str, calls: int) -> None:
+        engine = model(f"model.dtype={dtype}", "model.context_length=100").engine
+        for seed in range(calls):
+            assert (engine.name, engine.context_length) == ("hf", 100)  # a stage cuts its answers by it
+            engine.generate(requests(seed))
+
+    kinds = ["float32", "bfloat16"] * 3
+    together(*[partial(job, kind, 3 + place) for place, kind in enumerate(kinds)], at_once=3)
+    assert [event for event in said if event.startswith("start")] == ["start float32", "start bfloat16"]
+    assert sum(int(event.split()[-1]) for event in said if "answers" in event) == sum(range(3, 9))
 
 
 @pytest.mark.parametrize(("lifetime", "starts"), [("keep", 1), ("restart", 2)])
