@@ -11,7 +11,7 @@ from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, 
 from selfguide.engines.limits import check_score, new_tokens
 from selfguide.engines.vllm_process import base_beside_adapters, reloads_in_place, start, stop
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, passes, places_to_score
-from selfguide.errors import EngineError, PromptTooLongError
+from selfguide.errors import EngineError, PromptTooLongError, RequestError
 from selfguide.models import context_length, load_prompt_tokenizer, weights_folder
 
 log = logging.getLogger(__name__)
@@ -148,9 +148,9 @@ class VLLMEngine:
         from vllm.lora.request import LoRARequest
 
         if self._config.finetuning.kind != "lora":
-            raise EngineError(f"adapter {weights.name}: the engine serves adapters only with finetuning.kind=lora")
+            raise RequestError(f"adapter {weights.name}: the engine serves adapters only with finetuning.kind=lora")
         if not (weights.path / "adapter_config.json").exists():
-            raise EngineError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
+            raise RequestError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
         # The name is a content hash: the prefix cache is keyed by it.
         number = self._adapter_ids.setdefault(weights.name, len(self._adapter_ids) + 1)
         return LoRARequest(weights.name, number, str(weights.path))

@@ -7,7 +7,7 @@ import pytest
 
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount
-from selfguide.errors import PromptTooLongError
+from selfguide.errors import EngineError, PromptTooLongError
 from selfguide.session import LanguageModel
 from selfguide.together.engine import OneEngine, engine_for
 from selfguide.together.turns import Restore
@@ -16,7 +16,7 @@ from tests.doubles import ScriptedEngine
 
 
 class Recording(ScriptedEngine):
-    """Says when it starts and stops, and the sizes of its calls; refuses prompts that begin with 99."""
+    """Says when it starts and stops, and the sizes of its calls; refuses prompts that begin with 99, fails on 98."""
 
     def __init__(self, said: list[str], name: str) -> None:
         super().__init__(lambda ids: "", lambda prompt, seed, sample: f"answer {seed}")
@@ -26,6 +26,9 @@ class Recording(ScriptedEngine):
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
         if any(request.prompt_ids[0] == 99 for request in requests):
             raise PromptTooLongError("too long")
+        if any(request.prompt_ids[0] == 98 for request in requests):
+            self._said.append(f"{self._name} fails {len(requests)}")
+            raise EngineError("server down")
         self._said.append(f"{self._name} answers {len(requests)}")
         return super().generate(list(requests), progress)
 
@@ -89,6 +92,18 @@ def test_a_bad_request_is_the_error_of_its_job_alone(said: list[str]) -> None:
             return str(error)
 
     assert together(lambda: job(1), lambda: job(99), lambda: job(2)) == ["answer 5", "too long", "answer 5"]
+
+
+def test_an_engine_that_fails_is_asked_once_and_ends_all_who_asked(said: list[str]) -> None:
+    def job(dtype: str, first: int) -> str:
+        try:
+            return model(f"model.dtype={dtype}").engine.generate(requests(5, first=first))[0][0].text
+        except EngineError as error:
+            return str(error)
+
+    ends = together(lambda: job("float32", 1), lambda: job("float32", 98), lambda: job("bfloat16", 1))
+    assert ends == ["server down", "server down", "answer 5"]
+    assert said.count("float32 fails 2") == 1 and "float32 answers 1" not in said
 
 
 def test_jobs_for_another_engine_wait_until_the_first_is_done(said: list[str]) -> None:
