@@ -5,7 +5,7 @@ a_tens       an engine for generation, another for annotation, another for the b
 a_reference  as the reference code: the same engines; 10 prompts at a time in generation only, one call for
              the whole annotation and for each evaluation
 a_same       as a_tens, but with our engine settings; the other two run with vLLM's own, as the reference does
-b_rounds     ours: one engine, large batches, base and all epochs in one stream; generation in rounds of 10
+b_rounds     ours: one engine, batches as by default, base and all epochs in one stream; generation in rounds of 10
 c_streaming  ours, with `generation.schedule=streaming`
 """
 
@@ -25,6 +25,7 @@ from selfguide.engines.vllm import VLLMEngine
 REFERENCES = ("a_tens", "a_reference", "a_same")
 SCHEDULES = (*REFERENCES, "b_rounds", "c_streaming")
 AT_A_TIME = 10
+WHOLE = 4096  # more than there are: one call
 # The paper's numbers of rounds, prompts, samples and epochs; lengths are those of the bundled model's texts.
 OVERRIDES = (
     "engine=vllm", "model.dtype=float32", "generation.rounds=40", f"generation.prompts_per_round={AT_A_TIME}",
@@ -38,11 +39,11 @@ VLLM_DEFAULTS = ("engine.batch_tokens=4096", "engine.block_tokens=128")
 
 def configuration(schedule: str, task: str) -> RunConfig:
     """The run of one schedule."""
-    size = AT_A_TIME if schedule in ("a_tens", "a_same") else 4096
+    size = {"a_tens": AT_A_TIME, "a_same": AT_A_TIME, "a_reference": WHOLE}.get(schedule)
     engine = VLLM_DEFAULTS if schedule in ("a_tens", "a_reference") else ()
     order = "streaming" if schedule == "c_streaming" else "rounds"
-    sizes = (f"annotation.batch={size}", f"evaluation.batch={size}", f"generation.schedule={order}")
-    return composed(f"task={task}", *OVERRIDES, *sizes, *engine)
+    sizes = () if size is None else (f"annotation.batch={size}", f"evaluation.batch={size}")
+    return composed(f"task={task}", *OVERRIDES, *sizes, f"generation.schedule={order}", *engine)
 
 
 def composed(*overrides: str) -> RunConfig:

@@ -92,6 +92,8 @@ class EngineConfig:
 
     name: str = knob(one_of=("hf", "vllm", "openai"))
     lifetime: str = knob(one_of=("keep", "sleep", "restart"))
+    annotation_batch: int = knob(ge=1)
+    evaluation_batch: int = knob(ge=1)
 
 
 @dataclass
