@@ -27,3 +27,7 @@ class TrainingError(SelfguideError):
 
 class EngineError(SelfguideError):
     """An inference engine could not start, or refused a request."""
+
+
+class RequestError(EngineError):
+    """A request that the engine refuses for what is in it; it goes on serving others."""

@@ -78,8 +78,11 @@ def inputs_stage(session: Session) -> list[Candidate]:
 
 def outputs_stage(session: Session, candidates: Sequence[Candidate], weights: Weights | None = None) -> list[Candidate]:
     """Step 3: sampled answers to the accepted inputs, by the teacher or by its finetuned `weights`."""
+    from selfguide.evaluation.canary import trusted
     from selfguide.synthesis.outputs import annotate
 
+    if weights is not None:
+        trusted(session, weights)
     config = session.config
     spec = {
         **session.base_spec(1, session.teacher),

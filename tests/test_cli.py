@@ -176,3 +176,20 @@ def test_a_model_preset_picks_its_sizes_and_the_command_line_wins() -> None:
 
 def test_zero_arguments_compose() -> None:
     assert OmegaConf.is_dict(composed())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "annotation", "evaluation"),
+    [
+        (["engine=hf"], 64, 256),
+        # Several times what is under way at once: the engine stays full until near the end of a batch.
+        (["engine=vllm"], 2 * 256, 4 * 256),
+        (["engine=openai", "engine.evaluation_batch=9"], 8 * 32, 9),
+        (["engine=vllm", "annotation.batch=3", "evaluation.batch=4"], 3, 4),
+        # The teacher's engine annotates, the student's answers the evaluation.
+        (["engine=vllm", "teacher=openai", "teacher.model.path=x", "annotation.annotator=base"], 8 * 32, 4 * 256),
+    ],
+)
+def test_batches_suit_the_engine_that_answers_them(overrides: list[str], annotation: int, evaluation: int) -> None:
+    config = run_config(*overrides)
+    assert (config.annotation.batch, config.evaluation.batch) == (annotation, evaluation)

@@ -13,6 +13,7 @@ from typing import Any
 from selfguide.bench.bare import against_bare
 from selfguide.bench.report import machine, show, summary
 from selfguide.bench.schedules import SCHEDULES, one_run, train
+from selfguide.config.paths import config_dir
 from selfguide.store.atomic import write_json
 
 
@@ -22,9 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", default="micro_color_word")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of every process; a small model gains from one alone")
-    parser.add_argument("--out", type=Path, default=Path("experiments/bench/micro_cpu.json"))
+    parser.add_argument("--model", default="micro", help="a preset of conf/model, or a checkpoint's folder")
+    parser.add_argument(
+        "--dtype", default="auto", help="of the weights; auto: bfloat16 on a GPU that has it, else float32"
+    )
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="further overrides, for all schedules"
+    )
+    parser.add_argument("--out", type=Path, help="by default experiments/bench/MODEL_DEVICE.json")
     parser.add_argument("--child", nargs="*", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
+    asked.overrides = (*model_overrides(asked.model), f"model.dtype={asked.dtype}", *asked.set)
     if asked.child:
         print("RESULT " + json.dumps(_work(asked)), flush=True)
         return
@@ -37,24 +46,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found[schedule].append(_child(asked, schedule, *adapters))
                 print(f"{schedule}: {found[schedule][-1]['total']:.1f} s", flush=True)
         bare = _child(asked, "bare")
-    report = {**summary(found, trained, bare), "threads": asked.threads, "machine": machine()}
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(asked.out, report)
+    own = {"model": asked.model, "dtype": asked.dtype, "set": asked.set, "threads": asked.threads}
+    report = {**summary(found, trained, bare), **own, "machine": machine()}
+    device = "gpu" if report["machine"]["gpu"] else "cpu"
+    out = asked.out or Path(f"experiments/bench/{Path(asked.model).name}_{device}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, report)
     show(report)
-    print(f"written: {asked.out}")
+    print(f"written: {out}")
+
+
+def model_overrides(model: str) -> tuple[str, ...]:
+    """A preset's name, a folder or a name of the hub, as overrides."""
+    if (config_dir() / "model" / f"{model}.yaml").exists():
+        return (f"model={model}",)
+    return ("model=local", f"model.path={Path(model).absolute() if Path(model).exists() else model}")
 
 
 def _work(asked: argparse.Namespace) -> dict[str, Any]:
     kind, *rest = asked.child
     if kind == "train":
-        return train(asked.task, Path(rest[0]))
+        return train(asked.task, Path(rest[0]), asked.overrides)
     if kind == "bare":
-        return against_bare(asked.task, asked.runs)
-    return one_run(kind, asked.task, [Path(path) for path in rest])
+        return against_bare(asked.task, asked.runs, asked.overrides)
+    return one_run(kind, asked.task, [Path(path) for path in rest], asked.overrides)
 
 
 def _child(asked: argparse.Namespace, *what: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "selfguide.bench", "--task", asked.task, "--runs", str(asked.runs)]
+    command += ["--model", asked.model, "--dtype", asked.dtype, "--set", *asked.set]
     environment = {**os.environ, "OMP_NUM_THREADS": str(asked.threads)}
     done = subprocess.run([*command, "--child", *what], capture_output=True, text=True, check=False, env=environment)
     for line in done.stdout.splitlines():

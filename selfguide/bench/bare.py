@@ -8,7 +8,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,9 +41,9 @@ class Recording(VLLMEngine):
 Work = Callable[[Recording, Journal], object]
 
 
-def against_bare(task_name: str, runs: int) -> dict[str, Any]:
+def against_bare(task_name: str, runs: int, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """For each stage, cold and warm: tokens/s of both in every run, and the ratio of the medians."""
-    config = configuration("c_streaming", task_name)
+    config = configuration("c_streaming", task_name, overrides)
     environment(cast(VLLMEngineConfig, config.engine))
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     from vllm import LLM
@@ -92,7 +92,8 @@ def _annotation(config: RunConfig) -> Work:
     from selfguide.synthesis.outputs import annotate
 
     task, gold = load_task(config.task, config.data, config.seed)
-    candidates = [Candidate(str(place), 0, instance.input) for place, instance in enumerate(gold.open("test")[:200])]
+    inputs = [instance.input for instance in gold.open("test")[: 2 * (config.evaluation.limit or 0)]]
+    candidates = [Candidate(str(place), 0, text) for place, text in enumerate(inputs)]
     settings, heat = config.annotation, config.temperature.output
     return lambda engine, journal: annotate(engine, engine._tokenizer, task, candidates, settings, heat, 0, journal)
 

@@ -40,6 +40,7 @@ def machine() -> dict[str, Any]:
 
     return {
         "processor": _processor(),
+        "gpu": _gpu(),
         "cores": os.cpu_count(),
         "load": os.getloadavg(),
         "python": platform.python_version(),
@@ -47,6 +48,12 @@ def machine() -> dict[str, Any]:
         "vllm": __import__("vllm").__version__,
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
 def _processor() -> str:

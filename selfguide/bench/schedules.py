@@ -5,7 +5,7 @@ a_tens       an engine for generation, another for annotation, another for the b
 a_reference  as the reference code: the same engines; 10 prompts at a time in generation only, one call for
              the whole annotation and for each evaluation
 a_same       as a_tens, but with our engine settings; the other two run with vLLM's own, as the reference does
-b_rounds     ours: one engine, large batches, base and all epochs in one stream; generation in rounds of 10
+b_rounds     ours: one engine, batches as by default, base and all epochs in one stream; generation in rounds of 10
 c_streaming  ours, with `generation.schedule=streaming`
 """
 
@@ -25,24 +25,28 @@ from selfguide.engines.vllm import VLLMEngine
 REFERENCES = ("a_tens", "a_reference", "a_same")
 SCHEDULES = (*REFERENCES, "b_rounds", "c_streaming")
 AT_A_TIME = 10
+WHOLE = 4096  # more than there are: one call
 # The paper's numbers of rounds, prompts, samples and epochs; lengths are those of the bundled model's texts.
 OVERRIDES = (
-    "engine=vllm", "model.dtype=float32", "generation.rounds=40", f"generation.prompts_per_round={AT_A_TIME}",
+    "engine=vllm", "generation.rounds=40", f"generation.prompts_per_round={AT_A_TIME}",
     "generation.target=null", "generation.max_in_flight=64", "annotation.samples=10", "annotation.best_of=20",
     "finetuning.epochs=3", "finetuning.max_epochs=3", "evaluation.max_new_tokens=40",
+    "evaluation.limit=100",
 )  # fmt: skip
-INSTANCES = 100
 # What vLLM 0.32 takes without a GPU if it is told nothing.
 VLLM_DEFAULTS = ("engine.batch_tokens=4096", "engine.block_tokens=128")
 
 
-def configuration(schedule: str, task: str) -> RunConfig:
-    """The run of one schedule."""
-    size = AT_A_TIME if schedule in ("a_tens", "a_same") else 4096
-    engine = VLLM_DEFAULTS if schedule in ("a_tens", "a_reference") else ()
+def configuration(schedule: str, task: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run of one schedule. `overrides` are the same for all of them."""
+    from selfguide.models import pick_device
+
+    size = {"a_tens": AT_A_TIME, "a_same": AT_A_TIME, "a_reference": WHOLE}.get(schedule)
+    # On a GPU our engine settings are vLLM's own.
+    engine = VLLM_DEFAULTS if schedule in ("a_tens", "a_reference") and pick_device("auto") == "cpu" else ()
     order = "streaming" if schedule == "c_streaming" else "rounds"
-    sizes = (f"annotation.batch={size}", f"evaluation.batch={size}", f"generation.schedule={order}")
-    return composed(f"task={task}", *OVERRIDES, *sizes, *engine)
+    sizes = () if size is None else (f"annotation.batch={size}", f"evaluation.batch={size}")
+    return composed(f"task={task}", *OVERRIDES, *overrides, *sizes, f"generation.schedule={order}", *engine)
 
 
 def composed(*overrides: str) -> RunConfig:
@@ -84,7 +88,7 @@ class ClockedEngine(VLLMEngine):
         self.answering += time.perf_counter() - begun
 
 
-def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str, Any]:
+def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Seconds of each stage, engine starts and stops included, and where they went."""
     from selfguide.data.load import load_task
     from selfguide.evaluation.contender import Contender
@@ -96,9 +100,9 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str
     from selfguide.synthesis.outputs import annotate
     from selfguide.synthesis.streaming import stream_inputs
 
-    config = configuration(schedule, task_name)
+    config = configuration(schedule, task_name, overrides)
     task, gold = load_task(config.task, config.data, config.seed)
-    instances = gold.open("test")[:INSTANCES]
+    instances = gold.open("test")[: config.evaluation.limit]
     tokenizer = load_prompt_tokenizer(config.model)
     engine = ClockedEngine(config)
     variants = [Contender(), *(Contender(weights_of(folder, config.finetuning)) for folder in adapters)]
@@ -152,14 +156,14 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path]) -> dict[str
     }
 
 
-def train(task_name: str, folder: Path) -> dict[str, Any]:
+def train(task_name: str, folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The adapters of three epochs on the demonstrations, and how long that took."""
     from selfguide.data.load import load_task
     from selfguide.finetuning.rows import build_rows
     from selfguide.finetuning.trainer import finetune
     from selfguide.models import load_prompt_tokenizer
 
-    config = configuration("b_rounds", task_name)
+    config = configuration("b_rounds", task_name, overrides)
     task, _ = load_task(config.task, config.data, config.seed)
     tokenizer = load_prompt_tokenizer(config.model)
     rows = build_rows(task, task.demonstrations, tokenizer, config.finetuning, 0, leave_one_out=True).rows

@@ -87,12 +87,17 @@ class ModelConfig:
     trust_remote_code: bool = MISSING
 
 
+ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
+
+
 @dataclass
 class EngineConfig:
     """What every engine has; the engines add their own knobs."""
 
     name: str = knob(one_of=("hf", "vllm", "openai"))
     lifetime: str = knob(one_of=("keep", "sleep", "restart"))
+    annotation_batch: int = knob(ge=1)
+    evaluation_batch: int = knob(ge=1)
 
 
 @dataclass
@@ -101,7 +106,7 @@ class HFEngineConfig(EngineConfig):
 
     batch_tokens: int = knob(ge=256)
     device: str = MISSING
-    attention: str = knob(one_of=("auto", "sdpa", "eager", "flash_attention_2"))
+    attention: str = knob(one_of=ATTENTION)
 
 
 @dataclass
@@ -200,7 +205,7 @@ class AnnotationConfig:
 
 
 # Where and how fast the same training happens: none of these changes which weights come out.
-TRAINING_PLACE = ("micro_batch_size", "gradient_checkpointing", "processes", "sharding", "save_every_s")
+TRAINING_PLACE = ("micro_batch_size", "gradient_checkpointing", "attention", "processes", "sharding", "save_every_s")
 
 
 @dataclass
@@ -228,6 +233,7 @@ class FinetuningConfig:
     target_modules: str = MISSING
     dtype: str = knob(one_of=("auto", "float32", "bfloat16"))
     gradient_checkpointing: bool = MISSING
+    attention: str = knob(one_of=ATTENTION)
     quantization: str = knob(one_of=("none", "4bit"))
     processes: int = knob(ge=1)
     sharding: str = knob(one_of=("none", "fsdp"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.engines.base import Weights
-from selfguide.errors import EngineError
+from selfguide.errors import RequestError
 
 MAX_ADAPTERS = 8
 """LoRA adapters kept in memory; the one used longest ago leaves first."""
@@ -59,14 +59,14 @@ class ModelRack:
 
         if weights.name not in self._adapters:
             if not (weights.path / "adapter_config.json").exists():
-                raise EngineError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
+                raise RequestError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
             try:
                 if self._peft is None:
                     self._peft = PeftModel.from_pretrained(self.base, str(weights.path), adapter_name=weights.name)
                 else:
                     self._peft.load_adapter(str(weights.path), adapter_name=weights.name)
             except (RuntimeError, ValueError, OSError) as error:
-                raise EngineError(f"adapter {weights.name}: {str(error).splitlines()[0][:200]}") from error
+                raise RequestError(f"adapter {weights.name}: {str(error).splitlines()[0][:200]}") from error
             self._peft.eval()
         self._adapters.pop(weights.name, None)
         self._adapters[weights.name] = None

@@ -2,18 +2,17 @@
 
 Three questions, on up to 32 training rows (see `selfguide.finetuning.witness`):
 the weights change the model's log-probabilities; the engine's log-probability of the answers is
-the trainer's; the prompts rendered now are, id for id, the prompts trained on.
+the trainer's; the prompts that an evaluation sends are, id for id, the prompts trained on.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from selfguide.engines.base import Engine, ScoreRequest, Weights
 from selfguide.errors import EngineError
-from selfguide.finetuning.rows import TrainingRow
 from selfguide.finetuning.witness import FILE
 
 TOLERANCE = {"float32": 0.01, "bfloat16": 0.1, "float16": 0.1}
@@ -54,8 +53,8 @@ class Verdict:
         return None
 
 
-def check(engine: Engine, weights: Weights, rows: Sequence[TrainingRow], tolerance: float) -> dict[str, Any]:
-    """The verdict as a dict. `rows` are the training rows as they are rendered now.
+def check(engine: Engine, weights: Weights, served: Mapping[int, tuple[int, ...]], tolerance: float) -> dict[str, Any]:
+    """The verdict as a dict. `served` has the prompt ids of training rows, by number, as an evaluation sends them.
 
     Raises `EngineError` with the reason if the canary is red.
     """
@@ -73,12 +72,10 @@ def check(engine: Engine, weights: Weights, rows: Sequence[TrainingRow], toleran
         engine_to_trainer=_distance((e, t) for e, _, t in pairs),
         largest_change=max(abs(a - b) for e, own, _ in pairs for a, b in zip(e, own, strict=True)),
         tolerance=tolerance,
-        prompts_equal=all(
-            row["row"] < len(rows) and rows[row["row"]].prompt_ids == tuple(row["prompt"]) for row in witness["rows"]
-        ),
+        prompts_equal=all(served.get(row["row"]) == tuple(row["prompt"]) for row in witness["rows"]),
     )
     if reason := verdict.red():
-        raise EngineError(f"canary: weights {weights.name}: {reason}; no tuned score is given")
+        raise EngineError(f"canary: weights {weights.name}: {reason}; nothing that they answer is used")
     return {**asdict(verdict), "learned": verdict.learned}
 
 

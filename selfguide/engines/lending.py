@@ -1,6 +1,7 @@
 """One engine for run after run: started when a run first needs it, stopped when one needs another."""
 
 import dataclasses
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -68,12 +69,25 @@ class _Lent:
         self._lender = lender
         self._config = config
 
+    # Known without an engine: to ask must not stop one that serves other runs.
+
+    @property
+    def name(self) -> str:
+        return self._config.engine.name
+
+    @cached_property
+    def context_length(self) -> int:
+        from selfguide.models import context_length
+
+        return context_length(self._config.model)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._lender.engine(self._config), name)
 
     def sleep(self) -> None:
-        """Before training, if there is an engine and it can."""
-        if self._lender.started and hasattr(engine := self._lender.engine(self._config), "sleep"):
+        """Before training, if this run's engine is the one that runs, and it can."""
+        ours = self._lender.started and self._lender.kind == kind_of(self._config)
+        if ours and hasattr(engine := self._lender.engine(self._config), "sleep"):
             engine.sleep()
 
     def close(self) -> None:

@@ -1,18 +1,18 @@
 """What fits an engine's context: checked before any compute, with the same words for every engine."""
 
 from selfguide.engines.base import Request, ScoreRequest
-from selfguide.errors import ConfigError, EngineError, PromptTooLongError
+from selfguide.errors import ConfigError, PromptTooLongError, RequestError
 from selfguide.tokenization import PromptTokenizer
 
 
 def require_room(request: Request, need: int, context_length: int) -> int:
     """Tokens that the context leaves after the prompt.
 
-    Raises `PromptTooLongError` if they are fewer than `need`, `EngineError` for an empty prompt.
+    Raises `PromptTooLongError` if they are fewer than `need`, `RequestError` for an empty prompt.
     """
     length = len(request.prompt_ids)
     if length == 0:
-        raise EngineError("an empty prompt cannot be continued: it needs at least one token")
+        raise RequestError("an empty prompt cannot be continued: it needs at least one token")
     room = context_length - length
     if room < need:
         raise PromptTooLongError(
@@ -37,9 +37,9 @@ def new_tokens(request: Request, tokenizer: PromptTokenizer, context_length: int
 
 
 def check_score(request: ScoreRequest, context_length: int) -> None:
-    """Raise `PromptTooLongError` if the texts do not fit together, `EngineError` for an empty prompt."""
+    """Raise `PromptTooLongError` if the texts do not fit together, `RequestError` for an empty prompt."""
     size = len(request.prompt_ids) + len(request.completion_ids)
     if size > context_length:
         raise PromptTooLongError(f"prompt and completion of {size} tokens do not fit the context of {context_length}")
     if not request.prompt_ids:
-        raise EngineError("an empty prompt cannot be scored: it needs at least one token")
+        raise RequestError("an empty prompt cannot be scored: it needs at least one token")

@@ -11,7 +11,7 @@ from selfguide.engines.limits import check_score, new_tokens
 from selfguide.engines.openai_dialects import VLLMDialect, dialect_named
 from selfguide.engines.openai_http import Endpoint
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, places_to_score
-from selfguide.errors import EngineError
+from selfguide.errors import EngineError, RequestError
 from selfguide.models import context_length, load_prompt_tokenizer, resolve_model
 
 T = TypeVar("T")
@@ -150,9 +150,9 @@ class OpenAIEngine:
 
     def _load(self, weights: Weights) -> None:
         if weights.kind == "full":
-            raise EngineError("engine=openai serves adapters, not full weights; engine=vllm does")
+            raise RequestError("engine=openai serves adapters, not full weights; engine=vllm does")
         if not (weights.path / "adapter_config.json").exists():
-            raise EngineError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
+            raise RequestError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
         body = {"lora_name": weights.name, "lora_path": str(weights.path.resolve())}
         try:
             answer = self._server.post("load_lora_adapter", body, accept=(ALREADY_LOADED,))
@@ -167,7 +167,7 @@ class OpenAIEngine:
             said = str(answer["error"].get("message", answer["error"]))
             # The name is the content's hash: whoever loaded it, it is the same adapter.
             if "already been loaded" not in said:
-                raise EngineError(f"adapter {weights.name}: {' '.join(said.split())[:300]}")
+                raise RequestError(f"adapter {weights.name}: {' '.join(said.split())[:300]}")
         self._loaded.add(weights.name)
 
     def _limit(self, request: Request) -> int:

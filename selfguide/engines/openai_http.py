@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selfguide.config.schema import OpenAIEngineConfig
-from selfguide.errors import ConfigError, EngineError
+from selfguide.errors import ConfigError, EngineError, RequestError
 
 log = logging.getLogger(__name__)
 RETRIED = (408, 409, 425, 429)
 """Beside every 5xx and every failure of the connection."""
+REFUSED = (400, 413, 422)
+"""For what is in the request."""
 
 
 class Endpoint:
@@ -44,7 +46,7 @@ class Endpoint:
     def post(self, path: str, body: Mapping[str, Any], accept: tuple[int, ...] = ()) -> Any:
         """The JSON answer (or text). `accept`: statuses beside 2xx that are no error.
 
-        Raises `EngineError` for a refused request, or when `engine.retries` are used up.
+        Raises `RequestError` for a refused request, `EngineError` for anything else, retries used up included.
         """
         import httpx
 
@@ -62,7 +64,8 @@ class Endpoint:
                     return _content(response)
                 problem = f"HTTP {response.status_code}: {self._clean(_message(response))}"
                 if response.status_code not in RETRIED and response.status_code < 500:
-                    raise EngineError(f"engine=openai: {url}: {self._hint(response.status_code)}{problem}")
+                    kind = RequestError if response.status_code in REFUSED else EngineError
+                    raise kind(f"engine=openai: {url}: {self._hint(response.status_code)}{problem}")
                 wait = _retry_after(response)
             if attempt < self._settings.retries:
                 if not self._said.is_set():

@@ -11,7 +11,7 @@ from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, 
 from selfguide.engines.limits import check_score, new_tokens
 from selfguide.engines.vllm_process import base_beside_adapters, reloads_in_place, start, stop
 from selfguide.engines.vllm_requests import MAX_CANDIDATES, Place, Translator, passes, places_to_score
-from selfguide.errors import EngineError, PromptTooLongError
+from selfguide.errors import EngineError, RequestError
 from selfguide.models import context_length, load_prompt_tokenizer, weights_folder
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,9 @@ class VLLMEngine:
 
     def step(self) -> Iterator[tuple[int, Any]]:
         """One step of the engine: (key, vLLM's output) of the requests that have something to report."""
-        for output in self._core.step():
+        with self._in_vllm():
+            outputs = self._core.step()
+        for output in outputs:
             yield int(output.request_id.split("-", 1)[0]), output
 
     def finished(self, request: Request, output: Any) -> list[Completion]:
@@ -140,7 +142,9 @@ class VLLMEngine:
             yield from ((key, output) for key, output in self.step() if output.finished)
 
     def _add(self, key: int, prompt: Any, params: Any, weights: Weights | None) -> None:
-        self._core.add_request(f"{key}-{next(self._ids)}", prompt, params, lora_request=self._adapter(weights))
+        adapter = self._adapter(weights)
+        with self._in_vllm():
+            self._core.add_request(f"{key}-{next(self._ids)}", prompt, params, lora_request=adapter)
 
     def _adapter(self, weights: Weights | None) -> Any:
         if weights is None or weights.kind == "full":
@@ -148,30 +152,37 @@ class VLLMEngine:
         from vllm.lora.request import LoRARequest
 
         if self._config.finetuning.kind != "lora":
-            raise EngineError(f"adapter {weights.name}: the engine serves adapters only with finetuning.kind=lora")
+            raise RequestError(f"adapter {weights.name}: the engine serves adapters only with finetuning.kind=lora")
         if not (weights.path / "adapter_config.json").exists():
-            raise EngineError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
+            raise RequestError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
         # The name is a content hash: the prefix cache is keyed by it.
         number = self._adapter_ids.setdefault(weights.name, len(self._adapter_ids) + 1)
         return LoRARequest(weights.name, number, str(weights.path))
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """The engine running and awake; whatever breaks in it becomes one line, and the engine is stopped."""
-        if self._core is None:
-            self._core = start(self._config, self.context_length)
-        if self._asleep:
-            self._core.wake_up()
-            self._core.reset_prefix_cache()
-            self._asleep = False
+        """The engine running and awake. An error leaves no request behind in it, whoever raised it."""
         try:
+            if self._core is None:
+                self._core = start(self._config, self.context_length)
+            if self._asleep:
+                with self._in_vllm():
+                    self._core.wake_up()
+                    self._core.reset_prefix_cache()
+                self._asleep = False
             yield
-        except (EngineError, PromptTooLongError):
+        except Exception:
             self._abort()
             raise
-        except KeyboardInterrupt:
-            self.close()
+        except BaseException:
+            self.close()  # interrupted, perhaps in the middle of a step
             raise
+
+    @contextmanager
+    def _in_vllm(self) -> Iterator[None]:
+        """Whatever breaks in vLLM itself becomes one line, and the engine is stopped."""
+        try:
+            yield
         except Exception as error:
             self.close()
             first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -188,8 +199,9 @@ class VLLMEngine:
             return
         folder = weights.path if weights is not None and wanted is not None else weights_folder(self._config.model)
         if reloads_in_place():
-            self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-            self._core.reset_prefix_cache()
+            with self._in_vllm():
+                self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+                self._core.reset_prefix_cache()
         else:
             self.close()
             self._core = start(self._config, self.context_length, folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
+from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.metrics import score_task
 from selfguide.evaluation.predict import Prediction, predict
@@ -61,11 +62,6 @@ def evaluate(
     del spec["seed"]
 
     def build(work: Path) -> dict[str, Any]:
-        canary = {}
-        if config.canary:
-            from selfguide.evaluation.canary import verify
-
-            canary = {key: verify(session, one.weights) for key, one in unique.items() if one.weights is not None}
         total = len(instances) * len(unique)
         with (
             Journal(work / "journal.jsonl") as journal,
@@ -76,10 +72,10 @@ def evaluate(
                 write_jsonl(work / f"predictions-{place}.jsonl", ({"id": p.id, "text": p.text} for p in rows))
             return {
                 "tokens": tokens,
-                "canary": canary,
                 "too_long": sum(prediction.too_long for rows in answers for prediction in rows),
             }
 
+    canary = {key: trusted(session, one.weights) for key, one in unique.items() if one.weights is not None}
     stage = session.stage(name, "predictions", spec, build)
     if stage.info["too_long"]:
         session.terminal.warn(
@@ -88,7 +84,7 @@ def evaluate(
     results = {
         key: replace(
             scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config),
-            canary=stage.info["canary"].get(key),
+            canary=canary.get(key),
         )
         for place, key in enumerate(unique)
     }

@@ -39,7 +39,7 @@ def predict(
 
     `progress` is told what is answered now, not what the journal holds.
     """
-    encoded = _encoded(tokenizer, task, instances, variants)
+    encoded = served_prompts(tokenizer, task, instances, variants)
     rooms = [[room(engine.context_length, len(ids), config.max_new_tokens) for ids in rows] for rows in encoded]
     stop = tokenizer.stop(answer_prompt(task, ""))
     choices = task.labels if config.decoding == "constrained" else ()
@@ -82,10 +82,10 @@ def predict(
     ]
 
 
-def _encoded(
+def served_prompts(
     tokenizer: PromptTokenizer, task: TaskSpec, instances: Sequence[Instance], variants: Sequence[Contender]
 ) -> list[list[tuple[int, ...]]]:
-    """Prompt ids [variant][instance]; variants with the same demonstrations share theirs."""
+    """Prompt ids [variant][instance]: what an engine is sent. Variants with the same demonstrations share theirs."""
     known: dict[tuple[Example, ...] | None, list[tuple[int, ...]]] = {}
     for shots in dict.fromkeys(variant.demonstrations for variant in variants):
         known[shots] = [tokenizer.encode_prompt(answer_prompt(task, i.input, shots)) for i in instances]

@@ -28,9 +28,10 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True)
 class BuiltRows:
-    """The rows of a training, and the places of the pairs left out as longer than `finetuning.max_length`."""
+    """The rows of a training, the places of their pairs, and of those longer than `finetuning.max_length`, left out."""
 
     rows: tuple[TrainingRow, ...]
+    places: tuple[int, ...]
     left_out: tuple[int, ...]
 
     @property
@@ -55,10 +56,9 @@ def build_rows(
     """
     rows: list[TrainingRow] = []
     left_out: list[int] = []
+    places: list[int] = []
     for index, pair in enumerate(pairs):
-        context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
-        if config.shuffle_demonstrations:
-            child_random(seed, "demonstrations", index).shuffle(context)
+        context = demonstrations_shown(task, pair, index, config, seed, leave_one_out)
         row = TrainingRow(
             tokenizer.encode_prompt(answer_prompt(task, pair.input, context)), tokenizer.encode_answer(pair.output)
         )
@@ -66,6 +66,7 @@ def build_rows(
             raise TrainingError(f"training row {index} has no prompt, or an answer without end-of-sequence token")
         if len(row) <= config.max_length:
             rows.append(row)
+            places.append(index)
             continue
         if config.over_length == "error":
             raise TrainingError(
@@ -76,7 +77,17 @@ def build_rows(
         raise TrainingError(
             f"all {len(left_out)} training rows are longer than finetuning.max_length={config.max_length}"
         )
-    return BuiltRows(tuple(rows), tuple(left_out))
+    return BuiltRows(tuple(rows), tuple(places), tuple(left_out))
+
+
+def demonstrations_shown(
+    task: TaskSpec, pair: Example, index: int, config: FinetuningConfig, seed: int, leave_one_out: bool
+) -> tuple[Example, ...]:
+    """What stands in the context of the pair at place `index` of a training."""
+    context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
+    if config.shuffle_demonstrations:
+        child_random(seed, "demonstrations", index).shuffle(context)
+    return tuple(context)
 
 
 def show_row(row: TrainingRow, tokenizer: PromptTokenizer) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
+from selfguide.engines.attention import check_attention
 from selfguide.errors import ConfigError, TrainingError
 from selfguide.finetuning.checkpoints import newest_whole
 from selfguide.finetuning.processes import check_processes, launch, workers
@@ -114,8 +115,10 @@ def _check(config: RunConfig, rows: Sequence[TrainingRow]) -> None:
     if settings.quantization != "none" and settings.kind != "lora":
         raise ConfigError(f"finetuning.quantization: {settings.quantization} needs finetuning.kind=lora")
     check_sharding(settings)
+    device = pick_device(getattr(config.engine, "device", "auto"))
+    check_attention(settings.attention, device, settings.dtype, "finetuning", "finetuning")
     if settings.processes > 1:
-        check_processes(settings, pick_device(getattr(config.engine, "device", "auto")))
+        check_processes(settings, device)
 
 
 def _trainer(
@@ -195,7 +198,13 @@ def _trainer(
 def _student(config: RunConfig, device: str) -> Any:
     """The model to train: with adapters on its linear layers, or with every weight free."""
     settings = config.finetuning
-    model = load_model(config.model, device=device, dtype=settings.dtype, quantization=settings.quantization)
+    model = load_model(
+        config.model,
+        device=device,
+        dtype=settings.dtype,
+        attention=settings.attention,
+        quantization=settings.quantization,
+    )
     model.config.use_cache = False
     if settings.kind == "full":
         return model

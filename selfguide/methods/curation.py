@@ -8,6 +8,7 @@ from typing import Any
 
 from selfguide.engines.base import Weights
 from selfguide.errors import ConfigError
+from selfguide.evaluation.canary import trusted
 from selfguide.methods.scoring import losses_of
 from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint, training_stage
@@ -70,6 +71,10 @@ def _losses_stage(
         "variants": [None if weights is None else weights.name for weights in variants],
     }
     del spec["seed"]
+
+    for weights in variants:
+        if weights is not None:
+            trusted(session, weights)
 
     def build(work: Path) -> dict[str, Any]:
         losses, tokens = losses_of(session, pairs, variants, work)

@@ -161,7 +161,7 @@ def cost_block(record: RunRecord) -> dict[str, Any]:
     stages, devices = record.stages, Devices.of_run(record.config)
     aside = {"baseline", "tuned", "label_columns", *record.controls}
     answering = "tuned" if "tuned" in stages else "baseline"
-    made = {name: stage for name, stage in stages.items() if name not in aside}
+    made = {name: stage for name, stage in stages.items() if name not in aside and stage.name != "canary"}
     answered = {name: stage for name, stage in stages.items() if name == answering}
     kept = len(_synthetic(record.outcome) - set(record.task.demonstrations))
     return {

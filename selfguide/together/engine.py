@@ -7,8 +7,11 @@ from typing import Any, Literal, NamedTuple, Self, cast
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Completion, Engine, Progress, Request, ScoreRequest, TokenCount
 from selfguide.engines.lending import Lender, kind_of
-from selfguide.errors import ConfigError
+from selfguide.errors import ConfigError, PromptTooLongError, RequestError
 from selfguide.together.turns import Restore, Turns, current
+
+# A configuration error may be one job's own, too: what it asks for is not to be had from this engine.
+OF_ONE_REQUEST = (PromptTooLongError, RequestError, ConfigError)
 
 
 class Asked(NamedTuple):
@@ -52,9 +55,12 @@ class OneEngine(Turns):
         try:
             engine = self.lender.engine(calls[0].config)
             answers = iter(engine.generate(requests) if calls[0].what == "generate" else engine.score(requests))
-        except Exception as error:
+        except OF_ONE_REQUEST as error:
             # One bad request must not fail the other jobs.
             return [error] if len(calls) == 1 else [one for call in calls for one in self._joined([call])]
+        except Exception as error:
+            # An engine that fails would fail each of them anew.
+            return [error] * len(calls)
         return [[next(answers) for _ in call.requests] for call in calls]
 
 

@@ -7,6 +7,7 @@ to batch, so that tokens alone and in a batch may differ at a near-tie).
 
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from selfguide.engines.base import Engine, Request, Sampling, ScoreRequest, Weights
@@ -160,6 +161,27 @@ class EngineContract:
         assert sum(seen) == 3 * len(prompts)
 
     tolerance = 1e-3
+    held_at_least = 50 * 2**20
+
+    @pytest.fixture
+    def heavy(self, engine: Engine) -> Engine:
+        """The engine, with a model that can be seen in the process's memory."""
+        return engine
+
+    def held(self) -> float:
+        """What this process and its children hold: bytes, or another measure where the engine holds something else."""
+        process = psutil.Process()
+        return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True))))
+
+    def test_closing_gives_back_what_it_held(self, heavy: Engine, prompts: list[tuple[int, ...]]) -> None:
+        heavy.generate([Request(p, GREEDY) for p in prompts])  # what its first use leaves in a process is not its own
+        heavy.close()
+        before = self.held()
+        heavy.generate([Request(p, GREEDY) for p in prompts])
+        gained = self.held() - before
+        heavy.close()
+        assert gained >= self.held_at_least
+        assert self.held() - before <= gained / 4
 
     @staticmethod
     def alone(engine: Engine, request: Request) -> list:

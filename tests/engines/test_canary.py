@@ -14,6 +14,7 @@ from selfguide.finetuning.witness import ROWS, witness_places, write_witness
 from tests.engines.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
 
 ROWS_TRAINED = [TrainingRow((10 + i, 20, 30, 40), (50, 60 + i, 1)) for i in range(40)]
+SERVED = {number: row.prompt_ids for number, row in enumerate(ROWS_TRAINED)}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Weights
 
 def test_green_for_what_was_trained(trained: tuple[HFEngine, Weights, Weights]) -> None:
     engine, adapter, _ = trained
-    verdict = check(engine, adapter, ROWS_TRAINED, 0.01)
+    verdict = check(engine, adapter, SERVED, 0.01)
     assert verdict["rows"] == ROWS
     assert verdict["engine_to_trainer"] < 1e-4 < verdict["base_to_trainer"]
 
@@ -38,7 +39,7 @@ def test_red_for_another_adapter(trained: tuple[HFEngine, Weights, Weights]) -> 
     engine, adapter, other = trained
     (other.path / "witness.json").write_bytes((adapter.path / "witness.json").read_bytes())
     with pytest.raises(EngineError, match="differs from the trainer's"):
-        check(engine, other, ROWS_TRAINED, 0.01)
+        check(engine, other, SERVED, 0.01)
 
 
 def test_red_for_an_engine_that_ignores_adapters(trained: tuple[HFEngine, Weights, Weights]) -> None:
@@ -49,12 +50,12 @@ def test_red_for_an_engine_that_ignores_adapters(trained: tuple[HFEngine, Weight
             return engine.score([replace(request, weights=None) for request in requests])
 
     with pytest.raises(EngineError, match="the engine ignores them"):
-        check(Ignoring(), adapter, ROWS_TRAINED, 0.01)  # type: ignore[arg-type]
+        check(Ignoring(), adapter, SERVED, 0.01)  # type: ignore[arg-type]
 
 
 def test_red_for_other_prompts(trained: tuple[HFEngine, Weights, Weights]) -> None:
     engine, adapter, _ = trained
-    served = [TrainingRow((9, *row.prompt_ids), row.answer_ids) for row in ROWS_TRAINED]
+    served = {number: (9, *prompt) for number, prompt in SERVED.items()}
     with pytest.raises(EngineError, match="not the prompts trained on"):
         check(engine, adapter, served, 0.01)
 
@@ -63,7 +64,7 @@ def test_weights_without_the_trainers_word_are_refused(
     trained: tuple[HFEngine, Weights, Weights], tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError, match=r"no witness\.json"):
-        check(trained[0], Weights("0" * 16, tmp_path), ROWS_TRAINED, 0.01)
+        check(trained[0], Weights("0" * 16, tmp_path), SERVED, 0.01)
 
 
 def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
@@ -77,7 +78,7 @@ def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
         def score(self, requests: list[ScoreRequest]) -> list[tuple[float, ...]]:
             return engine.score([replace(request, weights=None) for request in requests])
 
-    verdict = check(Ignoring(), Weights("1" * 16, tmp_path), ROWS_TRAINED, 0.01)  # type: ignore[arg-type]
+    verdict = check(Ignoring(), Weights("1" * 16, tmp_path), SERVED, 0.01)  # type: ignore[arg-type]
     assert verdict["learned"] is False
 
 

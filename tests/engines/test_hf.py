@@ -42,9 +42,16 @@ class TestTinyModel(EngineContract):
         one, two = (tiny_adapter(tiny, tmp_path_factory.mktemp("adapter"), seed) for seed in (1, 2))
         return one, two
 
+    @pytest.fixture
+    def heavy(self, tmp_path: Path) -> HFEngine:
+        wide = {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 3, "initializer_range": 0.02}
+        return HFEngine(model_config(tiny_model(tmp_path, **wide)), engine_config())
+
 
 class TestMicroModel(TestTinyModel):
     """The bundled model, and batches so small that every request list is cut."""
+
+    test_closing_gives_back_what_it_held = None  # too small to be seen
 
     @pytest.fixture(scope="class")
     @classmethod

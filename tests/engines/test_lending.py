@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from selfguide.config.schema import RunConfig
-from selfguide.engines.base import Request, Sampling
+from selfguide.engines.base import Engine, Request, Sampling
 from selfguide.engines.lending import Lender, kind_of
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
@@ -36,12 +36,16 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return events
 
 
+def answer(engine: Engine) -> None:
+    engine.generate([Request((1, 2), Sampling(3))])
+
+
 def test_runs_that_agree_share_one(said: list[str]) -> None:
     with Lender() as lender:
         for seed in range(3):
             engine = lender.lend(run_config(f"seed={seed}", "generation.target=7"))
             assert said == (["start 0"] if seed else [])
-            engine.generate([Request((1, 2), Sampling(3))])
+            answer(engine)
             assert engine.tokens.calls == seed + 1
             engine.close()
         assert said == ["start 0"]
@@ -50,7 +54,8 @@ def test_runs_that_agree_share_one(said: list[str]) -> None:
 
 def test_a_run_that_needs_no_engine_starts_none(said: list[str]) -> None:
     with Lender() as lender:
-        engine = lender.lend(run_config())
+        engine = lender.lend(run_config("model.context_length=100"))
+        assert (engine.name, engine.context_length) == ("hf", 100), "known without one"
         engine.sleep()  # type: ignore[attr-defined]
         engine.close()
     assert said == []
@@ -59,18 +64,20 @@ def test_a_run_that_needs_no_engine_starts_none(said: list[str]) -> None:
 def test_another_kind_stops_the_first(said: list[str]) -> None:
     with Lender() as lender:
         for overrides in (["model.dtype=float32"], ["model.dtype=bfloat16"], ["model.dtype=float32"]):
-            assert lender.lend(run_config(*overrides)).name == "scripted"
+            answer(lender.lend(run_config(*overrides)))
     assert said == ["start 0", "stop 0", "start 1", "stop 1", "start 2", "stop 2"]
 
 
 def test_before_training(said: list[str]) -> None:
     with Lender() as lender:
         engine = lender.lend(run_config("engine.lifetime=sleep"))
-        assert engine.name == "scripted"
+        answer(engine)
         engine.sleep()  # type: ignore[attr-defined]
         assert said == ["start 0", "sleep 0"]
+        lender.lend(run_config("engine.lifetime=sleep", "model.dtype=float32")).sleep()  # type: ignore[attr-defined]
+        assert said == ["start 0", "sleep 0"], "the engine of another run sleeps for that run alone"
         engine = lender.lend(run_config("engine.lifetime=restart"))
-        assert engine.name == "scripted"
+        answer(engine)
         engine.close()
         assert said[-1] == "stop 1"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from selfguide.engines.base import Engine, Request, Weights
@@ -99,6 +100,12 @@ class TestContract(EngineContract):
     @pytest.fixture
     def adapters(self, micro_adapters: tuple[Weights, Weights]) -> tuple[Weights, Weights]:
         return micro_adapters
+
+    held_at_least = 1
+
+    def held(self) -> float:
+        """Connections: the memory is the server's."""
+        return float(sum(one.status == "ESTABLISHED" for one in psutil.Process().net_connections("tcp")))
 
 
 def test_workers_share_a_server_and_its_adapters(address: str, micro_adapters: tuple[Weights, Weights]) -> None:

@@ -1,20 +1,26 @@
 """engine=vllm on the bundled model: the contract, agreement with transformers, lifetimes."""
 
+import errno
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from selfguide.config.schema import VLLMEngineConfig
+from selfguide.data.load import load_task
 from selfguide.engines.base import Engine, Request, Sampling, ScoreRequest, Weights
 from selfguide.engines.hf import HFEngine
 from selfguide.engines.vllm import VLLMEngine
 from selfguide.engines.vllm_process import engine_arguments, lora_rank
 from selfguide.engines.vllm_requests import passes, spelled
 from selfguide.errors import ConfigError, EngineError, PromptTooLongError
+from selfguide.evaluation.contender import BASE
+from selfguide.evaluation.predict import predict
 from selfguide.models import MICRO, load_prompt_tokenizer
+from selfguide.store.atomic import Journal
+from selfguide.synthesis.streaming import stream_inputs
 from selfguide.tokenization import PromptTokenizer
 from tests.engines.checkpoints import engine_config, model_config, tiny_adapter
 from tests.engines.contract import GREEDY, EngineContract, tokens
@@ -46,6 +52,8 @@ class TestContract(EngineContract):
     @pytest.fixture
     def adapters(self, micro_adapters: tuple[Weights, Weights]) -> tuple[Weights, Weights]:
         return micro_adapters
+
+    held_at_least = 500 * 2**20  # half of its key-value cache
 
 
 def test_greedy_agrees_with_transformers_token_by_token(
@@ -122,6 +130,56 @@ def test_a_refused_request_leaves_the_engine_usable(vllm_engine: VLLMEngine, tmp
     with pytest.raises(PromptTooLongError):
         vllm_engine.generate([Request(prompt * 100, GREEDY)])
     assert len(vllm_engine.generate([Request(prompt, GREEDY)])) == 1
+
+
+def streamed(engine: VLLMEngine, file: Path, stop_after: int | None = None) -> list[dict[str, Any]]:
+    """Inputs proposed without rounds; a disk that is full after so many writes."""
+    config = vllm_config(
+        "task=micro_shade_or_size", "generation.schedule=streaming", "generation.rounds=6",
+        "generation.prompts_per_round=5", "generation.max_in_flight=8", "generation.max_new_tokens=24",
+    )  # fmt: skip
+    task, _ = load_task(config.task, config.data, config.seed)
+
+    def written(number: int, proposed: int, accepted: int) -> None:
+        if number == stop_after:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Journal(file) as journal:
+        candidates = stream_inputs(
+            engine, engine._tokenizer, task, config.generation, config.filters, 1.0, 3, journal, written
+        )
+    return [candidate.to_row() for candidate in candidates]
+
+
+def test_streaming_leaves_the_same_bytes_stopped_or_not(vllm_engine: VLLMEngine, tmp_path: Path) -> None:
+    whole = streamed(vllm_engine, tmp_path / "whole")
+    assert len(whole) == 30 and len({row["input"] for row in whole}) > 10
+    assert streamed(vllm_engine, tmp_path / "again") == whole
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "whole").read_bytes()
+    # What breaks outside of vLLM is not vLLM's failure, and leaves nothing under way in it.
+    with pytest.raises(OSError, match="No space left on device"):
+        streamed(vllm_engine, tmp_path / "cut", stop_after=2)
+    assert streamed(vllm_engine, tmp_path / "cut") == whole
+    assert streamed(vllm_engine, tmp_path / "cut") == whole, "and all of it from the journal"
+
+
+def test_answers_restricted_to_labels_are_those_of_transformers(vllm_engine: VLLMEngine, tmp_path: Path) -> None:
+    config = vllm_config("task=micro_shade_or_size", "evaluation.decoding=constrained")
+    task, gold = load_task(config.task, config.data, config.seed)
+    instances, tokenizer = gold.open("test")[:40], load_prompt_tokenizer(config.model)
+    answers = []
+    with HFEngine(model_config("micro", context_length=CONTEXT), engine_config()) as transformers:
+        for engine in (vllm_engine, transformers):
+            with Journal(tmp_path / engine.name) as journal:
+                [found] = predict(engine, tokenizer, task, instances, [BASE], config.evaluation, journal)
+            answers.append([prediction.text for prediction in found])
+    assert answers[0] == answers[1]
+    assert set(answers[0]) == set(task.labels), "each label is somebody's answer"
+
+
+def test_what_breaks_in_vllm_is_one_line(vllm_engine: VLLMEngine) -> None:
+    with pytest.raises(EngineError, match=r"^vLLM failed: \w+: .*10000000"), vllm_engine.stream() as stream:
+        stream.submit(0, Request((10_000_000,), GREEDY))
 
 
 def test_what_is_answered_together() -> None:

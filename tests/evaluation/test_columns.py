@@ -8,7 +8,7 @@ import pytest
 from selfguide.engines.base import ScoreRequest
 from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
 from selfguide.evaluation.contender import BASE
-from selfguide.evaluation.evaluate import scored
+from selfguide.evaluation.evaluate import evaluate, scored
 from selfguide.prompts import answer_prompt
 from selfguide.session import Session
 from selfguide.store.atomic import write_jsonl
@@ -51,6 +51,19 @@ def test_a_second_look_costs_no_model_call(session: Session) -> None:
         spent = session.engine.tokens.copy()
         assert label_columns(session, INSTANCES, {"few_shot_icl": BASE}) == first
         assert session.engine.tokens == spent
+
+
+def test_the_headline_may_be_restricted_to_the_labels(tmp_path: Path) -> None:
+    headlines = {}
+    for decoding in ("free", "constrained"):
+        config = run_config("task=task1516", f"evaluation.decoding={decoding}", f"store.root={tmp_path}")
+        with Session(config, TASK, Terminal()) as session:
+            found = evaluate(session, "baseline", INSTANCES, {"few_shot_icl": BASE})["few_shot_icl"]
+            column = label_columns(session, INSTANCES, {"few_shot_icl": BASE})
+        headlines[decoding] = (session.stages["baseline"].key, [one.text for one in found.predictions])
+        assert column == {}
+    assert headlines["free"][0] != headlines["constrained"][0], "answers of their own"
+    assert set(headlines["constrained"][1]) <= set(TASK.labels)
 
 
 def test_nothing_is_added_unless_asked_for(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
         "target_modules": "all-linear",
         "dtype": "auto",
         "gradient_checkpointing": False,
+        "attention": "auto",
         "quantization": "none",
         "processes": 1,
         "sharding": "none",

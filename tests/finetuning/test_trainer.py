@@ -15,10 +15,12 @@ from selfguide.engines.base import ScoreRequest
 from selfguide.engines.hf import HFEngine
 from selfguide.errors import ConfigError, MissingDependencyError, TrainingError
 from selfguide.finetuning.checkpoints import MARK, newest_whole
-from selfguide.finetuning.trainer import TrainingResult, finetune
+from selfguide.finetuning.trainer import TrainingResult, _student, finetune
 from selfguide.finetuning.weights import weights_of
 from selfguide.finetuning.worker import write_job
 from selfguide.models import load_model, load_prompt_tokenizer
+from selfguide.session import fields_of
+from selfguide.stages import SAME_TRAINING
 from selfguide.tokenization import PromptTokenizer
 from tests.engines.checkpoints import tiny_model
 from tests.finetuning.configs import copy_rows, run_config
@@ -193,6 +195,13 @@ def test_what_cannot_be_trained_is_one_clear_line(
 def test_4_bits_without_their_package_are_one_clear_line(tiny: Path) -> None:
     with pytest.raises(MissingDependencyError, match=r"finetuning.quantization: 4bit needs the package bitsandbytes$"):
         load_model(run_config(tiny).model, device="cuda", quantization="4bit")
+
+
+def test_attention_is_a_choice_of_the_training(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    assert _student(run_config(tiny, attention="eager"), "cpu").config._attn_implementation == "eager"
+    assert "attention" not in fields_of(run_config(tiny).finetuning, without=SAME_TRAINING), "the same weights"
+    with pytest.raises(ConfigError, match=r"^finetuning\.attention: flash_attention_2 needs a CUDA device, not cpu \("):
+        train(tiny, tokenizer, tmp_path, attention="flash_attention_2")
 
 
 def test_no_rows_and_rows_beyond_the_context_are_errors(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:

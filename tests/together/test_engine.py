@@ -1,12 +1,13 @@
 """One engine for jobs that take turns: what is joined, what is counted, when it starts and stops."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount
-from selfguide.errors import PromptTooLongError
+from selfguide.errors import EngineError, PromptTooLongError
 from selfguide.session import LanguageModel
 from selfguide.together.engine import OneEngine, engine_for
 from selfguide.together.turns import Restore
@@ -15,7 +16,7 @@ from tests.doubles import ScriptedEngine
 
 
 class Recording(ScriptedEngine):
-    """Says when it starts and stops, and the sizes of its calls; refuses prompts that begin with 99."""
+    """Says when it starts and stops, and the sizes of its calls; refuses prompts that begin with 99, fails on 98."""
 
     def __init__(self, said: list[str], name: str) -> None:
         super().__init__(lambda ids: "", lambda prompt, seed, sample: f"answer {seed}")
@@ -25,6 +26,9 @@ class Recording(ScriptedEngine):
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
         if any(request.prompt_ids[0] == 99 for request in requests):
             raise PromptTooLongError("too long")
+        if any(request.prompt_ids[0] == 98 for request in requests):
+            self._said.append(f"{self._name} fails {len(requests)}")
+            raise EngineError("server down")
         self._said.append(f"{self._name} answers {len(requests)}")
         return super().generate(list(requests), progress)
 
@@ -90,6 +94,18 @@ def test_a_bad_request_is_the_error_of_its_job_alone(said: list[str]) -> None:
     assert together(lambda: job(1), lambda: job(99), lambda: job(2)) == ["answer 5", "too long", "answer 5"]
 
 
+def test_an_engine_that_fails_is_asked_once_and_ends_all_who_asked(said: list[str]) -> None:
+    def job(dtype: str, first: int) -> str:
+        try:
+            return model(f"model.dtype={dtype}").engine.generate(requests(5, first=first))[0][0].text
+        except EngineError as error:
+            return str(error)
+
+    ends = together(lambda: job("float32", 1), lambda: job("float32", 98), lambda: job("bfloat16", 1))
+    assert ends == ["server down", "server down", "answer 5"]
+    assert said.count("float32 fails 2") == 1 and "float32 answers 1" not in said
+
+
 def test_jobs_for_another_engine_wait_until_the_first_is_done(said: list[str]) -> None:
     def job(dtype: str) -> None:
         engine = model(f"model.dtype={dtype}").engine
@@ -101,6 +117,19 @@ def test_jobs_for_another_engine_wait_until_the_first_is_done(said: list[str]) -
         *("start float32", *["float32 answers 2"] * 3, "stop float32"),
         *("start bfloat16", *["bfloat16 answers 1"] * 3, "stop bfloat16"),
     ]
+
+
+def test_jobs_of_two_kinds_that_look_at_their_engine_before_each_call_start_it_once(said: list[str]) -> None:
+    def job(dtype: str, calls: int) -> None:
+        engine = model(f"model.dtype={dtype}", "model.context_length=100").engine
+        for seed in range(calls):
+            assert (engine.name, engine.context_length) == ("hf", 100)  # a stage cuts its answers by it
+            engine.generate(requests(seed))
+
+    kinds = ["float32", "bfloat16"] * 3
+    together(*[partial(job, kind, 3 + place) for place, kind in enumerate(kinds)], at_once=3)
+    assert [event for event in said if event.startswith("start")] == ["start float32", "start bfloat16"]
+    assert sum(int(event.split()[-1]) for event in said if "answers" in event) == sum(range(3, 9))
 
 
 @pytest.mark.parametrize(("lifetime", "starts"), [("keep", 1), ("restart", 2)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.loop import DiagnoseConfig, LoopConfig, held_out_rows
+from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import identity
 from selfguide.evaluation.metrics import score_task
@@ -62,6 +63,8 @@ def diagnose(session: Session, config: LoopConfig, state: State, student: Studen
 def answers_stage(session: Session, inputs: Sequence[str], student: Contender, round_number: int) -> list[str]:
     """The student's greedy answers, asked exactly as an evaluation asks. A demonstration is not shown to itself."""
     run, task = session.config, session.task
+    if student.weights is not None:
+        trusted(session, student.weights)
     spec = {
         **session.base_spec(1),
         "inputs": fingerprint(list(inputs)),
