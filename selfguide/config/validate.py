@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.budget import budget_problems
+from selfguide.config.engines import engine_problems
 from selfguide.config.knobs import Allowed
 from selfguide.config.loop import LoopConfig, loop_problems, plan_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
@@ -124,6 +125,9 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         )
     if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
         yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
+    yield from engine_problems("", run.engine, run.model)
+    if run.teacher.engine is not None and run.teacher.model is not None:
+        yield from engine_problems("teacher.", run.teacher.engine, run.teacher.model)
     if run.teacher.kind == "other" and run.annotation.annotator != "base":
         yield (
             f"annotation.annotator: {run.annotation.annotator} is not allowed; allowed: base, as teacher.kind=other "

@@ -12,11 +12,14 @@ ENGINES = {
     "openai": "selfguide.engines.openai:OpenAIEngine",
 }
 """Each class has `from_config(config: RunConfig)`."""
+REVISIONS = {"openai": "2"}
+"""Raised when an engine answers the same request otherwise than it did."""
 
 
 def engine_identity(engine: EngineConfig) -> str:
     """What of the engine decides answers, for stage keys: its name, what it makes of the weights, who serves."""
-    parts = [engine.name, getattr(engine, "quantization", None), getattr(engine, "model", None)]
+    name = engine.name + REVISIONS.get(engine.name, "")
+    parts = [name, getattr(engine, "quantization", None), getattr(engine, "model", None)]
     dialect = getattr(engine, "dialect", "vllm")
     return "+".join([*(str(part) for part in parts if part), *([dialect] if dialect != "vllm" else [])])
 

@@ -1,15 +1,16 @@
 """HTTP for `engine=openai`: retries with back-off and jitter, and errors in one line. Knows no prompts."""
 
 import logging
-import os
 import random
+import socket
 import threading
-import time
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from selfguide.config.schema import OpenAIEngineConfig
+from selfguide.engines.openai_key import ApiKey
 from selfguide.errors import ConfigError, EngineError, RequestError
 
 log = logging.getLogger(__name__)
@@ -20,85 +21,117 @@ REFUSED = (400, 413, 422)
 
 
 class Endpoint:
-    """One server. The key is read from the environment, goes into one header, and is shown nowhere."""
+    """One server. `sleep` (seconds) is how it waits between tries."""
 
-    def __init__(self, settings: OpenAIEngineConfig, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, settings: OpenAIEngineConfig, sleep: Callable[[float], object] | None = None) -> None:
         import httpx
 
-        if urlsplit(settings.base_url).scheme not in ("http", "https"):
-            raise ConfigError(f"engine.base_url: {settings.base_url!r} is no address; allowed: http://host:port/v1")
-        if "@" in urlsplit(settings.base_url).netloc:
-            raise ConfigError("engine.base_url: holds a user name or key; allowed: keys in the environment only")
+        try:
+            httpx.URL(settings.base_url)
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"engine.base_url: is no address ({error}); allowed: http://host:port/v1") from None
         self._settings = settings
-        self._key = os.environ.get(settings.api_key_env, "")
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        # One line per request would fill the run's log.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._key = ApiKey(settings.api_key_env)
+        # Lines for each request would fill the run's log.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = httpx.Client(
-            headers=headers,
+            headers=self._key.headers(),
             timeout=httpx.Timeout(settings.timeout_s, connect=min(settings.timeout_s, 30.0)),
             limits=httpx.Limits(max_connections=settings.concurrency),
         )
-        self._sleep = sleep
         self._said = threading.Event()
-        self._cancelled = threading.Event()
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._stopped.wait
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._broken = False
+        self._lock = threading.Lock()
 
     def post(self, path: str, body: Mapping[str, Any], accept: tuple[int, ...] = ()) -> Any:
         """The JSON answer (or text). `accept`: statuses beside 2xx that are no error.
 
-        Raises `RequestError` for a refused request, `EngineError` for anything else, retries used up included.
+        Raises `RequestError` for a refused request, `EngineError` for anything else: retries used up, or `stop`.
         """
         import httpx
 
         url = f"{self._settings.base_url.rstrip('/')}/{path}"
         for attempt in range(self._settings.retries + 1):
-            if self._cancelled.is_set():
+            if self._stopped.is_set():
                 raise EngineError("engine=openai: stopped")
-            wait = None
+            asked = None
             try:
-                response = self._client.post(url, json=body)
-            except httpx.TransportError as error:
-                problem = f"{type(error).__name__}: {self._clean(str(error))}"
+                response = self._client.post(url, json=body, extensions={"trace": self._note_socket})
+            except httpx.RequestError as error:
+                problem = f"{type(error).__name__}: {self.shown(str(error))}"
+                # The request itself is wrong: it will be the next time, too.
+                if isinstance(error, (httpx.LocalProtocolError, httpx.UnsupportedProtocol)):
+                    raise EngineError(f"engine=openai: {url}: {problem}") from None
             else:
                 if response.is_success or response.status_code in accept:
                     return _content(response)
-                problem = f"HTTP {response.status_code}: {self._clean(_message(response))}"
+                problem = f"HTTP {response.status_code}: {self.shown(_message(response))}"
                 if response.status_code not in RETRIED and response.status_code < 500:
                     kind = RequestError if response.status_code in REFUSED else EngineError
                     raise kind(f"engine=openai: {url}: {self._hint(response.status_code)}{problem}")
-                wait = _retry_after(response)
+                asked = _retry_after(response)
             if attempt < self._settings.retries:
-                if not self._said.is_set():
+                if not self._said.is_set() and not self._stopped.is_set():
                     self._said.set()
                     log.warning("engine=openai: %s; trying again (said once)", problem)
-                self._sleep(self._pause(attempt) if wait is None else min(wait, self._settings.max_backoff_s))
+                self._sleep(self._pause(attempt, asked))
         raise EngineError(f"engine=openai: {url}: {problem} (after {self._settings.retries} retries)")
 
-    def cancel(self) -> None:
-        """No request is sent any more: one of them failed for good."""
-        self._cancelled.set()
+    def shown(self, said: str) -> str:
+        """What the server said, as a message may quote it. No answer gets into a message but through here."""
+        return self._key.masked(said)
 
-    def resume(self) -> None:
-        """Requests may be sent again."""
-        self._cancelled.clear()
+    def stop(self) -> None:
+        """No request is sent or repeated any more; those under way may end."""
+        self._stopped.set()
+
+    def cancel(self) -> None:
+        """Stop, and end those under way: the server sees their connections close."""
+        self.stop()
+        with self._lock:
+            self._broken = True
+            sockets = list(self._sockets)
+        for each in sockets:
+            _shut(each)
 
     def close(self) -> None:
         """Close the connections."""
+        self.stop()
         self._client.close()
 
-    def _pause(self, attempt: int) -> float:
-        # Full jitter: many waiting requests must not come back all at once.
-        return random.uniform(0, min(self._settings.max_backoff_s, self._settings.backoff_s * 2**attempt))
+    def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            opened = info["return_value"].get_extra_info("socket")
+            with self._lock:
+                self._sockets.add(opened)
+                broken = self._broken
+            if broken:
+                _shut(opened)
 
-    def _clean(self, text: str) -> str:
-        text = " ".join(text.split())[:300]
-        return text.replace(self._key, "***") if self._key else text
+    def _pause(self, attempt: int, asked: float | None) -> float:
+        """Seconds until the next try; `asked` is what the server wants."""
+        longest = self._settings.max_backoff_s
+        spread = min(longest, self._settings.backoff_s * 2**attempt)
+        # Jitter: many waiting requests must not come back all at once.
+        if asked is None:
+            return random.uniform(0, spread)
+        return random.uniform(asked if asked < longest else longest / 2, min(longest, asked + spread))
 
     def _hint(self, status: int) -> str:
         if status in (401, 403):
             found = "is refused" if self._key else "is not set"
             return f"the key in the environment variable {self._settings.api_key_env} {found}: "
         return ""
+
+
+def _shut(connection: socket.socket) -> None:
+    # Closing would not wake a thread that reads; the method of TLS sockets would not leave it a whole object.
+    with suppress(OSError):  # closed already
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _content(response: Any) -> Any:

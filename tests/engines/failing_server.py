@@ -21,6 +21,8 @@ class FailingServer:
         self.headers: list[dict[str, str]] = []
         self.under_way = self.most = 0
         self.delay = 0.0
+        self.refusal = "refused with {}"
+        """`{}` becomes the key that came with the request."""
         self.lock = threading.Lock()
         self.url = ""
 
@@ -55,7 +57,7 @@ def failing_server() -> Iterator[FailingServer]:
 
         def reply(self, status: int, body: dict[str, Any]) -> None:
             key = self.headers.get("Authorization", "")
-            content = state.answer(body) if status == 200 else {"error": {"message": f"refused with {key}"}}
+            content = state.answer(body) if status == 200 else {"error": {"message": state.refusal.format(key)}}
             data = json.dumps(content).encode()
             self.send_response(status)
             if status == 429:
@@ -69,6 +71,7 @@ def failing_server() -> Iterator[FailingServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that leave are part of the tests
     state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
