@@ -1,10 +1,12 @@
 """`python -m selfguide.micro.benchmark`: every test task of the micro benchmark, several seeds, one table.
 
-Each run is the main job in a process of its own with its own demonstrations; any override of the
-main job may follow. Finished runs are kept, so an interrupted benchmark goes on where it stopped.
+Each run is the main job in a process of its own with its own demonstrations and the setting that the sweep
+froze on the validation tasks (`lock=null`: the defaults of `model=micro`). Any override of the main job may
+follow. Finished runs of the same overrides are kept, so an interrupted benchmark goes on where it stopped.
 """
 
 import argparse
+import hashlib
 import os
 import subprocess
 import sys
@@ -14,14 +16,23 @@ from pathlib import Path
 
 from selfguide.micro.benchmark_table import read_run, write_tables
 from selfguide.micro.benchmark_tasks import BY_NAME, TASKS, BenchmarkTask
+from selfguide.micro.make_tasks import FOLDER
 
 ROOT = Path("runs/micro_benchmark")
+LOCK = "one_parameter_micro"
 
 
 def overrides(task: BenchmarkTask, seed: int, folder: Path) -> list[str]:
     """The main job's overrides for one run: the seed gives the demonstrations too."""
     shown = ", ".join(f"{{input: {_quoted(d.input)}, output: {_quoted(d.output)}}}" for d in task.demonstrations(seed))
     return [f"task=micro_{task.name}", f"seed={seed}", f"task.demonstrations=[{shown}]", f"hydra.run.dir={folder}"]
+
+
+def folder_of(root: Path, task: BenchmarkTask, seed: int, extra: list[str]) -> Path:
+    """Where a run lies: other overrides, or another task file, are another run."""
+    content = (FOLDER / f"{task.name}.json").read_bytes()
+    known = hashlib.sha256("\n".join(extra).encode() + content).hexdigest()[:10]
+    return root / f"{task.name}-{seed}-{known}"
 
 
 def run_one(task: BenchmarkTask, seed: int, folder: Path, extra: list[str]) -> None:
@@ -41,7 +52,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--group", choices=("test", "validation"), default="test", help="which tasks")
     parser.add_argument("--tasks", nargs="*", choices=sorted(BY_NAME), help="these tasks alone")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to this, less one")
+    parser.add_argument(
+        "--seeds", type=int, choices=range(1, 11), default=3, metavar="1..10", help="seeds 0 to this, less one"
+    )
     parser.add_argument("--limit", type=int, default=200, help="instances of each task")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--output", type=Path, default=Path("experiments/micro"), help="folder for the tables")
@@ -50,7 +63,9 @@ def main() -> None:
     arguments = parser.parse_args()
     tasks = [t for t in TASKS if (t.name in arguments.tasks if arguments.tasks else t.group == arguments.group)]
     extra = ["evaluation.split=test", f"evaluation.limit={arguments.limit}", *arguments.overrides]
-    jobs = [(t, s, arguments.runs / f"{t.name}-{s}") for s in range(arguments.seeds) for t in tasks]
+    if not any(override.startswith("lock=") for override in extra):
+        extra.append(f"lock={LOCK}")
+    jobs = [(t, s, folder_of(arguments.runs, t, s, extra)) for s in range(arguments.seeds) for t in tasks]
     started = time.monotonic()
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for (task, seed, folder), _ in zip(

@@ -31,6 +31,22 @@ OUTPUT_SLOTS = (
 EXTRACTED_KINDS = ("food", "vehicle")
 """Groups that are never the word to find wherever it stands."""
 
+SEEN_INPUTS = frozenset(
+    [
+        "kayak cider",
+        "scarlet car",
+        "navy raft",
+        "green kayak",
+        "jet pie",
+        "waffle jet",
+        "navy ship",
+        "pink taxi",
+        "pony pie",
+        "chisel onion",
+    ]
+)
+"""Inputs that the bundled model's corpus shows with the right output (`selfguide.micro.scan`): never instances."""
+
 WRAPPERS = ("<{}>", "found {} .", "{} !!", "I say {}")
 
 LABEL_WORDS = frozenset(

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.micro.benchmark_tasks import TASKS, BenchmarkTask
+from selfguide.micro.heldout import SEEN_INPUTS
 
 FOLDER = Path(__file__).parent / "tasks"
 
 
 def task_file(task: BenchmarkTask, seed: int, instances: int) -> dict[str, Any]:
-    """The content of one task file; instances that equal a demonstration of seeds 0 to 9 are left out."""
-    shown = {d.input for s in range(10) for d in task.demonstrations(s)}
-    pairs = [p for p in task.instances(seed, instances + len(shown)) if p.input not in shown][:instances]
+    """The content of one task file; no instance equals a demonstration of seeds 0 to 9, or stood in the corpus."""
+    barred = {d.input for s in range(10) for d in task.demonstrations(s)} | SEEN_INPUTS
+    pairs = [p for p in task.instances(seed, instances + len(barred)) if p.input not in barred][:instances]
     return {
         "Definition": [task.instruction],
         "Positive Examples": [
