@@ -12,6 +12,7 @@ from selfguide.config.budget import budget_problems
 from selfguide.config.knobs import Allowed
 from selfguide.config.loop import LoopConfig, loop_problems
 from selfguide.config.schema import RunConfig
+from selfguide.config.votes import vote_problems
 from selfguide.errors import ConfigError
 
 T = TypeVar("T")
@@ -132,6 +133,8 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         teacher = run.engine if run.teacher.engine is None else run.teacher.engine
         yield from loop_problems(run.method, teacher.name)
     yield from budget_problems(run.budget)
+    if isinstance(run.method, LoopConfig):
+        yield from vote_problems(run.method, run.annotation)
     if run.student.kind == "encoder" and run.task.family == "generation":
         yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
     if run.task.source == "json" and run.task.path is None:
