@@ -30,9 +30,9 @@ class State:
         """All rows that may be trained on."""
         return [*self.seeds, *(c for c in self.made if c.dropped is None)]
 
-    def with_candidates(self, made: Sequence[Candidate], spent: Mapping[str, int]) -> "State":
-        """After another round of proposals, which took so many calls and tokens."""
-        budget = self.budget.less(spent.get("calls", 0), spent.get("generated", 0))
+    def with_candidates(self, made: Sequence[Candidate], spent: Mapping[str, int], cost: int = 1) -> "State":
+        """After another round of proposals, which took so many calls and tokens; one more item takes `cost` calls."""
+        budget = self.budget.less(spent.get("calls", 0), spent.get("generated", 0)).closed_below(cost)
         return replace(self, made=(*self.made, *made), budget=budget)
 
 
