@@ -7,6 +7,7 @@ from selfguide.config.loop import LoopConfig
 from selfguide.methods.annotator import annotated
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.loop.steps import proposals_stage
+from selfguide.methods.loop.transfer import added_rows
 from selfguide.session import Session
 from selfguide.stages import dataset_stage, inputs_stage
 from selfguide.synthesis.candidates import Candidate
@@ -30,6 +31,14 @@ def targets(config: LoopConfig) -> list[int]:
 
 def seeded(session: Session, config: LoopConfig, bank: Bank) -> State:
     """The state before the first training."""
+    state = _own(session, config, bank)
+    if config.seed.added_from is None:
+        return state
+    added = added_rows(session, config.seed.added_from, [row.input for row in state.kept])
+    return replace(state, made=(*state.made, *added))
+
+
+def _own(session: Session, config: LoopConfig, bank: Bank) -> State:
     state = State(budget=Budget(config.loop.calls, config.loop.tokens))
     if config.seed.source == "generated":
         return grown(session, config, bank, state, targets(config)[0], 0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from selfguide.config.loop import LoopConfig
 from selfguide.errors import DataError
+from selfguide.methods.loop.transfer import require_source
 from selfguide.session import Session
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.dataset import vanished_labels
@@ -37,9 +38,11 @@ class State:
 
 
 def loop_config(session: Session) -> LoopConfig:
-    """The method's configuration, checked when it was composed (`loop_problems`)."""
+    """The method's configuration, checked when it was composed (`loop_problems`), and the run that it names."""
     config = session.config.method
     assert isinstance(config, LoopConfig)
+    if config.seed.added_from is not None:
+        require_source(session, config.seed.added_from)
     return config
 
 
