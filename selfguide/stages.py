@@ -76,8 +76,13 @@ def inputs_stage(session: Session) -> list[Candidate]:
     return candidates
 
 
-def outputs_stage(session: Session, candidates: Sequence[Candidate], weights: Weights | None = None) -> list[Candidate]:
-    """Step 3: sampled answers to the accepted inputs, by the teacher or by its finetuned `weights`."""
+def outputs_stage(
+    session: Session, candidates: Sequence[Candidate], weights: Weights | None = None, tokens: int | None = None
+) -> list[Candidate]:
+    """Step 3: sampled answers to the accepted inputs, by the teacher or by its finetuned `weights`.
+
+    With `tokens`, no batch is begun once so many were generated.
+    """
     from selfguide.evaluation.canary import trusted
     from selfguide.synthesis.outputs import annotate
 
@@ -90,6 +95,7 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate], weights: We
         "annotation": fields_of(config.annotation, without=(*ELECTION, *COMPOSITION, "batch", "annotator")),
         "temperature": config.temperature.output,
         **({} if weights is None else {"weights": weights.name}),
+        **({} if tokens is None else {"tokens": tokens, "batch": config.annotation.batch}),
     }
 
     def build(work: Path) -> dict[str, Any]:
@@ -107,6 +113,7 @@ def outputs_stage(session: Session, candidates: Sequence[Candidate], weights: We
                 journal,
                 bar.advance,
                 weights,
+                tokens,
             )
             write_jsonl(work / "candidates.jsonl", (c.to_row() for c in annotated))
             return {"tokens": journal_tokens(journal)}

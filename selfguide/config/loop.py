@@ -35,6 +35,7 @@ class SeedConfig:
     least: int = knob(ge=1)
     waves: int = knob(ge=1)
     labels: str = knob(one_of=("each", "uniform"))
+    added_from: str | None = MISSING
 
 
 @dataclass
@@ -206,6 +207,11 @@ def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
     if diagnose == "votes" and method.annotate.source != "vote":
         annotate = method.annotate.source
         yield f"method.annotate.source: {annotate} is not allowed; allowed: vote, as method.diagnose.source=votes"
+    if diagnose == "influence" and method.seed.added_from is not None:
+        yield (
+            f"method.seed.added_from: {method.seed.added_from} is not allowed; allowed: null, as "
+            "method.diagnose.source=influence (its sizes are a schedule)"
+        )
     if diagnose == "seed" and seed == "generated" and method.diagnose.restrict_to == "seed":
         yield "method.diagnose.restrict_to: seed is not allowed; allowed: all, as the seed data is generated"
     strength = method.propose.debias.strength

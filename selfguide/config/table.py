@@ -15,11 +15,13 @@ class RowConfig:
 
     `published`: the row of the published values that it stands for in the paper's settings; a row
     is its namesake's unless another claims it.
+    `takes` names another row for a knob that wants a run folder: the other row's run of the same task and seed.
     """
 
     label: str = MISSING
     overrides: list[str] = field(default_factory=list)
     published: str | None = None
+    takes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,6 +71,11 @@ def table_problems(config: TableConfig) -> Iterator[str]:
         yield "rows: has no value; allowed: at least one row"
     if config.reference is not None and config.reference not in rows:
         yield f"reference: {config.reference!r} is not allowed; allowed: {' | '.join(rows)}"
+    givers = [name for name, row in rows.items() if not row.takes]
+    for name, row in rows.items():
+        for key, giver in row.takes.items():
+            if giver not in givers:
+                yield f"{name}.takes.{key}: {giver!r} is not allowed; allowed: {' | '.join(givers)}"
     for name in config.again:
         if name not in rows:
             yield f"again: {name!r} is not allowed; allowed: {' | '.join(rows)}"

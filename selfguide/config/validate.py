@@ -14,6 +14,7 @@ from selfguide.config.knobs import Allowed
 from selfguide.config.loop import LoopConfig, loop_problems, plan_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
 from selfguide.config.schema import RunConfig
+from selfguide.config.votes import vote_problems
 from selfguide.errors import ConfigError
 
 T = TypeVar("T")
@@ -140,6 +141,8 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
     yield from budget_problems(run.budget)
+    if isinstance(run.method, LoopConfig):
+        yield from vote_problems(run.method, run.annotation)
     if run.student.kind == "encoder" and run.task.family == "generation":
         yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
     if run.task.source == "json" and run.task.path is None:

@@ -44,3 +44,10 @@ def uses_gold(method: MethodConfig) -> bool:
     if isinstance(method, LoopConfig):
         return claims_gold(method)
     return isinstance(method, GoldFinetuneConfig)
+
+
+def gold_behind(method: MethodConfig) -> bool:
+    """The same, or whether the run that its data come from did (`method.seed.added_from`). Raises `DataError`."""
+    from selfguide.methods.loop.transfer import source_claims_gold
+
+    return uses_gold(method) or source_claims_gold(method)

@@ -1,4 +1,4 @@
-"""Self-ICL: self-made pairs as demonstrations, nothing finetuned.
+"""Self-ICL: self-made pairs as demonstrations; the model that answers is not finetuned.
 
 `fill_context`: the SELF-GUIDE paper's baseline. SELF-GUIDE's own data stand in the prompt, as many
 as fit. `test_conditioned`: the original (Chen et al. 2023). For each test input the model writes
@@ -8,12 +8,13 @@ new inputs like it, answers them zero-shot, and answers the test input with them
 from collections.abc import Sequence
 
 from selfguide.config.methods import SelfICLConfig
+from selfguide.methods.annotator import annotated
 from selfguide.methods.curation import curate_stage
 from selfguide.methods.outcome import Outcome
 from selfguide.prompts import answer_prompt
 from selfguide.seeding import child_random
 from selfguide.session import Session
-from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.stages import dataset_stage, inputs_stage
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.sampling import in_turn
@@ -28,9 +29,7 @@ def run(session: Session) -> Outcome:
         from selfguide.methods.self_icl_stream import SelfICLAnswerer
 
         return Outcome(answerer=SelfICLAnswerer(session))
-    proposed = inputs_stage(session)
-    annotated = outputs_stage(session, proposed)
-    pairs, candidates = dataset_stage(session, annotated)
+    pairs, candidates = dataset_stage(session, annotated(session, inputs_stage(session)))
     warnings = tuple(warnings_about(session.task, candidates, pairs))
     kept = curate_stage(session, pairs, "self_icl_curation")
     left = marked(candidates, kept, lambda _: "curated")

@@ -18,6 +18,7 @@ from selfguide.data.overlap import Overlap
 from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
+from selfguide.methods import gold_behind
 from selfguide.methods.outcome import Outcome
 from selfguide.report.costs import Devices, costs
 from selfguide.report.details import save_details
@@ -87,6 +88,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "task": record.task.name,
         "family": record.task.family,
         "method": config.method.name,
+        "claims_gold": gold_behind(config.method),
         "model": config.model.name,
         "engine": config.engine.name,
         "protocol": config.protocol,

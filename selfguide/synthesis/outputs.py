@@ -28,24 +28,31 @@ def annotate(
     journal: Journal,
     progress: Callable[[int], None] | None = None,
     weights: Weights | None = None,
+    tokens: int | None = None,
 ) -> list[Candidate]:
     """The candidates with `samples`: `config.best_of` answers of `weights` (None: the base) for each accepted input.
 
-    An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`. `progress` is
-    told what is answered now, not what the journal holds.
+    An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`; what
+    is not asked as `tokens` generated ones are spent, with `budget`. `progress` is told what is answered now, not what
+    the journal holds.
     """
     accepted = [c for c in candidates if c.dropped is None]
     done = {row["id"]: row for batch in journal.rows for row in batch["rows"]}
     pending = [c for c in accepted if c.id not in done]
+    spent = sum(batch["tokens"][1] for batch in journal.rows)
     for start in range(0, len(pending), config.batch):
+        if tokens is not None and spent >= tokens:
+            break
         batch = pending[start : start + config.batch]
         before = engine.tokens.copy()
         rows = _answer(engine, tokenizer, task, batch, config, temperature, seed, weights)
-        journal.append({"rows": rows, "tokens": (engine.tokens - before).counts()})
+        counts = (engine.tokens - before).counts()
+        spent += counts[1]
+        journal.append({"rows": rows, "tokens": counts})
         done.update((row["id"], row) for row in rows)
         if progress is not None:
             progress(len(batch))
-    return [c if c.dropped is not None else _with_samples(c, done[c.id]) for c in candidates]
+    return [c if c.dropped is not None else _with_samples(c, done.get(c.id)) for c in candidates]
 
 
 def _answer(
@@ -86,7 +93,9 @@ def _answer(
     ]
 
 
-def _with_samples(candidate: Candidate, row: dict[str, list[tuple[str, float]] | None]) -> Candidate:
+def _with_samples(candidate: Candidate, row: dict[str, list[tuple[str, float]] | None] | None) -> Candidate:
+    if row is None:
+        return replace(candidate, dropped="budget")
     if row["samples"] is None:
         return replace(candidate, dropped="prompt_too_long")
     return replace(candidate, samples=tuple(Sample(text, logprob) for text, logprob in row["samples"]))

@@ -37,6 +37,16 @@ class Budget:
             None if self.tokens is None else max(0, self.tokens - tokens),
         )
 
+    def items(self, calls: int) -> int | None:
+        """How many items of so many calls each are paid for; None: no bound."""
+        if self.spent is not None:
+            return 0
+        return None if self.calls is None else self.calls // calls
+
+    def closed_below(self, calls: int) -> "Budget":
+        """The same, with no calls left where an item takes more than there are."""
+        return self if self.calls is None or self.calls >= calls else replace(self, calls=0)
+
     @property
     def spent(self) -> str | None:
         """Which bound is reached."""
@@ -55,15 +65,19 @@ def fill(
     budget: Budget,
     journal: Journal,
     progress: Callable[[int], None] | None = None,
+    votes: int = 0,
 ) -> list[Candidate]:
-    """All candidates, kept and dropped, in the order they were judged."""
+    """All candidates, kept and dropped, in the order they were judged.
+
+    `votes` are calls that a kept item's outputs will take: of the budget, so many are left for each.
+    """
     made: list[Candidate] = []
     kept: dict[str, list[Candidate]] = {slot.id: [] for slot in slots}
     past = iter(list(journal.rows))
     for attempt in range(config.attempts):
         waiting = [slot for slot in slots if len(kept[slot.id]) < slot.wanted]
-        while waiting and budget.spent is None:
-            size = config.batch if budget.calls is None else min(config.batch, budget.calls)
+        while waiting and (payable := budget.items(1 + votes)) != 0:
+            size = config.batch if payable is None else min(config.batch, payable)
             batch, waiting = waiting[:size], waiting[size:]
             row = next(past, None)
             if row is None:
@@ -80,7 +94,8 @@ def fill(
                 if candidate.dropped is None:
                     kept[slot_id].append(candidate)
             _, generated, calls = row["tokens"]
-            budget = budget.less(calls, generated)
+            kept_now = sum(candidate.dropped is None for candidate in answered)
+            budget = budget.less(calls + votes * kept_now, generated)
             if progress is not None:
                 progress(len(batch))
     return made

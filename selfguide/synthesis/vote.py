@@ -47,6 +47,13 @@ def _elect_one(
     return replace(candidate, samples=judged, output=winner, share=share, dropped=dropped)
 
 
+def sample_share(candidate: Candidate, config: AnnotationConfig) -> float:
+    """Share of the samples that gave the elected answer: `share` without the votes of the label asked for."""
+    answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
+    asked = config.samples if config.share_of == "asked" else len(answers)
+    return answers.count(candidate.output or "") / asked if asked else 0.0
+
+
 def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
     """The `keep` most likely answers (cumulative log-probability), in the order they were sampled."""
     ranked = sorted(range(len(samples)), key=lambda place: (-samples[place].logprob, place))[:keep]

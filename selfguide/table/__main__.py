@@ -31,7 +31,7 @@ def main(config: DictConfig) -> None:
         raise ConfigError(problem)
     from selfguide.table.forms import runs_csv
     from selfguide.table.grid import grid
-    from selfguide.table.jobs import job_of
+    from selfguide.table.jobs import jobs_of
     from selfguide.table.published import published
     from selfguide.table.work import found, work
     from selfguide.ui.console import Terminal
@@ -39,7 +39,7 @@ def main(config: DictConfig) -> None:
     known = [] if table.published is None else published(table.published, table.name)
     plan, terminal, folder = grid(table), Terminal(), Path(table.output)
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [job_of(cell, Path(table.runs)) for cell in plan.cells]
+    jobs = jobs_of(plan.cells, Path(table.runs))
     try:
         done = work(jobs, table.again, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
     except KeyboardInterrupt:

@@ -8,13 +8,17 @@ from selfguide.config.table import GroupConfig, RowConfig, SizeConfig, TableConf
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run of the table; `overrides` are all that make it from the main job's configuration."""
+    """One run of the table; `overrides` are all that make it from the main job's configuration.
+
+    Beside them a knob of `takes` is given the folder of another row's run of this task and seed.
+    """
 
     row: str
     group: str
     task: str
     seed: int
     overrides: tuple[str, ...]
+    takes: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,6 +57,7 @@ def grid(config: TableConfig) -> Grid:
                 rows[row].overrides,
                 config.overrides,
             ),
+            tuple(rows[row].takes.items()),
         )
         # A task's rows follow each other: what they share is made once, and a table fills evenly.
         for seed in size.seeds

@@ -2,9 +2,9 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,43 @@ ASIDE = ("store", "tracking", "sweep", "plan", "data", "engine", "task")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`config` and `folder` are None where the overrides make no run; `problem` then says why."""
+    """`config` and `folder` are None where the overrides make no run; `problem` then says why.
+
+    `after` are the folders of runs that have to be finished before it.
+    """
 
     cell: Cell
     config: RunConfig | None = None
     folder: Path | None = None
     problem: str | None = None
+    after: tuple[Path, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether what it takes from other runs is there."""
+        return all((folder / "result.json").exists() for folder in self.after)
 
     @property
     def finished(self) -> bool:
         """Whether this very configuration was run to its end."""
         return self.folder is not None and (self.folder / "result.json").exists()
+
+
+def jobs_of(cells: Sequence[Cell], runs: Path) -> list[Job]:
+    """The jobs of a table's cells, in their order; a row that takes another's run is told its folder."""
+    given = {(cell.row, cell.task, cell.seed): job_of(cell, runs) for cell in cells if not cell.takes}
+    return [_taking(cell, given, runs) if cell.takes else given[cell.row, cell.task, cell.seed] for cell in cells]
+
+
+def _taking(cell: Cell, given: Mapping[tuple[str, str, int], Job], runs: Path) -> Job:
+    overrides, after = list(cell.overrides), []
+    for key, row in cell.takes:
+        giver = given[row, cell.task, cell.seed]
+        if giver.folder is None:
+            return Job(cell, problem=f"{key}: the row {row} makes no run: {giver.problem}")
+        overrides.append(f"{key}='{giver.folder}'")
+        after.append(giver.folder)
+    return replace(job_of(replace(cell, overrides=tuple(overrides)), runs), after=tuple(after))
 
 
 def job_of(cell: Cell, runs: Path) -> Job:

@@ -41,19 +41,21 @@ def work(
 ) -> list[Done]:
     """Run every job that is not finished; `finished` is told after each what is there so far, in the order of jobs.
 
-    Runs that can share an engine follow each other. A second process with the same table takes other
-    runs; each waits at the end for what the other has under way.
+    Runs that can share an engine follow each other; those that take another run's rows come last. A second
+    process with the same table takes other runs; each waits at the end for what the other has under way.
     """
     done = {place: known for place, job in enumerate(jobs) if (known := _known(job, again)) is not None}
     pending = [place for place in range(len(jobs)) if place not in done]
     kinds = {place: kind_of(config) for place in pending if (config := jobs[place].config) is not None}
     first = list(dict.fromkeys(kinds.values()))
-    pending.sort(key=lambda place: first.index(kinds[place]))
+    pending.sort(key=lambda place: (bool(jobs[place].after), first.index(kinds[place])))
     with Lender() as lender, terminal.bar("table", len(jobs), "runs") as bar:
         bar.resume(len(done))
         for wait in (False, True):
             for place in [place for place in pending if place not in done]:
                 job = jobs[place]
+                if not wait and not job.ready:
+                    continue  # another process may be at what it takes
                 bar.advance(0, failed=_failed(done), now=job.cell.name)
                 with _claimed(job, wait) as mine:
                     if not mine:

@@ -18,6 +18,7 @@ from selfguide.session import Session, fields_of
 from selfguide.stages import fingerprint, journal_tokens
 from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
 from selfguide.synthesis.slots import Exemplar
+from selfguide.synthesis.vote import sample_share
 from selfguide.types import Example, Instance
 
 
@@ -153,13 +154,16 @@ def _diagnosed(session: Session, config: LoopConfig, state: State) -> list[Exemp
 
 
 def _by_votes(session: Session, config: DiagnoseConfig, state: State, round_number: int) -> Diagnosis:
-    """Inputs that the votes did not agree on and that no earlier round extrapolated; their output is not known."""
+    """Inputs whose samples did not agree and that no earlier round extrapolated; their output is not known.
+
+    The votes of the label that an input was asked for say nothing of agreement: they are left out.
+    """
     voted = [candidate for candidate in state.made if candidate.share]
     used = {candidate.parent for candidate in state.made}
     shares = {
-        Exemplar(candidate.id, candidate.input, None): candidate.share
+        Exemplar(candidate.id, candidate.input, None): sample_share(candidate, session.config.annotation)
         for candidate in voted
-        if candidate.share is not None and candidate.id not in used
+        if candidate.id not in used
     }
     unsure = [row for row, share in shares.items() if share < config.share_below]
     notes = {"diagnosed": len(voted), "errors": len(unsure), "score": None}

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selfguide.config.loop import LoopConfig, feedback_points
+from selfguide.methods.annotator import annotated
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.loop.steps import proposals_stage
+from selfguide.methods.loop.transfer import added_rows
 from selfguide.session import Session
-from selfguide.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.stages import dataset_stage, inputs_stage
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.sampling import spread_over_labels
@@ -29,11 +31,19 @@ def targets(config: LoopConfig) -> list[int]:
 
 def seeded(session: Session, config: LoopConfig, bank: Bank) -> State:
     """The state before the first training."""
+    state = _own(session, config, bank)
+    if config.seed.added_from is None:
+        return state
+    added = added_rows(session, config.seed.added_from, [row.input for row in state.kept])
+    return replace(state, made=(*state.made, *added))
+
+
+def _own(session: Session, config: LoopConfig, bank: Bank) -> State:
     state = State(budget=Budget(config.loop.calls, config.loop.tokens))
     if config.seed.source == "generated":
         return grown(session, config, bank, state, targets(config)[0], 0)
     if config.seed.source == "selfguide":
-        return replace(state, made=tuple(_selfguide(session)))
+        return _selfguide(session, state)
     if config.seed.source == "demonstrations":
         return replace(state, seeds=_rows(session.task.demonstrations, "demonstration"))
     require_pool(session, "method.seed.source")
@@ -75,10 +85,17 @@ def _rows(pairs: Sequence[Example], source: str) -> tuple[Candidate, ...]:
     )
 
 
-def _selfguide(session: Session) -> list[Candidate]:
-    """SELF-GUIDE's candidates, voted and filtered. What its balance took out is back: the loop composes anew."""
-    _, marked = dataset_stage(session, outputs_stage(session, inputs_stage(session)))
-    return [
+def _selfguide(session: Session, state: State) -> State:
+    """SELF-GUIDE's candidates, voted and filtered. What its balance took out is back: the loop composes anew.
+
+    As many inputs as `generation` says are asked for; the budget pays for them, and bounds the answers.
+    """
+    proposed = inputs_stage(session)
+    spent = dict(session.stages["inputs"].info["tokens"])
+    left = state.budget.less(spent.get("calls", 0), spent.get("generated", 0))
+    _, marked = dataset_stage(session, annotated(session, proposed, left))
+    answers = session.stages["outputs"].info["tokens"]
+    made = [
         replace(
             candidate,
             id=f"s{candidate.id}",
@@ -88,3 +105,5 @@ def _selfguide(session: Session) -> list[Candidate]:
         )
         for candidate in marked
     ]
+    total = {kind: spent.get(kind, 0) + answers.get(kind, 0) for kind in ("calls", "generated")}
+    return state.with_candidates(made, total)

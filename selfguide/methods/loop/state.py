@@ -6,6 +6,7 @@ from typing import Any
 
 from selfguide.config.loop import LoopConfig
 from selfguide.errors import DataError
+from selfguide.methods.loop.transfer import require_source
 from selfguide.session import Session
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.dataset import vanished_labels
@@ -32,16 +33,18 @@ class State:
         """All rows that may be trained on."""
         return [*self.seeds, *(c for c in self.made if c.dropped is None)]
 
-    def with_candidates(self, made: Sequence[Candidate], spent: Mapping[str, int]) -> "State":
-        """After another round of proposals, which took so many calls and tokens."""
-        budget = self.budget.less(spent.get("calls", 0), spent.get("generated", 0))
+    def with_candidates(self, made: Sequence[Candidate], spent: Mapping[str, int], cost: int = 1) -> "State":
+        """After another round of proposals, which took so many calls and tokens; one more item takes `cost` calls."""
+        budget = self.budget.less(spent.get("calls", 0), spent.get("generated", 0)).closed_below(cost)
         return replace(self, made=(*self.made, *made), budget=budget)
 
 
 def loop_config(session: Session) -> LoopConfig:
-    """The method's configuration, checked when it was composed (`loop_problems`)."""
+    """The method's configuration, checked when it was composed (`loop_problems`), and the run that it names."""
     config = session.config.method
     assert isinstance(config, LoopConfig)
+    if config.seed.added_from is not None:
+        require_source(session, config.seed.added_from)
     return config
 
 

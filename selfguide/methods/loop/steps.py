@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.loop import LoopConfig
+from selfguide.methods.annotator import annotated
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.seeding import child_random
 from selfguide.session import Session, fields_of
@@ -15,7 +16,6 @@ from selfguide.stages import (
     decontaminated,
     fingerprint,
     journal_tokens,
-    outputs_stage,
 )
 from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
 from selfguide.synthesis.bank import fill_bank, known_conditions
@@ -23,7 +23,7 @@ from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.context import opening
 from selfguide.synthesis.dataset import compose
 from selfguide.synthesis.judge import Judge
-from selfguide.synthesis.proposing import fill
+from selfguide.synthesis.proposing import Budget, fill
 from selfguide.synthesis.slots import Bank, Slot
 from selfguide.synthesis.vote import elect
 from selfguide.types import Example
@@ -86,6 +86,9 @@ def proposals_stage(
     known += [seed.input for seed in state.seeds]
     kept = [candidate for candidate in state.made if candidate.dropped is None]
     current = [slot.exemplar for slot in slots if slot.exemplar is not None]
+    joint = config.annotate.source == "joint"
+    voted = config.annotate.source == "vote" or (not joint and any(slot.label is None for slot in slots))
+    votes = run.annotation.best_of if voted and state.budget.calls is not None else 0
     spec = {
         # 2: a reply that repeats its fixed part is read without it.
         **session.base_spec(1 if task.context_until is None else 2, session.teacher),
@@ -101,6 +104,7 @@ def proposals_stage(
         "known": fingerprint(known),
         "kept": fingerprint([(candidate.input, candidate.output) for candidate in kept]),
         "budget": asdict(state.budget),
+        **({"votes": votes} if votes else {}),
     }
 
     def build(work: Path) -> dict[str, Any]:
@@ -121,28 +125,35 @@ def proposals_stage(
                 state.budget,
                 journal,
                 bar.advance,
+                votes,
             )
             write_jsonl(work / "candidates.jsonl", (candidate.to_row() for candidate in made))
             return {"tokens": journal_tokens(journal)}
 
     stage = session.stage(f"proposals_{part}", "proposals", spec, build)
-    made, spent = _with_outputs(session, config, decontaminated(session, candidates_in(stage)), part)
-    tokens = {kind: stage.info["tokens"].get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
+    asked = stage.info["tokens"]
+    left = state.budget.less(asked.get("calls", 0), asked.get("generated", 0))
+    made, spent = _with_outputs(session, config, decontaminated(session, candidates_in(stage)), part, left)
+    tokens = {kind: asked.get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
     counts = drop_counts(made)
     session.terminal.drops(f"proposals (round {round_number})", counts, len(made) - sum(counts.values()))
-    return state.with_candidates(made, tokens)
+    return state.with_candidates(made, tokens, 1 + votes)
 
 
 def _with_outputs(
-    session: Session, config: LoopConfig, made: Sequence[Candidate], part: str
+    session: Session, config: LoopConfig, made: Sequence[Candidate], part: str, budget: Budget
 ) -> tuple[list[Candidate], Mapping[str, int]]:
-    """The candidates with an elected output, where they have none of their own or `annotate.source` is vote."""
+    """The candidates with an elected output, where they have none of their own or `annotate.source` is vote.
+
+    Those that `budget` does not pay for are dropped.
+    """
     voted = config.annotate.source == "vote"
     asked = [replace(c, output=None) for c in made if c.dropped is None and (voted or c.output is None)]
     if not asked:
         return list(made), {}
     first = session.stages.get("outputs")
-    answered = elect(session.task, outputs_stage(session, asked), session.config.annotation, session.config.filters)
+    answered = annotated(session, asked, budget)
+    answered = elect(session.task, answered, session.config.annotation, session.config.filters)
     stage = session.stages.pop("outputs")
     session.stages[f"outputs_{part}"] = stage
     if first is not None:

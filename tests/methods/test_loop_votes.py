@@ -1,0 +1,71 @@
+"""Disagreement is the samples' alone: found with the bundled preset, too, where the label asked for outvotes them."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from selfguide.errors import ConfigError
+from selfguide.pipeline import run
+from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.synthesis.vote import sample_share
+from selfguide.ui.console import Terminal
+from tests.composing import run_config
+from tests.doubles import ScriptedEngine
+from tests.methods.running import TOKENIZER
+
+TASK = "micro_hour_or_day"  # labels: done, shirt
+PRESET = (f"task={TASK}", "model=micro", "method=selfguide_extrapolate")
+
+
+def doubtful(prompt: str, seed: int, sample: int) -> str:
+    """New inputs with a number; the samples of an odd one are of both labels, those of an even one all "done"."""
+    if not prompt.endswith("Output:"):
+        return f"Ann will come to the old mill on day {seed % 100000} and leave."
+    number = int(prompt.rsplit(" day ", 1)[1].split()[0]) if " day " in prompt.rsplit("Input:", 1)[1] else 0
+    return "shirt" if number % 2 and sample % 10 < 5 else "done"
+
+
+def test_the_bundled_preset_finds_disagreement(tmp_path: Path) -> None:
+    quiet = ("finetuning=none", "evaluation.controls=false", "evaluation.limit=2", "generation.target=20")
+    config = run_config(*PRESET, *quiet, "filters.input_length=off", f"store.root={tmp_path / 'store'}")
+    assert config.annotation.asked_label_votes > config.annotation.samples, "as a user finds it"
+    run(config, tmp_path / "run", Terminal(Console(file=io.StringIO())), ScriptedEngine(TOKENIZER.decode, doubtful))
+    rows = [json.loads(line) for line in (tmp_path / "run" / "candidates.jsonl").read_text().splitlines()]
+    first = [row for row in rows if row["round"] == 0 and row["share"] is not None]
+    assert min(row["share"] for row in first) > 0.6, "the label asked for wins every vote"
+    numbers = {row["id"]: int(row["input"].split(" day ")[1].split()[0]) for row in first}
+    unsure = {row["id"] for row in first if numbers[row["id"]] % 2 or row["output"] == "shirt"}
+    assert 0 < len(unsure) < len(first)
+    assert {row["parent"] for row in rows if row["round"] == 1} == unsure
+    notes = json.loads((tmp_path / "run" / "result.json").read_text())["diagnostics"]["rounds"]
+    assert notes[0]["errors"] == len(unsure)
+
+
+def test_the_share_of_the_samples() -> None:
+    config = run_config(*PRESET).annotation
+    samples = tuple(Sample(text, 0.0, answer=answer) for text, answer in [("a", "done"), ("b", "shirt"), ("c", None)])
+    elected = Candidate("1", 0, "x", "shirt", None, samples, "shirt", 0.7)
+    assert sample_share(elected, replace(config, samples=4)) == 1 / 4
+    assert sample_share(elected, replace(config, share_of="survivors")) == 1 / 2
+    assert sample_share(replace(elected, output="other"), config) == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("annotation.samples=1",), "annotation.samples: 1 is not allowed; allowed: >= 2"),
+        (
+            ("annotation.samples=3", "annotation.asked_label_votes=0", "method.diagnose.share_below=0.3"),
+            "method.diagnose.share_below: 0.3 is not allowed; allowed: > 0.33",
+        ),
+    ],
+)
+def test_votes_that_cannot_disagree_are_refused(overrides: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        run_config(*PRESET, *overrides)
+    run_config(*PRESET, *overrides, "method.loop.rounds=0")
+    run_config(*PRESET, *overrides, "method.diagnose.select=all")
