@@ -15,10 +15,12 @@ from hydra_plugins.selfguide_sweeper._storage import address, open_storage
 from hydra_plugins.selfguide_sweeper._study import StudyLink, origin, outcomes_of
 from hydra_plugins.selfguide_sweeper._view import View
 from selfguide.errors import SelfguideError
-from selfguide.search.outcome import describe, read_outcome
+from selfguide.search.outcome import Cell, describe, read_outcome
 from selfguide.search.racing import Job, Race, Trial
 
 POLL_S = 1.0
+# Launches of a job whose worker was lost, beside those that `sweep.retries` allows after a crash of its own.
+LOSSES = 10
 
 
 class SweepEnded(SelfguideError):
@@ -60,8 +62,7 @@ class Sweep:
         """Until the target is reached and nothing is under way."""
         for trial in self.link.recover():
             self.view.say(f"trial {trial.number}: its sweeper died; {describe(trial.params) or 'it'} is asked again")
-        if self.plan.knobs.retry_failed:
-            self.link.retry_failed()
+        self.link.retry_failed(all_of_them=self.plan.knobs.retry_failed)
         self.link.enqueue_first()
         while True:
             self._look()
@@ -143,12 +144,23 @@ class Sweep:
             self.race.observe(ended.outcome)
             self.link.save(trial.number, ended.outcome)
             self.view.ended(trial, ended.outcome)
+        elif ended.lost:
+            self._lose(trial, cell, ended)
         elif ended.hopeless or trial.attempts[cell] > self.plan.knobs.retries:
             trial.error = f"{ended.job.task} (seed {ended.job.seed}): {ended.error}"
         else:
             why = _first(ended.error)
             self.view.say(f"trial {trial.number}: {ended.job.task} crashed and is launched again: {why}")
         self._settle(trial)
+
+    def _lose(self, trial: Trial, cell: Cell, ended: Ended) -> None:
+        # No verdict on the setting: whoever was in flight may have been killed with another's worker.
+        trial.attempts[cell] -= 1
+        trial.losses[cell] = trial.losses.get(cell, 0) + 1
+        if trial.losses[cell] > LOSSES:
+            trial.error, trial.lost = f"{ended.job.task} (seed {ended.job.seed}): {ended.error}", True
+        else:
+            self.view.say(f"trial {trial.number}: {ended.job.task} is launched again: {_first(ended.error)}")
 
     def _settle(self, trial: Trial) -> None:
         """Tell the storage about a trial that is decided and has no job in flight."""
@@ -163,6 +175,10 @@ class Sweep:
             self.link.stop(trial)
         else:
             self.link.fail(trial, trial.error)
+            if trial.lost:
+                self.view.say(
+                    f"trial {trial.number}: its workers were lost {LOSSES} times; the next start asks it again"
+                )
             self.failures += 1
         self._seen.add(trial.number)
         del self.race.trials[trial.number]

@@ -23,12 +23,16 @@ SLURM_JOBS = 8
 
 
 class Ended(NamedTuple):
-    """A job that is over: its outcome, or the error. `hopeless` errors come again however often it is launched."""
+    """A job that is over: its outcome, or the error.
+
+    `hopeless` errors come again however often it is launched; of a `lost` one the worker died, or the launcher failed.
+    """
 
     job: Job
     outcome: Outcome | None
     error: str = ""
     hopeless: bool = False
+    lost: bool = False
 
 
 class Slots:
@@ -77,8 +81,8 @@ class Slots:
         try:
             (returned,) = self._launcher.launch([list(overrides)], initial_job_idx=index)
         except Exception as error:
-            # Not the job: its worker, or the launcher.
-            return Ended(job, None, f"the worker was lost: {type(error).__name__}: {error}")
+            # Not the job: its worker, or the launcher. One killed process may take every job in flight with it.
+            return Ended(job, None, f"the worker was lost: {type(error).__name__}: {error}", lost=True)
         return _ended(job, returned)
 
     def _start_ray(self) -> None:

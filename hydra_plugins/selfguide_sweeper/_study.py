@@ -21,6 +21,7 @@ from selfguide.search.outcome import Cell, Outcome, Setting, describe
 from selfguide.search.racing import Trial
 
 OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "sweep"
+WORKERS = "workers"  # on a FAIL trial: they were lost, which says nothing of the setting; a restart asks it again
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ASK_PATIENCE_S = 5.0
 
@@ -64,12 +65,13 @@ class StudyLink:
             self.give_up(trial, "its sweeper died")
         return lost
 
-    def retry_failed(self) -> None:
-        """Ask again for every setting whose trial failed and that was not tried since."""
+    def retry_failed(self, *, all_of_them: bool) -> None:
+        """Ask again for settings whose trial failed and that were not tried since: if it lost its workers, or all."""
         trials = self.trials()
         for trial in trials:
             later = {describe(setting_of(other)) for other in trials if other.number > trial.number}
-            if trial.state == TrialState.FAIL and LOST not in trial.user_attrs and describe(trial.params) not in later:
+            due = trial.state == TrialState.FAIL and LOST not in trial.user_attrs and trial.params
+            if due and (all_of_them or WORKERS in trial.user_attrs) and describe(trial.params) not in later:
                 self.study.enqueue_trial(trial.params, user_attrs={ORIGIN: origin(trial)})
 
     def give_up(self, trial: FrozenTrial, why: str, *, again: bool = True) -> None:
@@ -121,9 +123,11 @@ class StudyLink:
         self.study.tell(asked, state=TrialState.PRUNED)
 
     def fail(self, trial: Trial, error: str) -> None:
-        """A job crashed for good: no value, and the traceback is kept."""
+        """A job crashed for good, or lost its workers: no value, and the traceback is kept."""
         asked = self._asked.pop(trial.number)
         asked.set_user_attr(ERROR, error)
+        if trial.lost:
+            asked.set_user_attr(WORKERS, "lost")
         self.study.tell(asked, state=TrialState.FAIL)
 
     def release(self) -> None:

@@ -43,6 +43,8 @@ class Trial:
     in_flight: set[Cell] = field(default_factory=set)
     error: str | None = None
     attempts: dict[Cell, int] = field(default_factory=dict)
+    losses: dict[Cell, int] = field(default_factory=dict)
+    lost: bool = False  # the error says nothing of the setting: its workers were lost
 
 
 class Race:

@@ -1,0 +1,76 @@
+"""Sweeps in this process, on a launcher that fails when told: lost workers, lost sweepers, trials taken over."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf
+from optuna.trial import TrialState
+
+from hydra_plugins.selfguide_sweeper import _run
+from hydra_plugins.selfguide_sweeper._plan import Plan
+from hydra_plugins.selfguide_sweeper._run import Sweep
+from hydra_plugins.selfguide_sweeper._slots import Slots
+from hydra_plugins.selfguide_sweeper._storage import open_storage
+from hydra_plugins.selfguide_sweeper._study import StudyLink
+from hydra_plugins.selfguide_sweeper._view import View
+from selfguide.search.outcome import Outcome
+from tests.sweeper.app import score
+from tests.sweeper.test_plan import plan
+
+SPACE = ("x=choice(0.0,0.1,0.2)", "y=a")
+
+
+class Workers(Launcher):
+    """Scores settings as the small application does; while `dead`, jobs at x=0.1 lose their worker."""
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.launched: list[str] = []
+
+    def setup(self, **_: Any) -> None: ...
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        (overrides,) = job_overrides
+        values = dict(override.split("=", 1) for override in overrides)
+        self.launched.append(f"{values['task']} {values['x']}")
+        if self.dead and values["x"] == "0.1":
+            raise RuntimeError("A worker process managed by the executor was unexpectedly terminated")
+        found = score(int(values["task"][1]), float(values["x"]), values["y"], int(values["seed"]))
+        outcome = Outcome(values["task"], int(values["seed"]), found)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=outcome.to_json())]
+
+
+def sweeper(tmp_path: Path, *overrides: str, space: tuple[str, ...] = SPACE) -> tuple[Plan, StudyLink]:
+    own = plan("sweep.tasks=[t0,t2]", "sweep.racing=off", f"hydra.sweep.dir={tmp_path}", *overrides, arguments=space)
+    return own, StudyLink(own, open_storage(own.knobs.storage, tmp_path, "symlink"))
+
+
+def run(own: Plan, link: StudyLink, workers: Workers) -> Sweep:
+    slots = Slots(workers, OmegaConf.create(), 2)
+    sweep = Sweep(own, link, slots, View(own, live=False))
+    with link.lease:
+        sweep.run()
+    return sweep
+
+
+def states(link: StudyLink) -> dict[float, str]:
+    return {trial.params["x"]: trial.state.name for trial in link.trials() if trial.params}
+
+
+def test_lost_workers_are_not_the_settings_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_run, "LOSSES", 3)
+    workers = Workers()
+    workers.dead = True
+    run(*sweeper(tmp_path), workers)
+    own, link = sweeper(tmp_path)
+    assert states(link)[0.1] == "FAIL"
+    # Not charged as a crash, of which this sweep forgives none; but not for ever either.
+    assert max(workers.launched.count(f"{task} 0.1") for task in ("t0", "t2")) == 4
+    workers.dead = False
+    run(own, link, workers)
+    assert states(link)[0.1] == "COMPLETE" and len(link.trials()) == 4
+    assert max(trial.value for trial in link.trials() if trial.state == TrialState.COMPLETE) == 0.8
