@@ -74,8 +74,9 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
 
 
 def setting_of(trial: FrozenTrial) -> Point:
-    """The trial's setting; of one that waits or was only just asked, what it was asked with."""
-    return dict(trial.params or trial.system_attrs.get("fixed_params") or {})
+    """The trial's setting; of one that waits, or is being asked key by key, what it was asked with."""
+    asked_with = trial.system_attrs.get("fixed_params") or {}
+    return dict(trial.params if len(trial.params) >= len(asked_with) else asked_with)
 
 
 def exhausted(trials: Sequence[FrozenTrial], points: Sequence[Mapping[str, Any]] | None) -> bool:

@@ -63,6 +63,9 @@ class StudyLink:
         lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and not self._attended(trial)]
         for trial in lost:
             self.give_up(trial, "its sweeper died")
+        for trial in self.trials():
+            if trial.state == TrialState.WAITING and not self._whole(setting_of(trial)):
+                self.give_up(trial, "incomplete", again=False)
         return lost
 
     def retry_failed(self, *, all_of_them: bool) -> None:
@@ -80,7 +83,8 @@ class StudyLink:
         storage.set_trial_user_attr(trial_id, LOST, why)
         setting = setting_of(trial)
         # Enqueued first: a crash between the two lines leaves a duplicate, which is harmless, not a gap.
-        if again and setting:
+        # Killed within `ask`, it may have some of its keys only: then the sampler draws its place anew.
+        if again and self._whole(setting):
             self.study.enqueue_trial(setting, user_attrs={ORIGIN: origin(trial)})
         storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
         self._asked.pop(trial.number, None)
@@ -138,6 +142,9 @@ class StudyLink:
     def others_working(self) -> bool:
         """Whether trials of other live sweepers are under way."""
         return any(trial.state == TrialState.RUNNING and self._attended(trial) for trial in self.trials())
+
+    def _whole(self, setting: Setting) -> bool:
+        return set(setting) == set(self.plan.space.distributions)
 
     def _wanted(self) -> bool:
         trials = self.trials()

@@ -74,3 +74,25 @@ def test_lost_workers_are_not_the_settings_fault(tmp_path: Path, monkeypatch: py
     run(own, link, workers)
     assert states(link)[0.1] == "COMPLETE" and len(link.trials()) == 4
     assert max(trial.value for trial in link.trials() if trial.state == TrialState.COMPLETE) == 0.8
+
+
+@pytest.mark.parametrize("asked_with", [None, {"x": 0.1, "y": "b"}])
+def test_killed_between_the_keys_of_a_setting(tmp_path: Path, asked_with: dict[str, Any] | None) -> None:
+    both = ("x=choice(0.0,0.1)", "y=choice(a,b)")
+    own, link = sweeper(tmp_path, space=both)
+    if asked_with is not None:
+        link.study.enqueue_trial(asked_with)
+    storage = link.study._storage
+    number = link.study._pop_waiting_trial_id()
+    if number is None:
+        number = storage.create_new_trial(link.study._study_id)
+    storage.set_trial_param(number, "x", 0.1, own.space.distributions["x"])
+    # What an earlier version made of it.
+    link.study.enqueue_trial({"x": 0.1})
+    run(*sweeper(tmp_path, space=both), Workers())
+    found = [trial for trial in link.trials() if trial.state == TrialState.COMPLETE]
+    assert sorted((trial.params["x"], trial.params["y"]) for trial in found) == [
+        (0.0, "a"), (0.0, "b"), (0.1, "a"), (0.1, "b")
+    ]  # fmt: skip
+    again = [trial.params for trial in found if "origin" in trial.user_attrs]
+    assert again == ([] if asked_with is None else [asked_with])
