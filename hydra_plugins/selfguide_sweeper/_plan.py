@@ -18,7 +18,7 @@ from selfguide.config.validate import one_line, out_of_range
 from selfguide.errors import ConfigError
 from selfguide.search.fingerprint import fingerprint, study_name
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.outcome import Setting
+from selfguide.search.outcome import Setting, identity
 from selfguide.search.racing import Job
 from selfguide.store.atomic import canonical_json
 
@@ -56,8 +56,8 @@ class Plan:
 
     def subfolder(self, setting: Setting, job: Job) -> str:
         """Of the job, below `folder`: named by content, so that a restart finds what was finished."""
-        identity = canonical_json([fingerprint(self.binding.content), sorted(setting.items()), job.task, job.seed])
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+        content = canonical_json([fingerprint(self.binding.content), identity(setting), job.task, job.seed])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:10]
         return f"jobs/{job.task.split()[0]}-{digest}"
 
     def overrides(self, setting: Setting, job: Job) -> list[str]:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.selfguide_sweeper._space import Space
 from selfguide.errors import ConfigError, MissingDependencyError
-from selfguide.search.outcome import describe
+from selfguide.search.outcome import identity
 from selfguide.seeding import child_random, child_seed
 
 ATTEMPTS = 10
@@ -46,15 +46,15 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
         others = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
         # A trial lost with its sweeper leaves its place to the trial that repeats it.
         place = sum(not other.user_attrs.get(LOST) for other in others)
-        taken = {describe(setting_of(other)) for other in others if not other.user_attrs.get(LOST)}
+        taken = {identity(setting_of(other)) for other in others if not other.user_attrs.get(LOST)}
         if self.kind == "grid":
             assert self.points is not None
-            return next((point for point in self.points if describe(point) not in taken), self.points[-1])
+            return next((point for point in self.points if identity(point) not in taken), self.points[-1])
         for attempt in range(ATTEMPTS):
             point = self._draw(study, trial, child_seed(self.seed, "sampler", place, attempt) % 2**32)
-            if describe(point) not in taken:
+            if identity(point) not in taken:
                 return point
-        free = [point for point in self.points or () if describe(point) not in taken]
+        free = [point for point in self.points or () if identity(point) not in taken]
         return child_random(self.seed, "sampler", place).choice(free) if free else point
 
     def sample_independent(
@@ -83,9 +83,9 @@ def exhausted(trials: Sequence[FrozenTrial], points: Sequence[Mapping[str, Any]]
     """Whether a finite space has no setting left that was not tried."""
     if points is None:
         return False
-    taken = {describe(setting_of(trial)) for trial in trials if not trial.user_attrs.get(LOST)}
+    taken = {identity(setting_of(trial)) for trial in trials if not trial.user_attrs.get(LOST)}
     waiting = any(trial.state == TrialState.WAITING for trial in trials)
-    return not waiting and all(describe(point) in taken for point in points)
+    return not waiting and all(identity(point) in taken for point in points)
 
 
 def _build(kind: str, seed: int, dimensions: int) -> BaseSampler:

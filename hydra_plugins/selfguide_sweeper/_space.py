@@ -72,10 +72,18 @@ class Space:
         for key, distribution in self.distributions.items():
             value = setting[key]
             if isinstance(distribution, CategoricalDistribution):
-                inside = value in distribution.choices
-                value = distribution.choices[distribution.choices.index(value)] if inside else value
+                # YAML and the command line write one number in two ways, but no truth value.
+                equal = [
+                    x for x in distribution.choices if x == value and isinstance(x, bool) == isinstance(value, bool)
+                ]
+                inside = bool(equal)
+                value = equal[0] if equal else value
             else:
-                inside = not isinstance(value, str | bool) and distribution._contains(value)
+                inside = (
+                    isinstance(value, int | float) and not isinstance(value, bool) and distribution._contains(value)
+                )
+                if inside:
+                    value = int(value) if isinstance(distribution, IntDistribution) else float(value)
             if not inside:
                 raise ConfigError(f"sweep.first: {key}={value} is not in the space; allowed: {self.grammar[key]}")
             checked[key] = value
@@ -128,9 +136,19 @@ def _choices(key: str, override: Override) -> list[Any]:
             element = element.text
         if isinstance(element, Glob) or not (element is None or isinstance(element, bool | int | float | str)):
             raise ConfigError(f"sweep.space.{key}: {element} is not allowed; allowed: numbers, texts, booleans")
+        # Optuna takes equal values for one: of 0 and false it would never ask the second.
+        if alike := [other for other in found if other == element and not same(other, element)]:
+            raise ConfigError(
+                f"sweep.space.{key}: {_text(alike[0])} and {_text(element)} cannot be told apart; allowed: one of them"
+            )
         if element not in found:
             found.append(element)
     return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal and of one kind: 1 is not true, nor 1.0."""
+    return type(one) is type(other) and bool(one == other)
 
 
 def _range(key: str, sweep: RangeSweep) -> BaseDistribution:

@@ -17,7 +17,7 @@ from hydra_plugins.selfguide_sweeper._lease import Lease
 from hydra_plugins.selfguide_sweeper._plan import Plan
 from hydra_plugins.selfguide_sweeper._sampler import LOST, ORIGIN, RepeatableSampler, exhausted, setting_of
 from selfguide.search.fingerprint import differences
-from selfguide.search.outcome import Cell, Outcome, Setting, describe
+from selfguide.search.outcome import Cell, Outcome, Setting, identity
 from selfguide.search.racing import Trial
 
 OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "sweep"
@@ -52,10 +52,10 @@ class StudyLink:
 
     def enqueue_first(self) -> None:
         """The settings to try before the sampler chooses; only those the study does not hold."""
-        held = {describe(setting_of(trial)) for trial in self.trials()}
+        held = {identity(setting_of(trial)) for trial in self.trials()}
         for written in self.plan.knobs.first:
             setting = self.plan.space.check(written)
-            if describe(setting) not in held:
+            if identity(setting) not in held:
                 self.study.enqueue_trial(setting)
 
     def recover(self) -> list[FrozenTrial]:
@@ -72,9 +72,9 @@ class StudyLink:
         """Ask again for settings whose trial failed and that were not tried since: if it lost its workers, or all."""
         trials = self.trials()
         for trial in trials:
-            later = {describe(setting_of(other)) for other in trials if other.number > trial.number}
+            later = {identity(setting_of(other)) for other in trials if other.number > trial.number}
             due = trial.state == TrialState.FAIL and LOST not in trial.user_attrs and trial.params
-            if due and (all_of_them or WORKERS in trial.user_attrs) and describe(trial.params) not in later:
+            if due and (all_of_them or WORKERS in trial.user_attrs) and identity(trial.params) not in later:
                 self.study.enqueue_trial(trial.params, user_attrs={ORIGIN: origin(trial)})
 
     def give_up(self, trial: FrozenTrial, why: str, *, again: bool = True) -> None:
@@ -106,7 +106,7 @@ class StudyLink:
         """Outcomes of this setting in any trial of the study."""
         found: dict[Cell, Outcome] = {}
         for trial in self.trials():
-            if describe(setting_of(trial)) == describe(setting):
+            if identity(setting_of(trial)) == identity(setting):
                 found.update({outcome.cell: outcome for outcome in outcomes_of(trial).values()})
         return found
 
@@ -167,7 +167,7 @@ class StudyLink:
         if counted >= self.plan.target:
             return "more than asked for"
         again = ORIGIN in self._frozen(asked.number).user_attrs
-        same = [t for t in earlier if t.state != TrialState.WAITING and describe(t.params) == describe(asked.params)]
+        same = [t for t in earlier if t.state != TrialState.WAITING and identity(t.params) == identity(asked.params)]
         if any(trial.state != TrialState.FAIL or not again for trial in same):
             return "asked twice"
         return None

@@ -10,6 +10,7 @@ from hydra_plugins.selfguide_sweeper._sampler import LOST, RepeatableSampler, ex
 from hydra_plugins.selfguide_sweeper._space import Space, overrides_of, read_space
 from hydra_plugins.selfguide_sweeper._storage import open_storage
 from selfguide.errors import ConfigError
+from selfguide.search.outcome import describe, identity
 
 NUMBERS = {"x": "interval(0.0, 1.0)", "rate": "tag(log, interval(1e-5, 1e-2))"}
 MIXED = {**NUMBERS, "n": "range(1, 9, 2)", "y": "choice(a, b)"}
@@ -73,6 +74,34 @@ def test_hydras_grammar_and_the_command_line() -> None:
 def test_what_is_no_space_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match=r"sweep\.space\.x"):
         read_space({"x": text}, [])
+
+
+def test_settings_that_print_alike_are_told_apart(tmp_path: Path) -> None:
+    space = read_space({"x": "choice(100000.1, 100000.2)", "y": "choice(true, 'true', 1.5)"}, [])
+    points = space.points()
+    assert points is not None and len({describe(point) for point in points}) < 6 == len({identity(p) for p in points})
+    asked = ask("random", space, tmp_path, 6)
+    assert {identity(setting) for setting in asked} == {identity(point) for point in points}
+    assert identity({"a": 0.1 + 0.2, "b": 1}) == identity({"b": 1, "a": 0.3})
+    assert len({identity({"a": value}) for value in (1, 1.0, True, "1", None)}) == 5
+
+
+@pytest.mark.parametrize("kind", ["grid", "brute_force", "tpe"])
+def test_the_order_of_the_keys_is_no_part_of_a_setting(tmp_path: Path, kind: str) -> None:
+    swapped = read_space(dict(reversed(FINITE.items())), [])
+    asked = ask(kind, read_space(FINITE, []), tmp_path, 3)
+    asked = ask(kind, swapped, tmp_path, 3)
+    assert len({identity(setting) for setting in asked}) == 6
+
+
+def test_choices_that_optuna_takes_for_one_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"sweep\.space\.x: 0 and false cannot be told apart"):
+        read_space({"x": "choice(0,false,1,true)"}, [])
+    assert read_space({"x": "choice(1,1)"}, []).points() == [{"x": 1}]
+    checked = read_space({"x": "interval(0.0,1.0)"}, []).check({"x": 1})
+    assert isinstance(checked["x"], float)
+    with pytest.raises(ConfigError, match="x=True is not in the space"):
+        read_space({"x": "choice(0,1)"}, []).check({"x": True})
 
 
 def test_grid_wants_a_finite_space() -> None:
