@@ -7,9 +7,11 @@ storage see the same.
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -24,6 +26,10 @@ OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "swee
 WORKERS = "workers"  # on a FAIL trial: they were lost, which says nothing of the setting; a restart asks it again
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ASK_PATIENCE_S = 5.0
+
+
+class TakenOver(Exception):
+    """Another sweeper took this one for dead and ended its trial; the setting is that sweeper's now."""
 
 
 class StudyLink:
@@ -80,14 +86,19 @@ class StudyLink:
     def give_up(self, trial: FrozenTrial, why: str, *, again: bool = True) -> None:
         """End a running trial as FAIL without a verdict on its setting, which is asked again unless told not to."""
         storage, trial_id = self.study._storage, trial._trial_id
-        storage.set_trial_user_attr(trial_id, LOST, why)
+        self._asked.pop(trial.number, None)
+        try:
+            storage.set_trial_user_attr(trial_id, LOST, why)
+        except UpdateFinishedTrialError:
+            # Another sweeper was quicker.
+            return
         setting = setting_of(trial)
         # Enqueued first: a crash between the two lines leaves a duplicate, which is harmless, not a gap.
         # Killed within `ask`, it may have some of its keys only: then the sampler draws its place anew.
         if again and self._whole(setting):
             self.study.enqueue_trial(setting, user_attrs={ORIGIN: origin(trial)})
-        storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
-        self._asked.pop(trial.number, None)
+        with suppress(UpdateFinishedTrialError):
+            storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
 
     def ask(self) -> Trial | None:
         """The next setting with all that is known of it, or None if there is nothing to ask."""
@@ -111,37 +122,53 @@ class StudyLink:
         return found
 
     def save(self, number: int, outcome: Outcome) -> None:
-        """Keep one job's outcome: from here on no restart repeats it."""
-        self._asked[number].set_user_attr(f"{JOB}{outcome.task}:{outcome.seed}", json.dumps(outcome.to_json()))
+        """Keep one job's outcome: from here on no restart repeats it. Raises TakenOver, as all that follow."""
+        with self._ours(number, over=False) as asked:
+            asked.set_user_attr(f"{JOB}{outcome.task}:{outcome.seed}", json.dumps(outcome.to_json()))
 
     def complete(self, trial: Trial) -> None:
         """All jobs ran."""
-        self._constrain(trial)
-        self.study.tell(self._asked.pop(trial.number), self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks))
+        with self._ours(trial.number) as asked:
+            self._constrain(asked, trial)
+            self.study.tell(asked, self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks))
 
     def stop(self, trial: Trial) -> None:
         """It cannot win: pruned, with the running minimum as its value."""
-        self._constrain(trial)
-        asked = self._asked.pop(trial.number)
-        asked.report(self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks), step=len(trial.outcomes))
-        self.study.tell(asked, state=TrialState.PRUNED)
+        with self._ours(trial.number) as asked:
+            self._constrain(asked, trial)
+            asked.report(self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks), step=len(trial.outcomes))
+            self.study.tell(asked, state=TrialState.PRUNED)
 
     def fail(self, trial: Trial, error: str) -> None:
         """A job crashed for good, or lost its workers: no value, and the traceback is kept."""
-        asked = self._asked.pop(trial.number)
-        asked.set_user_attr(ERROR, error)
-        if trial.lost:
-            asked.set_user_attr(WORKERS, "lost")
-        self.study.tell(asked, state=TrialState.FAIL)
+        with self._ours(trial.number) as asked:
+            asked.set_user_attr(ERROR, error)
+            if trial.lost:
+                asked.set_user_attr(WORKERS, "lost")
+            self.study.tell(asked, state=TrialState.FAIL)
 
     def release(self) -> None:
         """Interrupted: give the trials under way back at once."""
         for number in list(self._asked):
             self.give_up(self._frozen(number), "interrupted")
 
+    @contextmanager
+    def _ours(self, number: int, *, over: bool = True) -> Iterator[optuna.Trial]:
+        try:
+            yield self._asked[number]
+            if over:
+                del self._asked[number]
+        except (UpdateFinishedTrialError, ValueError) as error:
+            # `Study.tell` has a ValueError for a trial that is over.
+            if not self._frozen(number).state.is_finished():
+                raise
+            del self._asked[number]
+            raise TakenOver(f"trial {number}") from error
+
     def others_working(self) -> bool:
         """Whether trials of other live sweepers are under way."""
-        return any(trial.state == TrialState.RUNNING and self._attended(trial) for trial in self.trials())
+        running = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+        return any(t.user_attrs.get(OWNER) != self.lease.id and self._attended(t) for t in running)
 
     def _whole(self, setting: Setting) -> bool:
         return set(setting) == set(self.plan.space.distributions)
@@ -182,9 +209,9 @@ class StudyLink:
     def _frozen(self, number: int) -> FrozenTrial:
         return next(trial for trial in self.trials() if trial.number == number)
 
-    def _constrain(self, trial: Trial) -> None:
+    def _constrain(self, asked: optuna.Trial, trial: Trial) -> None:
         for task, violation in self.plan.objective.violations(trial.outcomes).items():
-            self._asked[trial.number].set_constraint(f"floor of {task}", violation)
+            asked.set_constraint(f"floor of {task}", violation)
 
 
 def origin(trial: FrozenTrial) -> int:

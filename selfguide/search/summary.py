@@ -56,7 +56,9 @@ class Summary:
 
     @property
     def winner(self) -> TrialRow | None:
-        """The best finished trial that breaks no floor; of equals, the one asked first."""
+        """The best finished trial that breaks no floor; of equals, the one asked first. None while a trial runs."""
+        if any(row.state == "running" for row in self.rows):
+            return None
         admissible = [row for row in self.finished if self.objective.admissible(row.outcomes)]
         return max(admissible, key=lambda row: (self.value(row), -row.origin), default=None)
 

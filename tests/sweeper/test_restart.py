@@ -1,5 +1,6 @@
 """Sweeps in this process, on a launcher that fails when told: lost workers, lost sweepers, trials taken over."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from hydra_plugins.selfguide_sweeper import _run
+from hydra_plugins.selfguide_sweeper._finish import finish
 from hydra_plugins.selfguide_sweeper._plan import Plan
 from hydra_plugins.selfguide_sweeper._run import Sweep
 from hydra_plugins.selfguide_sweeper._slots import Slots
@@ -96,3 +98,70 @@ def test_killed_between_the_keys_of_a_setting(tmp_path: Path, asked_with: dict[s
     ]  # fmt: skip
     again = [trial.params for trial in found if "origin" in trial.user_attrs]
     assert again == ([] if asked_with is None else [asked_with])
+
+
+def entry(link: StudyLink, name: str, said: float) -> None:
+    """Another host's sweeper, as its lease shows it here."""
+    known = {"host": "elsewhere", "pid": 1, "started": "0", "said": said, "working": True}
+    link.study.set_user_attr(f"sweeper:{name}", known)
+
+
+def test_a_restart_on_another_host_waits_for_the_lease_of_the_dead(tmp_path: Path) -> None:
+    _, dead = sweeper(tmp_path)
+    entry(dead, "dead", time.time())
+    asked = dead.study.ask(fixed_distributions=dead.plan.space.distributions)
+    asked.set_user_attr("sweeper", "dead")
+    own, link = sweeper(tmp_path, "sweep.lease_s=2")
+    start = time.monotonic()
+    run(own, link, Workers())
+    assert 1 < time.monotonic() - start < 10
+    assert states(link) == dict.fromkeys((0.0, 0.1, 0.2), "COMPLETE")
+    assert finish(own, link, View(own, live=False)) == 0.8
+    assert "(winner)" in (tmp_path / "trials.md").read_text()
+
+
+def test_no_winner_is_named_while_a_trial_runs(tmp_path: Path) -> None:
+    own, link = sweeper(tmp_path, "sweep.trials=1")
+    run(own, link, Workers())
+    entry(link, "other", time.time())
+    link.study.ask(fixed_distributions=own.space.distributions).set_user_attr("sweeper", "other")
+    assert finish(own, link, View(own, live=False)) is None
+    assert "winner" not in (tmp_path / "trials.md").read_text()
+
+
+def test_a_trial_that_another_sweeper_took_over_is_left_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, link = sweeper(tmp_path)
+    workers = Workers()
+    calm = workers.launch
+
+    def launch(*given: Any, **named: Any) -> Sequence[JobReturn]:
+        if len(workers.launched) == 1:
+            for trial in link.trials():
+                if trial.state == TrialState.RUNNING:
+                    StudyLink(own, link.study._storage).give_up(trial, "its sweeper died")
+        return calm(*given, **named)
+
+    workers.launch = launch  # type: ignore[method-assign]
+    run(own, link, workers)
+    assert "another sweeper took this one for dead" in capsys.readouterr().out
+    kept = {trial.params["x"]: trial.state for trial in link.trials() if trial.state != TrialState.FAIL}
+    assert kept == dict.fromkeys((0.0, 0.1, 0.2), TrialState.COMPLETE)
+
+
+def test_the_lease_outlives_an_error_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, link = sweeper(tmp_path, "sweep.lease_s=1")
+    storage = link.study._storage
+    calm, said = storage.set_study_user_attr, []
+
+    def torn(*given: Any) -> None:
+        said.append(given)
+        if len(said) == 2:
+            raise ConnectionError("the database restarts")
+        calm(*given)
+
+    monkeypatch.setattr(storage, "set_study_user_attr", torn)
+    with link.lease:
+        time.sleep(1.2)
+    assert len(said) >= 4
