@@ -64,6 +64,8 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
 
     def _draw(self, study: Study, trial: FrozenTrial, seed: int) -> Point:
         sampler = _build("random" if self.kind == "brute_force" else self.kind, seed, len(self.space.distributions))
+        if self.kind == "gp":
+            study, trial = _with_pruned(study, trial)
         names = sampler.infer_relative_search_space(study, trial)
         point = sampler.sample_relative(study, trial, names) if names else {}
         # Early trials, and keys that a sampler cannot relate to the others, are drawn one by one.
@@ -71,6 +73,20 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
             if name not in point:
                 point[name] = sampler.sample_independent(study, trial, name, distribution)
         return {name: point[name] for name in self.space.distributions}
+
+
+def _with_pruned(study: Study, trial: FrozenTrial) -> tuple[Study, FrozenTrial]:
+    """Study and trial as Optuna's Gaussian process wants them, which learns from finished trials alone.
+
+    Racing prunes most: they enter at their running minimum, which the value cannot exceed.
+    """
+    shown = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler())
+    shown.add_trials(
+        optuna.create_trial(params=other.params, distributions=other.distributions, value=other.value)
+        for other in study.get_trials(deepcopy=False)
+        if other.number < trial.number and other.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    )
+    return shown, shown._storage.get_trial(shown.ask()._trial_id)
 
 
 def setting_of(trial: FrozenTrial) -> Point:
@@ -98,7 +114,7 @@ def _build(kind: str, seed: int, dimensions: int) -> BaseSampler:
         try:
             if kind == "gp":
                 return optuna.samplers.GPSampler(seed=seed)
-            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, consider_pruned_trials=True)
         except ImportError as error:
             name = error.name
             raise MissingDependencyError(f"sweep.sampler: {kind} needs {name}; pip install {name}") from error
