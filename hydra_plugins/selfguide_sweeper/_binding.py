@@ -50,6 +50,8 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
         },
     }
     configs = {task: _job(compose(task, {})) for task in knobs.tasks}
+    # With values for the searched keys: without them a combination may be out of range that no trial has.
+    example = space.example(knobs.first)
     if not all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
         plain = {task: OmegaConf.to_container(config, resolve=True) for task, config in configs.items()}
         return Binding({**search, "jobs": {task: _without(space, content) for task, content in plain.items()}}, False)
@@ -57,8 +59,6 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
     from selfguide.config.validate import typed
     from selfguide.search.content import models_content, task_content
 
-    # With values for the searched keys: without them a combination may be out of range that no trial has.
-    example = space.example(knobs.first)
     runs = {task: typed(_job(compose(task, example))) for task in knobs.tasks}
     run = next(iter(runs.values()))
     fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}

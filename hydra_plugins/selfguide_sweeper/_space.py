@@ -1,5 +1,6 @@
 """The search space, from Hydra's own sweep grammar to Optuna's distributions."""
 
+import difflib
 import itertools
 import math
 import re
@@ -64,30 +65,34 @@ class Space:
 
         Keys that the command line fixes are dropped.
         """
+        if unknown := sorted(set(setting) - set(self.distributions) - set(self.fixed_keys)):
+            near = difflib.get_close_matches(unknown[0], list(self.distributions), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"sweep.first: {', '.join(unknown)} not in sweep.space{hint}")
         if missing := sorted(set(self.distributions) - set(setting)):
             raise ConfigError(f"sweep.first: has no {', '.join(missing)}; complete it, or set sweep.first=[]")
-        if unknown := sorted(set(setting) - set(self.distributions) - set(self.fixed_keys)):
-            raise ConfigError(f"sweep.first: {', '.join(unknown)} not in sweep.space")
         checked = {}
-        for key, distribution in self.distributions.items():
-            value = setting[key]
-            if isinstance(distribution, CategoricalDistribution):
-                # YAML and the command line write one number in two ways, but no truth value.
-                equal = [
-                    x for x in distribution.choices if x == value and isinstance(x, bool) == isinstance(value, bool)
-                ]
-                inside = bool(equal)
-                value = equal[0] if equal else value
-            else:
-                inside = (
-                    isinstance(value, int | float) and not isinstance(value, bool) and distribution._contains(value)
+        for key in self.distributions:
+            if not self.holds(key, setting[key]):
+                raise ConfigError(
+                    f"sweep.first: {key}={setting[key]} is not in the space; allowed: {self.grammar[key]}"
                 )
-                if inside:
-                    value = int(value) if isinstance(distribution, IntDistribution) else float(value)
-            if not inside:
-                raise ConfigError(f"sweep.first: {key}={value} is not in the space; allowed: {self.grammar[key]}")
-            checked[key] = value
+            checked[key] = self._typed(key, setting[key])
         return checked
+
+    def holds(self, key: str, value: Any) -> bool:
+        """Whether a key's values include this one, which may be written otherwise: 1 for 1.0, but not for true."""
+        distribution = self.distributions[key]
+        truth = isinstance(value, bool)
+        if isinstance(distribution, CategoricalDistribution):
+            return any(x == value and isinstance(x, bool) == truth for x in distribution.choices)
+        return isinstance(value, int | float) and not truth and bool(distribution._contains(value))
+
+    def _typed(self, key: str, value: Any) -> Any:
+        distribution = self.distributions[key]
+        if isinstance(distribution, CategoricalDistribution):
+            return distribution.choices[distribution.choices.index(value)]
+        return int(value) if isinstance(distribution, IntDistribution) else float(value)
 
 
 def read_space(written: Mapping[str, str], arguments: Sequence[str]) -> Space:
@@ -154,14 +159,19 @@ def same(one: Any, other: Any) -> bool:
 def _range(key: str, sweep: RangeSweep) -> BaseDistribution:
     start, stop, step = sweep.start, sweep.stop, sweep.step
     assert start is not None and stop is not None
+    log = "log" in sweep.tags
+    if set(sweep.tags) - {"log"} or (log and (step != 1 or not isinstance(start, int) or start < 1)):
+        raise ConfigError(
+            f"sweep.space.{key}: a range takes the tag log, and with it whole numbers from 1 on and no step; "
+            "allowed: tag(log, range(1, 100)), tag(log, interval(0.1, 1)), choice(…)"
+        )
     if step <= 0 or stop <= start:
         raise ConfigError(f"sweep.space.{key}: an empty range; allowed: range(start, stop, step) with start < stop")
     # Hydra's ranges exclude the stop, Optuna's include it.
     count = math.ceil((stop - start) / step - 1e-9)
     last = start + (count - 1) * step
     if isinstance(start, int) and isinstance(step, int):
-        log = "log" in sweep.tags
-        return IntDistribution(start, int(last), log=log, step=1 if log else step)
+        return IntDistribution(start, int(last), log=log, step=step)
     return FloatDistribution(float(start), float(last), step=float(step))
 
 
@@ -172,7 +182,12 @@ def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
     unknown = set(sweep.tags) - {"log", "int"}
     if unknown or low >= high or (log and low <= 0):
         raise ConfigError(f"sweep.space.{key}: allowed: interval(low, high), low < high, tags log (low > 0) and int")
-    if "int" in sweep.tags:
+    # Hydra's `int(interval(4, 64))` has whole ends, its `interval(4, 64)` has none.
+    if "int" in sweep.tags or (isinstance(low, int) and isinstance(high, int)):
+        if int(low) != low or int(high) != high:
+            raise ConfigError(
+                f"sweep.space.{key}: {low:g} to {high:g} are no whole numbers; allowed: tag(int, interval(1, 8))"
+            )
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(float(low), float(high), log=log)
 

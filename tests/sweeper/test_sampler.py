@@ -5,6 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from hydra_plugins.selfguide_sweeper._sampler import LOST, RepeatableSampler, exhausted, setting_of
@@ -93,7 +94,28 @@ def test_hydras_grammar_and_the_command_line() -> None:
     assert written == ["a='x y'", "b=null", "c=true", "d='true'", "e=5e-05", "f=on", "g='it\\'s'"]
 
 
-@pytest.mark.parametrize("text", ["0.5", "choice([1,2])", "interval(2, 1)", "range(3, 3)", "tag(log, interval(0, 1))"])
+def test_whole_numbers() -> None:
+    for text in ("int(interval(4, 64))", "tag(int, interval(4, 64))", "range(4, 65)"):
+        assert read_space({"x": text}, []).distributions["x"] == IntDistribution(4, 64)
+    log = IntDistribution(1, 99, log=True)
+    assert read_space({"x": "tag(log, range(1, 100))"}, []).distributions["x"] == log
+    assert isinstance(read_space({"x": "interval(4, 64)"}, []).distributions["x"], FloatDistribution)
+
+
+NO_SPACE = [
+    *(
+        "0.5",
+        "choice([1,2])",
+        "interval(2, 1)",
+        "range(3, 3)",
+        "tag(log, interval(0, 1))",
+        "tag(int, interval(0.5, 8))",
+    ),
+    *("tag(log, range(0.1, 1, 0.1))", "tag(log, range(1, 100, 10))", "tag(log, range(0, 9))", "tag(odd, range(1, 9))"),
+]
+
+
+@pytest.mark.parametrize("text", NO_SPACE)
 def test_what_is_no_space_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match=r"sweep\.space\.x"):
         read_space({"x": text}, [])
