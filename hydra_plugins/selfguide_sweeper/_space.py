@@ -135,7 +135,7 @@ def _distribution(key: str, text: str, parser: OverridesParser) -> BaseDistribut
 
 
 def _choices(key: str, override: Override) -> list[Any]:
-    found = []
+    found: list[Any] = []
     for element in override.sweep_iterator(transformer=Transformer.identity):
         if isinstance(element, QuotedString):
             element = element.text

@@ -67,7 +67,7 @@ class Race:
     def observe(self, outcome: Outcome) -> None:
         """Learn from any outcome how hard its task is."""
         if outcome.task in self._observed:
-            self._observed[outcome.task].append(outcome.score)
+            self._observed[outcome.task].append(self.objective.quantity(outcome))
 
     def challenge(self, value: float, origin: int, low: float) -> None:
         """A trial is finished and admissible: keep the better of it and the incumbent."""
