@@ -14,6 +14,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.data.gold import GoldData, Opening
 from selfguide.errors import ConfigError
 from selfguide.models import model_identity
+from selfguide.search.content import models_content, prompt_content
 from selfguide.search.ledger import Ledger
 from selfguide.search.lock import Lock, find, load
 from selfguide.types import Split, TaskSpec
@@ -73,7 +74,9 @@ def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:
         return None
     lock = load(find(config.lock, config_dir() / "sweep"))
     split = cast(Split, config.evaluation.split)
-    misfits = lock.misfits(task.name, split, task.metric, gold.hash(split), data_settings(config))
+    made_of = prompt_content(config, task)
+    found = (task.name, split, task.metric, gold.hash(split), data_settings(config), made_of, models_content(config))
+    misfits = lock.misfits(*found)
     if misfits:
         raise ConfigError(f"lock: {lock.path} does not fit this run: {'; '.join(misfits)}")
     return lock

@@ -1,18 +1,25 @@
 """What a study is bound to: model, data, metric, everything fixed, and the space.
 
-A study answers for this content alone. Whatever does not change a score (paths, batch sizes, the
-sampler, the number of trials) is left out, so that changing it goes on with the same study.
+A study answers for this content alone: every knob but those of `selfguide.config.frozen.ASIDE`, and
+what task, gold and models are. Whatever does not change a score (paths, batch sizes, the sampler,
+the number of trials) is left out, so that changing it goes on with the same study.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from optuna.distributions import CategoricalDistribution
 
 from hydra_plugins.selfguide_sweeper._space import Space
-from selfguide.config.frozen import data_settings, method_values
+from selfguide import __version__
+from selfguide.config.frozen import aside, data_settings, method_values
+from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
+from selfguide.errors import SelfguideError
+from selfguide.search.fingerprint import fingerprint
 
 Compose = Callable[[str, Mapping[str, Any]], DictConfig]
 """The job of a task with a setting, as Hydra composes it."""
@@ -22,8 +29,8 @@ Compose = Callable[[str, Mapping[str, Any]], DictConfig]
 class Binding:
     """`content` is what is fingerprinted; `native` whether the jobs are selfguide's own.
 
-    For those, `frozen(setting)` gives what a lock needs beyond it: every value of the method with
-    this setting, and the test tasks' data.
+    For those, `frozen(setting)` gives what a lock records of this setting: every value of the method,
+    the models, and the tasks with their data.
     """
 
     content: dict[str, Any]
@@ -43,36 +50,49 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
         },
     }
     configs = {task: _job(compose(task, {})) for task in knobs.tasks}
+    # With values for the searched keys: without them a combination may be out of range that no trial has.
+    example = space.example(knobs.first)
     if not all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
         plain = {task: OmegaConf.to_container(config, resolve=True) for task, config in configs.items()}
         return Binding({**search, "jobs": {task: _without(space, content) for task, content in plain.items()}}, False)
 
     from selfguide.config.validate import typed
-    from selfguide.models import model_identity
+    from selfguide.search.content import models_content, task_content
 
-    # With values for the searched keys: without them a combination may be out of range that no trial has.
-    example = space.example(knobs.first)
     runs = {task: typed(_job(compose(task, example))) for task in knobs.tasks}
     run = next(iter(runs.values()))
     fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}
+
+    def own(config: RunConfig) -> dict[str, Any]:
+        # A task of the sweep may bring more than a task: `task190 generation.rounds=20`.
+        changed = {key: value for key, value in method_values(config).items() if fixed.get(key, value) != value}
+        return {"own": changed} if changed else {}
+
     content = {
         **search,
-        "model": {"name": run.model.name, "identity": model_identity(run.model), "dtype": run.model.dtype},
-        "engine": run.engine.name,
-        "tasks": {task: _data(config, "validation") for task, config in runs.items()},
+        **models_content(run),
+        "tasks": {task: {**task_content(config, "validation"), **own(config)} for task, config in runs.items()},
         "data": data_settings(run),
-        "evaluation": {
-            name: getattr(run.evaluation, name) for name in ("split", "limit", "max_new_tokens", "decoding")
-        },
+        "evaluation": {name: getattr(run.evaluation, name) for name in ("split", "limit")},
         "fixed": fixed,
+        "version": __version__,
     }
+    if brought := _brought(space, lambda setting: _job(compose(knobs.tasks[0], setting)), example):
+        content["choices"] = brought
 
     def frozen(setting: Mapping[str, Any]) -> dict[str, Any]:
         config = _job(compose(knobs.tasks[0], setting))
-        leaves = {key: value for key, value in setting.items() if _is_leaf(config, key)}
+        searched = {key: value for key, value in setting.items() if _is_leaf(config, key)}
+        run = typed(config)
+        models = models_content(run)
         return {
-            "values": {**method_values(typed(config)), **leaves},
-            "test_tasks": {task: _data(typed(_job(compose(task, setting))), "test") for task in knobs.test_tasks},
+            **models,
+            "model": {"name": run.model.name, **models["model"]},
+            "values": {**method_values(run), **searched},
+            "tasks": {task: task_content(typed(_job(compose(task, setting))), "validation") for task in knobs.tasks},
+            "test_tasks": {
+                task: task_content(typed(_job(compose(task, setting))), "test") for task in knobs.test_tasks
+            },
         }
 
     return Binding(content, True, frozen)
@@ -89,11 +109,28 @@ def _job(config: DictConfig) -> DictConfig:
     return config
 
 
-def _data(run: Any, split: Any) -> dict[str, Any]:
-    from selfguide.data.load import load_task
+def _brought(
+    space: Space, job: Callable[[Mapping[str, Any]], DictConfig], example: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What each option of a searched group brings, as a fingerprint: its name says nothing of its file's content."""
+    from selfguide.config.validate import typed
+    from selfguide.search.content import models_content
 
-    task, gold = load_task(run.task, run.data, run.seed)
-    return {"task": task.name, "metric": task.metric, "split": split, "hash": gold.hash(split), "n": gold.count(split)}
+    found: dict[str, Any] = {}
+    plain = job(example)
+    for key, distribution in space.distributions.items():
+        if _is_leaf(plain, key) or not isinstance(distribution, CategoricalDistribution):
+            continue
+        for option in distribution.choices:
+            config = job({**example, key: option})
+            values = OmegaConf.to_container(config, resolve=True)
+            assert isinstance(values, dict)
+            kept: dict[str, Any] = {str(name): value for name, value in values.items() if not aside(str(name))}
+            # An option need not go with the example's other values.
+            with suppress(SelfguideError):
+                kept["models"] = models_content(typed(config))
+            found.setdefault(key, {})[str(option)] = fingerprint(kept)
+    return found
 
 
 def _without(space: Space, content: Any) -> dict[str, Any]:

@@ -113,13 +113,14 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
 
 
 def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
-    bound = json.loads(json.dumps(plan.binding.content))
-    for task, known in bound["tasks"].items():
+    bound, frozen = (
+        json.loads(json.dumps(each)) for each in (plan.binding.content, plan.binding.frozen(winner.setting))
+    )
+    for task, known in frozen["tasks"].items():
         score = plan.objective.task_score(winner.outcomes, task)
         assert score is not None
         known["score"] = round(score, 6)
     luck = summary.optimism
-    frozen = plan.binding.frozen(winner.setting)
     return {
         "version": VERSION,
         "name": plan.knobs.name,
@@ -129,11 +130,10 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
             "value": round(summary.value(winner), 6),
             "expected_on_fresh_instances": None if luck is None else round(luck.corrected, 6),
         },
-        "tasks": {known["task"]: known for known in bound["tasks"].values()},
+        "tasks": {known["task"]: known for known in frozen["tasks"].values()},
         "test_tasks": {known["task"]: known for known in frozen["test_tasks"].values()},
         "data": bound["data"],
-        "model": bound["model"],
-        "engine": bound["engine"],
+        **{name: frozen[name] for name in ("model", "engine", "teacher", "encoder") if name in frozen},
         "study": {
             "name": plan.study,
             "space": bound["space"],
@@ -141,7 +141,7 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
             "finished": len(summary.finished),
             "pruned": len(summary.decided) - len(summary.finished),
         },
-        "values": json.loads(json.dumps(frozen["values"])),
+        "values": frozen["values"],
         "versions": versions(),
         "git": git_state(),
         "frozen": datetime.now(UTC).isoformat(timespec="seconds"),

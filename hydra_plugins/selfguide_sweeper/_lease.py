@@ -4,6 +4,7 @@ Each sweeper keeps an entry in the study. On the same host it is alive while its
 another, while it has spoken within the lease.
 """
 
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from optuna.study import Study
 from hydra_plugins.selfguide_sweeper._storage import host
 
 PREFIX = "sweeper:"
+log = logging.getLogger(__name__)
 
 
 class Lease:
@@ -39,7 +41,7 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._speak(False)
+        self._try_to_speak(False)
 
     def alive(self, sweeper: str | None) -> bool:
         """Whether this sweeper still works on the study. Without a name: whether any other does."""
@@ -54,7 +56,14 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(self.seconds / 3):
-            self._speak(True)
+            self._try_to_speak(True)
+
+    def _try_to_speak(self, working: bool) -> None:
+        try:
+            self._speak(working)
+        except Exception as error:
+            # A database restarts, a file system hangs: the next word may get through before the lease lapses.
+            log.warning("the sweeper's lease was not renewed: %s: %s", type(error).__name__, error)
 
     def _speak(self, working: bool) -> None:
         entry = {

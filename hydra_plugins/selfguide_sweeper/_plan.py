@@ -2,23 +2,26 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.selfguide_sweeper._binding import Binding, bind
 from hydra_plugins.selfguide_sweeper._space import Space, overrides_of, read_space
+from selfguide.config.explain import explain
 from selfguide.config.sweep import SweepConfig
 from selfguide.config.validate import one_line, out_of_range
 from selfguide.errors import ConfigError
 from selfguide.search.fingerprint import fingerprint, study_name
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.outcome import Setting
+from selfguide.search.outcome import Setting, identity
 from selfguide.search.racing import Job
 from selfguide.store.atomic import canonical_json
 
@@ -56,8 +59,8 @@ class Plan:
 
     def subfolder(self, setting: Setting, job: Job) -> str:
         """Of the job, below `folder`: named by content, so that a restart finds what was finished."""
-        identity = canonical_json([fingerprint(self.binding.content), sorted(setting.items()), job.task, job.seed])
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+        content = canonical_json([fingerprint(self.binding.content), identity(setting), job.task, job.seed])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:10]
         return f"jobs/{job.task.split()[0]}-{digest}"
 
     def overrides(self, setting: Setting, job: Job) -> list[str]:
@@ -77,6 +80,17 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
     """Raises ConfigError for anything that cannot be swept as written."""
     knobs = _knobs(config)
     space = read_space(knobs.space, arguments)
+
+    def compose(task: str, setting: Mapping[str, Any]) -> DictConfig:
+        return loader.load_sweep_config(config, [*space.fixed, *task_overrides(task), *overrides_of(setting)])
+
+    if knobs.tasks:
+        try:
+            compose(knobs.tasks[0], space.example([]))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"sweep.space: {explain(error)}") from error
+        plain = partial(compose, knobs.tasks[0], {})
+        knobs.first = [_completed(dict(setting), space, plain) for setting in knobs.first]
     _check(knobs, space, config)
     objective = Objective(
         kind=cast(Kind, knobs.objective),
@@ -85,9 +99,6 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
         confidence=knobs.confidence,
         resamples=knobs.bootstrap,
     )
-
-    def compose(task: str, setting: Mapping[str, Any]) -> DictConfig:
-        return loader.load_sweep_config(config, [*space.fixed, *task_overrides(task), *overrides_of(setting)])
 
     return Plan(
         knobs=knobs,
@@ -104,6 +115,25 @@ def task_overrides(task: str) -> list[str]:
     """`task190`, or with more of its own: `json task.path=mine.json`."""
     option, *more = task.split()
     return [f"task={option}", *more]
+
+
+def _completed(setting: dict[str, Any], space: Space, compose: Callable[[], DictConfig]) -> dict[str, Any]:
+    """A setting of `sweep.first` with the configuration's own values for keys that it does not name."""
+    missing = [key for key in space.distributions if key not in setting]
+    if not missing:
+        return setting
+    config = compose()
+    for key in missing:
+        value = OmegaConf.select(config, key)
+        if OmegaConf.is_config(value):
+            value = OmegaConf.select(config, f"hydra.runtime.choices.{key}")
+        if not space.holds(key, value):
+            raise ConfigError(
+                f"sweep.first: has no {key}, and the configuration's {value} is not in the space; "
+                "complete it, or set sweep.first=[]"
+            )
+        setting[key] = value
+    return setting
 
 
 def _knobs(config: DictConfig) -> SweepConfig:

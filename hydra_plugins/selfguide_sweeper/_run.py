@@ -1,6 +1,8 @@
 """The sweep itself: ask for settings, run their jobs, stop what cannot win, until the target is reached."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
@@ -12,13 +14,15 @@ from hydra_plugins.selfguide_sweeper._finish import finish
 from hydra_plugins.selfguide_sweeper._plan import Plan, read_plan
 from hydra_plugins.selfguide_sweeper._slots import Ended, Slots
 from hydra_plugins.selfguide_sweeper._storage import address, open_storage
-from hydra_plugins.selfguide_sweeper._study import StudyLink, origin, outcomes_of
+from hydra_plugins.selfguide_sweeper._study import StudyLink, TakenOver, origin, outcomes_of
 from hydra_plugins.selfguide_sweeper._view import View
 from selfguide.errors import SelfguideError
-from selfguide.search.outcome import describe, read_outcome
+from selfguide.search.outcome import Cell, describe, read_outcome
 from selfguide.search.racing import Job, Race, Trial
 
 POLL_S = 1.0
+# Launches of a job whose worker was lost, beside those that `sweep.retries` allows after a crash of its own.
+LOSSES = 10
 
 
 class SweepEnded(SelfguideError):
@@ -55,24 +59,38 @@ class Sweep:
         self.race = Race(plan.knobs.tasks, plan.objective, plan.knobs.racing)  # type: ignore[arg-type]
         self.failures = 0
         self._seen: set[int] = set()
+        self._waiting = False
 
     def run(self) -> None:
         """Until the target is reached and nothing is under way."""
         for trial in self.link.recover():
             self.view.say(f"trial {trial.number}: its sweeper died; {describe(trial.params) or 'it'} is asked again")
-        if self.plan.knobs.retry_failed:
-            self.link.retry_failed()
+        self.link.retry_failed(all_of_them=self.plan.knobs.retry_failed)
         self.link.enqueue_first()
         while True:
             self._look()
             self._fill()
             if not self.slots.busy:
-                if not self.link.others_working() and self.link.recover():
+                if self.link.others_working():
+                    # They finish, or their lease lapses and their trials are ours.
+                    self._await_others()
+                    continue
+                if self.link.recover():
                     continue
                 break
             if (ended := self.slots.wait(POLL_S)) is not None:
                 self._take(ended)
             self.view.update(self.link.trials(), self.race)
+
+    def _await_others(self) -> None:
+        if not self._waiting:
+            seconds = self.plan.knobs.lease_s
+            self.view.say(
+                f"other sweepers work on this study; waiting for them, or {seconds:g} s after their last word"
+            )
+        self._waiting = True
+        self.view.update(self.link.trials(), self.race)
+        time.sleep(min(POLL_S, self.plan.knobs.lease_s / 3))
 
     def _look(self) -> None:
         """Learn what other sweepers, or this one before a restart, finished."""
@@ -87,7 +105,8 @@ class Sweep:
                 assert frozen.value is not None
                 self.race.challenge(frozen.value, origin(frozen), self.race.lower_bound(outcomes))
         for trial in list(self.race.trials.values()):
-            self._settle(trial)
+            with self._dropped_if_taken_over(trial):
+                self._settle(trial)
 
     def _fill(self) -> None:
         """Give every free slot a job: of a trial under way, else of a new one, else ahead of need."""
@@ -107,9 +126,10 @@ class Sweep:
         if trial is None:
             return False
         self.race.enter(trial)
-        for outcome in trial.outcomes.values():
-            self.link.save(trial.number, outcome)
-        self._settle(trial)
+        with self._dropped_if_taken_over(trial):
+            for outcome in trial.outcomes.values():
+                self.link.save(trial.number, outcome)
+            self._settle(trial)
         return True
 
     def _start(self, job: Job) -> None:
@@ -120,8 +140,9 @@ class Sweep:
             # Finished by a worker that outlived its sweeper.
             trial.outcomes[cell] = left
             self.race.observe(left)
-            self.link.save(job.number, left)
-            self._settle(trial)
+            with self._dropped_if_taken_over(trial):
+                self.link.save(job.number, left)
+                self._settle(trial)
             return
         trial.in_flight.add(cell)
         trial.attempts[cell] = trial.attempts.get(cell, 0) + 1
@@ -132,7 +153,23 @@ class Sweep:
         return self.plan.folder / self.plan.subfolder(trial.setting, job)
 
     def _take(self, ended: Ended) -> None:
-        trial = self.race.trials[ended.job.number]
+        trial = self.race.trials.get(ended.job.number)
+        if trial is None:
+            # Another sweeper has the setting.
+            return
+        with self._dropped_if_taken_over(trial):
+            self._judge(trial, ended)
+            self._settle(trial)
+
+    @contextmanager
+    def _dropped_if_taken_over(self, trial: Trial) -> Iterator[None]:
+        try:
+            yield
+        except TakenOver:
+            self.race.trials.pop(trial.number, None)
+            self.view.say(f"trial {trial.number}: another sweeper took this one for dead and has its setting now")
+
+    def _judge(self, trial: Trial, ended: Ended) -> None:
         cell = (ended.job.task, ended.job.seed)
         trial.in_flight.discard(cell)
         if ended.outcome is not None:
@@ -143,12 +180,22 @@ class Sweep:
             self.race.observe(ended.outcome)
             self.link.save(trial.number, ended.outcome)
             self.view.ended(trial, ended.outcome)
+        elif ended.lost:
+            self._lose(trial, cell, ended)
         elif ended.hopeless or trial.attempts[cell] > self.plan.knobs.retries:
             trial.error = f"{ended.job.task} (seed {ended.job.seed}): {ended.error}"
         else:
             why = _first(ended.error)
             self.view.say(f"trial {trial.number}: {ended.job.task} crashed and is launched again: {why}")
-        self._settle(trial)
+
+    def _lose(self, trial: Trial, cell: Cell, ended: Ended) -> None:
+        # No verdict on the setting: whoever was in flight may have been killed with another's worker.
+        trial.attempts[cell] -= 1
+        trial.losses[cell] = trial.losses.get(cell, 0) + 1
+        if trial.losses[cell] > LOSSES:
+            trial.error, trial.lost = f"{ended.job.task} (seed {ended.job.seed}): {ended.error}", True
+        else:
+            self.view.say(f"trial {trial.number}: {ended.job.task} is launched again: {_first(ended.error)}")
 
     def _settle(self, trial: Trial) -> None:
         """Tell the storage about a trial that is decided and has no job in flight."""
@@ -163,6 +210,10 @@ class Sweep:
             self.link.stop(trial)
         else:
             self.link.fail(trial, trial.error)
+            if trial.lost:
+                self.view.say(
+                    f"trial {trial.number}: its workers were lost {LOSSES} times; the next start asks it again"
+                )
             self.failures += 1
         self._seen.add(trial.number)
         del self.race.trials[trial.number]

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.selfguide_sweeper._space import Space
 from selfguide.errors import ConfigError, MissingDependencyError
-from selfguide.search.outcome import describe
+from selfguide.search.outcome import identity
 from selfguide.seeding import child_random, child_seed
 
 ATTEMPTS = 10
@@ -46,15 +46,15 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
         others = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
         # A trial lost with its sweeper leaves its place to the trial that repeats it.
         place = sum(not other.user_attrs.get(LOST) for other in others)
-        taken = {describe(setting_of(other)) for other in others if not other.user_attrs.get(LOST)}
+        taken = {identity(setting_of(other)) for other in others if not other.user_attrs.get(LOST)}
         if self.kind == "grid":
             assert self.points is not None
-            return next((point for point in self.points if describe(point) not in taken), self.points[-1])
+            return next((point for point in self.points if identity(point) not in taken), self.points[-1])
         for attempt in range(ATTEMPTS):
             point = self._draw(study, trial, child_seed(self.seed, "sampler", place, attempt) % 2**32)
-            if describe(point) not in taken:
+            if identity(point) not in taken:
                 return point
-        free = [point for point in self.points or () if describe(point) not in taken]
+        free = [point for point in self.points or () if identity(point) not in taken]
         return child_random(self.seed, "sampler", place).choice(free) if free else point
 
     def sample_independent(
@@ -64,6 +64,8 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
 
     def _draw(self, study: Study, trial: FrozenTrial, seed: int) -> Point:
         sampler = _build("random" if self.kind == "brute_force" else self.kind, seed, len(self.space.distributions))
+        if self.kind == "gp":
+            study, trial = _with_pruned(study, trial)
         names = sampler.infer_relative_search_space(study, trial)
         point = sampler.sample_relative(study, trial, names) if names else {}
         # Early trials, and keys that a sampler cannot relate to the others, are drawn one by one.
@@ -73,18 +75,33 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
         return {name: point[name] for name in self.space.distributions}
 
 
+def _with_pruned(study: Study, trial: FrozenTrial) -> tuple[Study, FrozenTrial]:
+    """Study and trial as Optuna's Gaussian process wants them, which learns from finished trials alone.
+
+    Racing prunes most: they enter at their running minimum, which the value cannot exceed.
+    """
+    shown = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler())
+    shown.add_trials(
+        optuna.create_trial(params=other.params, distributions=other.distributions, value=other.value)
+        for other in study.get_trials(deepcopy=False)
+        if other.number < trial.number and other.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    )
+    return shown, shown._storage.get_trial(shown.ask()._trial_id)
+
+
 def setting_of(trial: FrozenTrial) -> Point:
-    """The trial's setting; of one that waits or was only just asked, what it was asked with."""
-    return dict(trial.params or trial.system_attrs.get("fixed_params") or {})
+    """The trial's setting; of one that waits, or is being asked key by key, what it was asked with."""
+    asked_with = trial.system_attrs.get("fixed_params") or {}
+    return dict(trial.params if len(trial.params) >= len(asked_with) else asked_with)
 
 
 def exhausted(trials: Sequence[FrozenTrial], points: Sequence[Mapping[str, Any]] | None) -> bool:
     """Whether a finite space has no setting left that was not tried."""
     if points is None:
         return False
-    taken = {describe(setting_of(trial)) for trial in trials if not trial.user_attrs.get(LOST)}
+    taken = {identity(setting_of(trial)) for trial in trials if not trial.user_attrs.get(LOST)}
     waiting = any(trial.state == TrialState.WAITING for trial in trials)
-    return not waiting and all(describe(point) in taken for point in points)
+    return not waiting and all(identity(point) in taken for point in points)
 
 
 def _build(kind: str, seed: int, dimensions: int) -> BaseSampler:
@@ -97,7 +114,7 @@ def _build(kind: str, seed: int, dimensions: int) -> BaseSampler:
         try:
             if kind == "gp":
                 return optuna.samplers.GPSampler(seed=seed)
-            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, consider_pruned_trials=True)
         except ImportError as error:
             name = error.name
             raise MissingDependencyError(f"sweep.sampler: {kind} needs {name}; pip install {name}") from error

@@ -8,7 +8,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -23,12 +23,16 @@ SLURM_JOBS = 8
 
 
 class Ended(NamedTuple):
-    """A job that is over: its outcome, or the error. `hopeless` errors come again however often it is launched."""
+    """A job that is over: its outcome, or the error.
+
+    `hopeless` errors come again however often it is launched; of a `lost` one the worker died, or the launcher failed.
+    """
 
     job: Job
     outcome: Outcome | None
     error: str = ""
     hopeless: bool = False
+    lost: bool = False
 
 
 class Slots:
@@ -39,7 +43,6 @@ class Slots:
         kind = type(launcher).__name__
         self.in_process = kind in ("BasicLauncher", "TogetherLauncher")
         self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
-        self.count = 1 if self.in_process else wanted or _room(config, kind)
         self.busy: set[Job] = set()
         self._ended: queue.Queue[Ended] = queue.Queue()
         self._launched = 0
@@ -48,6 +51,7 @@ class Slots:
             logging.getLogger(chatty).setLevel(logging.WARNING)
         if kind == "RayLauncher":
             self._start_ray()
+        self.count = 1 if self.in_process else wanted or self._room(config, kind)
 
     @property
     def free(self) -> int:
@@ -77,9 +81,21 @@ class Slots:
         try:
             (returned,) = self._launcher.launch([list(overrides)], initial_job_idx=index)
         except Exception as error:
-            # Not the job: its worker, or the launcher.
-            return Ended(job, None, f"the worker was lost: {type(error).__name__}: {error}")
+            # Not the job: its worker, or the launcher. One killed process may take every job in flight with it.
+            return Ended(job, None, f"the worker was lost: {type(error).__name__}: {error}", lost=True)
         return _ended(job, returned)
+
+    def _room(self, config: DictConfig, kind: str) -> int:
+        if kind == "SlurmLauncher":
+            return SLURM_JOBS
+        if kind == "RayLauncher":
+            import ray
+
+            launcher: Any = self._launcher
+            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            return ray_room(there, dict(launcher.ray_cfg.get("remote") or {}))
+        jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
+        return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1
 
     def _start_ray(self) -> None:
         # Once and before any thread: each launch would otherwise start a cluster of its own.
@@ -92,6 +108,14 @@ class Slots:
         start_ray(launcher.ray_cfg.init)
 
 
+def ray_room(cluster: Mapping[str, float], job: Mapping[str, Any]) -> int:
+    """Jobs that a Ray cluster of these resources runs at once, each with what `ray.remote` asks for; at least 1."""
+    asked = {"CPU": job.get("num_cpus"), "GPU": job.get("num_gpus"), **(job.get("resources") or {})}
+    asked["CPU"] = 1 if asked["CPU"] is None else asked["CPU"]  # Ray's own default
+    room = [int(cluster.get(name, 0) // amount) for name, amount in asked.items() if amount]
+    return max(1, min(room, default=int(cluster.get("CPU", 1))))
+
+
 def _ended(job: Job, returned: JobReturn) -> Ended:
     if returned.status == JobStatus.COMPLETED:
         content = {**returned.return_value, "task": job.task, "seed": job.seed}
@@ -99,10 +123,3 @@ def _ended(job: Job, returned: JobReturn) -> Ended:
     error = returned._return_value
     notes = "\n".join(getattr(error, "__notes__", ()))
     return Ended(job, None, f"{type(error).__name__}: {error}\n{notes}".rstrip(), isinstance(error, SelfguideError))
-
-
-def _room(config: DictConfig, launcher: str) -> int:
-    if launcher == "SlurmLauncher":
-        return SLURM_JOBS
-    jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
-    return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1

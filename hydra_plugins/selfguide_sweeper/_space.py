@@ -1,5 +1,6 @@
 """The search space, from Hydra's own sweep grammar to Optuna's distributions."""
 
+import difflib
 import itertools
 import math
 import re
@@ -64,22 +65,34 @@ class Space:
 
         Keys that the command line fixes are dropped.
         """
+        if unknown := sorted(set(setting) - set(self.distributions) - set(self.fixed_keys)):
+            near = difflib.get_close_matches(unknown[0], list(self.distributions), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"sweep.first: {', '.join(unknown)} not in sweep.space{hint}")
         if missing := sorted(set(self.distributions) - set(setting)):
             raise ConfigError(f"sweep.first: has no {', '.join(missing)}; complete it, or set sweep.first=[]")
-        if unknown := sorted(set(setting) - set(self.distributions) - set(self.fixed_keys)):
-            raise ConfigError(f"sweep.first: {', '.join(unknown)} not in sweep.space")
         checked = {}
-        for key, distribution in self.distributions.items():
-            value = setting[key]
-            if isinstance(distribution, CategoricalDistribution):
-                inside = value in distribution.choices
-                value = distribution.choices[distribution.choices.index(value)] if inside else value
-            else:
-                inside = not isinstance(value, str | bool) and distribution._contains(value)
-            if not inside:
-                raise ConfigError(f"sweep.first: {key}={value} is not in the space; allowed: {self.grammar[key]}")
-            checked[key] = value
+        for key in self.distributions:
+            if not self.holds(key, setting[key]):
+                raise ConfigError(
+                    f"sweep.first: {key}={setting[key]} is not in the space; allowed: {self.grammar[key]}"
+                )
+            checked[key] = self._typed(key, setting[key])
         return checked
+
+    def holds(self, key: str, value: Any) -> bool:
+        """Whether a key's values include this one, which may be written otherwise: 1 for 1.0, but not for true."""
+        distribution = self.distributions[key]
+        truth = isinstance(value, bool)
+        if isinstance(distribution, CategoricalDistribution):
+            return any(x == value and isinstance(x, bool) == truth for x in distribution.choices)
+        return isinstance(value, int | float) and not truth and bool(distribution._contains(value))
+
+    def _typed(self, key: str, value: Any) -> Any:
+        distribution = self.distributions[key]
+        if isinstance(distribution, CategoricalDistribution):
+            return distribution.choices[distribution.choices.index(value)]
+        return int(value) if isinstance(distribution, IntDistribution) else float(value)
 
 
 def read_space(written: Mapping[str, str], arguments: Sequence[str]) -> Space:
@@ -122,28 +135,43 @@ def _distribution(key: str, text: str, parser: OverridesParser) -> BaseDistribut
 
 
 def _choices(key: str, override: Override) -> list[Any]:
-    found = []
+    found: list[Any] = []
     for element in override.sweep_iterator(transformer=Transformer.identity):
         if isinstance(element, QuotedString):
             element = element.text
         if isinstance(element, Glob) or not (element is None or isinstance(element, bool | int | float | str)):
             raise ConfigError(f"sweep.space.{key}: {element} is not allowed; allowed: numbers, texts, booleans")
+        # Optuna takes equal values for one: of 0 and false it would never ask the second.
+        if alike := [other for other in found if other == element and not same(other, element)]:
+            raise ConfigError(
+                f"sweep.space.{key}: {_text(alike[0])} and {_text(element)} cannot be told apart; allowed: one of them"
+            )
         if element not in found:
             found.append(element)
     return found
 
 
+def same(one: Any, other: Any) -> bool:
+    """Equal and of one kind: 1 is not true, nor 1.0."""
+    return type(one) is type(other) and bool(one == other)
+
+
 def _range(key: str, sweep: RangeSweep) -> BaseDistribution:
     start, stop, step = sweep.start, sweep.stop, sweep.step
     assert start is not None and stop is not None
+    log = "log" in sweep.tags
+    if set(sweep.tags) - {"log"} or (log and (step != 1 or not isinstance(start, int) or start < 1)):
+        raise ConfigError(
+            f"sweep.space.{key}: a range takes the tag log, and with it whole numbers from 1 on and no step; "
+            "allowed: tag(log, range(1, 100)), tag(log, interval(0.1, 1)), choice(…)"
+        )
     if step <= 0 or stop <= start:
         raise ConfigError(f"sweep.space.{key}: an empty range; allowed: range(start, stop, step) with start < stop")
     # Hydra's ranges exclude the stop, Optuna's include it.
     count = math.ceil((stop - start) / step - 1e-9)
     last = start + (count - 1) * step
     if isinstance(start, int) and isinstance(step, int):
-        log = "log" in sweep.tags
-        return IntDistribution(start, int(last), log=log, step=1 if log else step)
+        return IntDistribution(start, int(last), log=log, step=step)
     return FloatDistribution(float(start), float(last), step=float(step))
 
 
@@ -154,7 +182,12 @@ def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
     unknown = set(sweep.tags) - {"log", "int"}
     if unknown or low >= high or (log and low <= 0):
         raise ConfigError(f"sweep.space.{key}: allowed: interval(low, high), low < high, tags log (low > 0) and int")
-    if "int" in sweep.tags:
+    # Hydra's `int(interval(4, 64))` has whole ends, its `interval(4, 64)` has none.
+    if "int" in sweep.tags or (isinstance(low, int) and isinstance(high, int)):
+        if int(low) != low or int(high) != high:
+            raise ConfigError(
+                f"sweep.space.{key}: {low:g} to {high:g} are no whole numbers; allowed: tag(int, interval(1, 8))"
+            )
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(float(low), float(high), log=log)
 

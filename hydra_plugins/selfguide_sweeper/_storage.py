@@ -1,5 +1,7 @@
 """Optuna's storage for a sweep: a journal file beside it by default, or a database by URL."""
 
+import json
+import os
 import socket
 import time
 from pathlib import Path
@@ -13,6 +15,8 @@ from selfguide.errors import ConfigError, MissingDependencyError
 
 ATTEMPTS = 5
 JOURNAL = "study.log"
+START = b'{"op_code"'  # of a journal
+FIRST_LINE = 65536  # bytes; more than Optuna's first entry, the name of a study
 
 
 def open_storage(where: str | None, folder: Path, journal_lock: str) -> BaseStorage:
@@ -20,6 +24,7 @@ def open_storage(where: str | None, folder: Path, journal_lock: str) -> BaseStor
     if where is not None and "://" in where:
         return _database(where)
     path = folder / JOURNAL if where is None else Path(where).expanduser().absolute()
+    _check_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = JournalFileOpenLock if journal_lock == "open" else JournalFileSymlinkLock
     _cut_torn_line(path, kind(str(path)))
@@ -70,15 +75,38 @@ def _with_tables(url: str, arguments: dict[str, Any]) -> BaseStorage:
     raise AssertionError("unreachable")
 
 
+def _check_journal(path: Path) -> None:
+    """Raise ConfigError for a file that is something else: it is about to be written to."""
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise ConfigError(f"sweep.storage: {path} is no file; allowed: a journal file, sqlite:///…, postgresql://…")
+    with path.open("rb") as file:
+        first = file.readline(FIRST_LINE)
+    # Its writer may have been killed within the very first line.
+    torn = not first.endswith(b"\n") and (first.startswith(START) or START.startswith(first))
+    if not torn and not _is_entry(first):
+        near = f"; did you mean sqlite:///{path}?" if first.startswith(b"SQLite") else ""
+        raise ConfigError(f"sweep.storage: {path} is no Optuna journal, and stays as it is{near}")
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and "op_code" in entry
+
+
 def _cut_torn_line(path: Path, lock: Any) -> None:
     """Remove what a writer killed in the middle of a line left: the next line would be glued to it."""
     if not path.exists():
         return
     lock.acquire()
     try:
-        with path.open("r+b") as file:
-            content = file.read()
-            file.truncate(content.rfind(b"\n") + 1)
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
     finally:
         lock.release()
 

@@ -7,9 +7,11 @@ storage see the same.
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -17,12 +19,17 @@ from hydra_plugins.selfguide_sweeper._lease import Lease
 from hydra_plugins.selfguide_sweeper._plan import Plan
 from hydra_plugins.selfguide_sweeper._sampler import LOST, ORIGIN, RepeatableSampler, exhausted, setting_of
 from selfguide.search.fingerprint import differences
-from selfguide.search.outcome import Cell, Outcome, Setting, describe
+from selfguide.search.outcome import Cell, Outcome, Setting, identity
 from selfguide.search.racing import Trial
 
 OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "sweep"
+WORKERS = "workers"  # on a FAIL trial: they were lost, which says nothing of the setting; a restart asks it again
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ASK_PATIENCE_S = 5.0
+
+
+class TakenOver(Exception):
+    """Another sweeper took this one for dead and ended its trial; the setting is that sweeper's now."""
 
 
 class StudyLink:
@@ -51,10 +58,10 @@ class StudyLink:
 
     def enqueue_first(self) -> None:
         """The settings to try before the sampler chooses; only those the study does not hold."""
-        held = {describe(setting_of(trial)) for trial in self.trials()}
+        held = {identity(setting_of(trial)) for trial in self.trials()}
         for written in self.plan.knobs.first:
             setting = self.plan.space.check(written)
-            if describe(setting) not in held:
+            if identity(setting) not in held:
                 self.study.enqueue_trial(setting)
 
     def recover(self) -> list[FrozenTrial]:
@@ -62,26 +69,36 @@ class StudyLink:
         lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and not self._attended(trial)]
         for trial in lost:
             self.give_up(trial, "its sweeper died")
+        for trial in self.trials():
+            if trial.state == TrialState.WAITING and not self._whole(setting_of(trial)):
+                self.give_up(trial, "incomplete", again=False)
         return lost
 
-    def retry_failed(self) -> None:
-        """Ask again for every setting whose trial failed and that was not tried since."""
+    def retry_failed(self, *, all_of_them: bool) -> None:
+        """Ask again for settings whose trial failed and that were not tried since: if it lost its workers, or all."""
         trials = self.trials()
         for trial in trials:
-            later = {describe(setting_of(other)) for other in trials if other.number > trial.number}
-            if trial.state == TrialState.FAIL and LOST not in trial.user_attrs and describe(trial.params) not in later:
+            later = {identity(setting_of(other)) for other in trials if other.number > trial.number}
+            due = trial.state == TrialState.FAIL and LOST not in trial.user_attrs and trial.params
+            if due and (all_of_them or WORKERS in trial.user_attrs) and identity(trial.params) not in later:
                 self.study.enqueue_trial(trial.params, user_attrs={ORIGIN: origin(trial)})
 
     def give_up(self, trial: FrozenTrial, why: str, *, again: bool = True) -> None:
         """End a running trial as FAIL without a verdict on its setting, which is asked again unless told not to."""
         storage, trial_id = self.study._storage, trial._trial_id
-        storage.set_trial_user_attr(trial_id, LOST, why)
+        self._asked.pop(trial.number, None)
+        try:
+            storage.set_trial_user_attr(trial_id, LOST, why)
+        except UpdateFinishedTrialError:
+            # Another sweeper was quicker.
+            return
         setting = setting_of(trial)
         # Enqueued first: a crash between the two lines leaves a duplicate, which is harmless, not a gap.
-        if again and setting:
+        # Killed within `ask`, it may have some of its keys only: then the sampler draws its place anew.
+        if again and self._whole(setting):
             self.study.enqueue_trial(setting, user_attrs={ORIGIN: origin(trial)})
-        storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
-        self._asked.pop(trial.number, None)
+        with suppress(UpdateFinishedTrialError):
+            storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
 
     def ask(self) -> Trial | None:
         """The next setting with all that is known of it, or None if there is nothing to ask."""
@@ -100,40 +117,61 @@ class StudyLink:
         """Outcomes of this setting in any trial of the study."""
         found: dict[Cell, Outcome] = {}
         for trial in self.trials():
-            if describe(setting_of(trial)) == describe(setting):
+            if identity(setting_of(trial)) == identity(setting):
                 found.update({outcome.cell: outcome for outcome in outcomes_of(trial).values()})
         return found
 
     def save(self, number: int, outcome: Outcome) -> None:
-        """Keep one job's outcome: from here on no restart repeats it."""
-        self._asked[number].set_user_attr(f"{JOB}{outcome.task}:{outcome.seed}", json.dumps(outcome.to_json()))
+        """Keep one job's outcome: from here on no restart repeats it. Raises TakenOver, as all that follow."""
+        with self._ours(number, over=False) as asked:
+            asked.set_user_attr(f"{JOB}{outcome.task}:{outcome.seed}", json.dumps(outcome.to_json()))
 
     def complete(self, trial: Trial) -> None:
         """All jobs ran."""
-        self._constrain(trial)
-        self.study.tell(self._asked.pop(trial.number), self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks))
+        with self._ours(trial.number) as asked:
+            self._constrain(asked, trial)
+            self.study.tell(asked, self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks))
 
     def stop(self, trial: Trial) -> None:
         """It cannot win: pruned, with the running minimum as its value."""
-        self._constrain(trial)
-        asked = self._asked.pop(trial.number)
-        asked.report(self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks), step=len(trial.outcomes))
-        self.study.tell(asked, state=TrialState.PRUNED)
+        with self._ours(trial.number) as asked:
+            self._constrain(asked, trial)
+            asked.report(self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks), step=len(trial.outcomes))
+            self.study.tell(asked, state=TrialState.PRUNED)
 
     def fail(self, trial: Trial, error: str) -> None:
-        """A job crashed for good: no value, and the traceback is kept."""
-        asked = self._asked.pop(trial.number)
-        asked.set_user_attr(ERROR, error)
-        self.study.tell(asked, state=TrialState.FAIL)
+        """A job crashed for good, or lost its workers: no value, and the traceback is kept."""
+        with self._ours(trial.number) as asked:
+            asked.set_user_attr(ERROR, error)
+            if trial.lost:
+                asked.set_user_attr(WORKERS, "lost")
+            self.study.tell(asked, state=TrialState.FAIL)
 
     def release(self) -> None:
         """Interrupted: give the trials under way back at once."""
         for number in list(self._asked):
             self.give_up(self._frozen(number), "interrupted")
 
+    @contextmanager
+    def _ours(self, number: int, *, over: bool = True) -> Iterator[optuna.Trial]:
+        try:
+            yield self._asked[number]
+            if over:
+                del self._asked[number]
+        except (UpdateFinishedTrialError, ValueError) as error:
+            # `Study.tell` has a ValueError for a trial that is over.
+            if not self._frozen(number).state.is_finished():
+                raise
+            del self._asked[number]
+            raise TakenOver(f"trial {number}") from error
+
     def others_working(self) -> bool:
         """Whether trials of other live sweepers are under way."""
-        return any(trial.state == TrialState.RUNNING and self._attended(trial) for trial in self.trials())
+        running = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+        return any(t.user_attrs.get(OWNER) != self.lease.id and self._attended(t) for t in running)
+
+    def _whole(self, setting: Setting) -> bool:
+        return set(setting) == set(self.plan.space.distributions)
 
     def _wanted(self) -> bool:
         trials = self.trials()
@@ -156,7 +194,7 @@ class StudyLink:
         if counted >= self.plan.target:
             return "more than asked for"
         again = ORIGIN in self._frozen(asked.number).user_attrs
-        same = [t for t in earlier if t.state != TrialState.WAITING and describe(t.params) == describe(asked.params)]
+        same = [t for t in earlier if t.state != TrialState.WAITING and identity(t.params) == identity(asked.params)]
         if any(trial.state != TrialState.FAIL or not again for trial in same):
             return "asked twice"
         return None
@@ -171,9 +209,9 @@ class StudyLink:
     def _frozen(self, number: int) -> FrozenTrial:
         return next(trial for trial in self.trials() if trial.number == number)
 
-    def _constrain(self, trial: Trial) -> None:
+    def _constrain(self, asked: optuna.Trial, trial: Trial) -> None:
         for task, violation in self.plan.objective.violations(trial.outcomes).items():
-            self._asked[trial.number].set_constraint(f"floor of {task}", violation)
+            asked.set_constraint(f"floor of {task}", violation)
 
 
 def origin(trial: FrozenTrial) -> int:

@@ -12,10 +12,10 @@ from selfguide.errors import ConfigError
 from selfguide.search.fingerprint import differences
 from selfguide.store.atomic import canonical_json, write_text
 
-VERSION = 1
+VERSION = 2
 HEADER = """\
 # A setting frozen by a sweep. Use it with lock=THIS_FILE; runs refuse it once it is edited, or when
-# the data, the metric or the list of tasks is no longer what it was chosen on.
+# the data, the prompts, the metric or the list of tasks is no longer what it was chosen on.
 """
 
 
@@ -41,14 +41,33 @@ class Lock:
         """Every key that the lock decides: the setting, and what stood fixed while it was searched."""
         return dict(self.content["values"])
 
-    def misfits(self, task: str, split: str, metric: str, data_hash: str, data: Mapping[str, Any]) -> list[str]:
-        """Why this lock may not be used for a run; empty if it may."""
+    def misfits(
+        self,
+        task: str,
+        split: str,
+        metric: str,
+        data_hash: str,
+        data: Mapping[str, Any],
+        prompt: Mapping[str, Any],
+        models: Mapping[str, Any],
+    ) -> list[str]:
+        """Why this lock may not be used for a run; empty if it may.
+
+        `prompt` and `models` are the run's, see `selfguide.search.content`. Another student is no misfit.
+        """
         known = {**self.content["tasks"], **self.content["test_tasks"]}
         if task not in known:
             return [f"tasks: {', '.join(known)} -> {task}"]
         then = known[task]
         found = list(differences({"metric": then["metric"]}, {"metric": metric}))
+        found += differences(then["prompt"], dict(prompt), f"{task}.prompt.")
         found += differences(self.content["data"], dict(data), "data.")
+        if self.content["model"]["identity"] == models["model"]["identity"]:
+            found += differences(
+                {key: self.content["model"][key] for key in models["model"]}, models["model"], "model."
+            )
+        for other in ("teacher", "encoder"):
+            found += differences({other: self.content.get(other)}, {other: models.get(other)})
         if then["split"] == split:
             found += differences({"hash": then["hash"]}, {"hash": data_hash}, f"{task}.{split}.")
         return found
@@ -69,7 +88,10 @@ def load(path: Path) -> Lock:
     if not isinstance(content, dict) or not {"version", "setting", "values", "tasks", "hash"} <= set(content):
         raise ConfigError(f"lock: {path} is not a lock; a sweep writes one as sweeps/NAME/lock.yaml")
     if content["version"] != VERSION:
-        raise ConfigError(f"lock: {path} has version {content['version']}; this program reads version {VERSION}")
+        raise ConfigError(
+            f"lock: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and what the "
+            "prompts are made of. Start its sweep again: finished stages are found in the store"
+        )
     recorded = content.pop("hash")
     lock = Lock(content, str(path))
     if lock.hash != recorded:

@@ -39,7 +39,7 @@ class Objective:
 
     def task_value(self, outcomes: Outcomes, task: str) -> float | None:
         """The mean score, or gain, over seeds (an upper bound while some are missing); None if not begun."""
-        return self._mean(outcomes, task, self._quantity)
+        return self._mean(outcomes, task, self.quantity)
 
     def task_score(self, outcomes: Outcomes, task: str) -> float | None:
         """The same for the score, whatever the objective."""
@@ -99,7 +99,8 @@ class Objective:
             total += BEST if outcome is None else quantity(outcome)
         return total / len(self.seeds)
 
-    def _quantity(self, outcome: Outcome) -> float:
+    def quantity(self, outcome: Outcome) -> float:
+        """What one job contributes: its score, or its gain."""
         if self.kind != "worst_gain":
             return outcome.score
         if outcome.baseline is None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfguide.store.atomic import canonical_json
+
 Setting = Mapping[str, Any]
 Cell = tuple[str, int]
 """A task and a seed."""
@@ -83,8 +85,17 @@ def _instances(file: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(row["tuned_score"] for row in rows), tuple(row["baseline_score"] for row in rows)
 
 
+def identity(setting: Setting) -> str:
+    """Equal for equal settings whatever the order of their keys; `1`, `1.0`, `true` and `"1"` are four values.
+
+    Twelve digits of a number count: a grid's arithmetic makes 0.30000000000000004 of 0.3.
+    """
+    rounded = {k: float(f"{v:.12g}") if isinstance(v, float) else v for k, v in setting.items()}
+    return canonical_json(rounded)
+
+
 def describe(setting: Setting) -> str:
-    """A setting as it would be typed on the command line."""
+    """A setting for people, as it would be typed on the command line; two may look alike."""
     return " ".join(f"{key}={short(value)}" for key, value in setting.items())
 
 

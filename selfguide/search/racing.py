@@ -43,6 +43,8 @@ class Trial:
     in_flight: set[Cell] = field(default_factory=set)
     error: str | None = None
     attempts: dict[Cell, int] = field(default_factory=dict)
+    losses: dict[Cell, int] = field(default_factory=dict)
+    lost: bool = False  # the error says nothing of the setting: its workers were lost
 
 
 class Race:
@@ -65,7 +67,7 @@ class Race:
     def observe(self, outcome: Outcome) -> None:
         """Learn from any outcome how hard its task is."""
         if outcome.task in self._observed:
-            self._observed[outcome.task].append(outcome.score)
+            self._observed[outcome.task].append(self.objective.quantity(outcome))
 
     def challenge(self, value: float, origin: int, low: float) -> None:
         """A trial is finished and admissible: keep the better of it and the incumbent."""

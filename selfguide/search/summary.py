@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from selfguide.search.objective import Objective, Outcomes
@@ -43,6 +44,7 @@ class Summary:
     racing: str
     rows: Sequence[TrialRow]
     importance: Mapping[str, float] = field(default_factory=dict)
+    _values: dict[int, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def finished(self) -> list[TrialRow]:
@@ -54,22 +56,26 @@ class Summary:
         """Finished and pruned trials."""
         return [row for row in self.rows if row.state in ("finished", "pruned")]
 
-    @property
+    @cached_property
     def winner(self) -> TrialRow | None:
-        """The best finished trial that breaks no floor; of equals, the one asked first."""
+        """The best finished trial that breaks no floor; of equals, the one asked first. None while a trial runs."""
+        if any(row.state == "running" for row in self.rows):
+            return None
         admissible = [row for row in self.finished if self.objective.admissible(row.outcomes)]
         return max(admissible, key=lambda row: (self.value(row), -row.origin), default=None)
 
     def value(self, row: TrialRow) -> float:
-        """What is maximised."""
-        return self.objective.value(row.outcomes, self.tasks)
+        """What is maximised. Kept: with lcb it is a bootstrap."""
+        if row.number not in self._values:
+            self._values[row.number] = self.objective.value(row.outcomes, self.tasks)
+        return self._values[row.number]
 
     @property
     def racing_savings(self) -> Savings:
         """Jobs that ran, against all tasks and seeds for each decided trial."""
         return savings((row.outcomes for row in self.decided), len(self.tasks) * len(self.objective.seeds))
 
-    @property
+    @cached_property
     def optimism(self) -> Optimism | None:
         """See `selfguide.search.optimism`."""
         winner = self.winner

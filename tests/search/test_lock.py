@@ -9,13 +9,16 @@ from selfguide.search.fingerprint import differences, fingerprint, study_name
 from selfguide.search.lock import Lock, find, load
 
 DATA = {"split": "seeded", "split_seed": 42, "validation_fraction": 0.1}
+PROMPT = {"labels": ["x", "y"], "instruction": "0123"}
+MODELS = {"model": {"identity": "sha256:1", "dtype": "auto"}, "engine": "hf"}
 CONTENT = {
-    "version": 1,
+    "version": 2,
     "name": "mine",
     "setting": {"finetuning.learning_rate": 5e-05, "temperature.input": 0.7},
-    "tasks": {"a": {"metric": "exact_match", "split": "validation", "hash": "aa"}},
-    "test_tasks": {"b": {"metric": "exact_match", "split": "test", "hash": "bb"}},
+    "tasks": {"a": {"metric": "exact_match", "split": "validation", "hash": "aa", "prompt": PROMPT}},
+    "test_tasks": {"b": {"metric": "exact_match", "split": "test", "hash": "bb", "prompt": PROMPT}},
     "data": DATA,
+    **MODELS,
     "study": {"name": "mine-0123"},
     "values": {"temperature.input": 0.7, "finetuning.learning_rate": 5e-05, "filters.noise_terms": ["a: b", "no"]},
 }
@@ -51,10 +54,15 @@ def test_not_a_lock(tmp_path: Path) -> None:
         ({"metric": "rouge_l"}, ["metric: exact_match -> rouge_l"]),
         ({"data_hash": "cc"}, ["b.test.hash: bb -> cc"]),
         ({"data": {**DATA, "split_seed": 1}}, ["data.split_seed: 42 -> 1"]),
+        ({"prompt": {**PROMPT, "labels": ["x"]}}, ["b.prompt.labels: ['x', 'y'] -> ['x']"]),
+        ({"models": {"model": {"identity": "sha256:1", "dtype": "float16"}}}, ["model.dtype: auto -> float16"]),
+        ({"models": {"model": {"identity": "sha256:2", "dtype": "float16"}}}, []),
+        ({"models": {**MODELS, "encoder": "scratch"}}, ["encoder: None -> scratch"]),
     ],
 )
 def test_misfits(change: dict[str, object], expected: list[str]) -> None:
-    run = {"task": "b", "split": "test", "metric": "exact_match", "data_hash": "bb", "data": DATA, **change}
+    run = {"task": "b", "split": "test", "metric": "exact_match", "data_hash": "bb", "data": DATA}
+    run.update({"prompt": PROMPT, "models": MODELS, **change})
     assert Lock(CONTENT).misfits(**run) == expected  # type: ignore[arg-type]
 
 

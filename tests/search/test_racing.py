@@ -84,3 +84,13 @@ def test_of_equals_the_first_asked_wins_whoever_finishes_first() -> None:
 
 def test_savings_of_nothing() -> None:
     assert savings([], 4).share == 0.0
+
+
+def test_tasks_are_ordered_by_what_is_maximised() -> None:
+    """A task with a low score and a large gain does not decide a worst gain."""
+    outcomes = [Outcome("a", 0, 0.3, 0.0), Outcome("b", 0, 0.9, 0.85)]
+    for kind, order in (("worst_score", ["a", "b"]), ("worst_gain", ["b", "a"])):
+        race = Race(["a", "b"], Objective(kind, (0,), {}), "exact")  # type: ignore[arg-type]
+        for outcome in outcomes:
+            race.observe(outcome)
+        assert race.order() == order

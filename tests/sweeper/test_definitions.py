@@ -1,5 +1,7 @@
 """The sweeps that are shipped, and locks in runs."""
 
+import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +9,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from hydra_plugins.selfguide_sweeper._space import overrides_of, read_space
-from selfguide.config.frozen import data_settings, method_values, with_lock
+from selfguide.config.frozen import data_settings, leaves, method_values, with_lock
 from selfguide.config.paths import config_dir
-from selfguide.config.schema import RunConfig
+from selfguide.config.schema import ENGINES, TRAINING_PLACE, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.data.load import load_task
 from selfguide.errors import ConfigError
-from selfguide.models import model_identity
+from selfguide.search.content import models_content, task_content
 from selfguide.search.ledger import Ledger
-from selfguide.search.lock import Lock
+from selfguide.search.lock import VERSION, Lock, load
 from selfguide.standing import Watch
+from selfguide.store.atomic import canonical_json
 from tests.composing import composed as compose
 
 NAMES = ["one_parameter_classification", "one_parameter_generation", "one_parameter_micro"]
@@ -48,15 +51,17 @@ def run_config(*overrides: str) -> RunConfig:
 
 
 def lock_for(run: RunConfig, tmp_path: Path, **changes: Any) -> Path:
-    task, gold = load_task(run.task, run.data, run.seed)
+    task, _ = load_task(run.task, run.data, run.seed)
     content = {
-        "version": 1,
+        "version": VERSION,
         "name": "x",
         "setting": {"temperature.input": 0.65},
-        "tasks": {"micro_time_stamp": {"metric": "exact_match", "split": "validation", "hash": "?"}},
-        "test_tasks": {task.name: {"metric": task.metric, "split": "test", "hash": gold.hash("test")}},
+        "tasks": {
+            "micro_time_stamp": {"metric": "exact_match", "split": "validation", "hash": "?", "prompt": {"labels": []}}
+        },
+        "test_tasks": {task.name: task_content(run, "test")},
         "data": data_settings(run),
-        "model": {"name": "micro", "identity": model_identity(run.model)},
+        **models_content(run),
         "study": {"name": "x-1"},
         "values": {**method_values(run), "temperature.input": 0.65},
         **changes,
@@ -82,7 +87,11 @@ def test_a_lock_decides_the_method(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["temperature.input=0.9", "finetuning=full", "generation.rounds=3", "synthesis=smoke"]
+    "override",
+    [
+        *("temperature.input=0.9", "finetuning=full", "generation.rounds=3", "synthesis=smoke", "method=zerogen"),
+        *("curation=confidence", "budget.kind=equal_rows", "student=encoder_scratch", "evaluation.max_new_tokens=3"),
+    ],
 )
 def test_a_contradicted_lock_is_refused_with_the_difference(tmp_path: Path, override: str) -> None:
     path = lock_for(run_config(), tmp_path)
@@ -111,6 +120,11 @@ def test_frozen_and_unfrozen_runs_and_the_ledger(tmp_path: Path) -> None:
         ("data.validation_fraction=0.2", "hash: "),
         ("task=micro_time_stamp", "hash: ? -> "),
         ("task=micro_to_plan", "tasks: micro_time_stamp, micro_color_word -> micro_to_plan"),
+        ("task.num_demonstrations=2", "micro_color_word.prompt.demonstrations: 6 -> 2"),
+        ("task.instruction=Answer", "micro_color_word.prompt.instruction: "),
+        ("task.label_extraction=exact", "micro_color_word.prompt.label_extraction: first_line -> exact"),
+        ("model.context_length=512", "model.context_length: None -> 512"),
+        ("teacher=local teacher.model.path=micro annotation.annotator=base", "teacher: None -> {'identity'"),
     ],
 )
 def test_a_lock_that_no_longer_fits_is_refused_before_gold_is_opened(
@@ -119,14 +133,98 @@ def test_a_lock_that_no_longer_fits_is_refused_before_gold_is_opened(
     path = lock_for(run_config(), tmp_path)
     split = "validation" if "time_stamp" in override else "test"
     with pytest.raises(ConfigError) as refusal:
-        watch(typed(compose(f"task={TASK}", f"lock={path}", f"evaluation.split={split}", override)), tmp_path)
+        watch(typed(compose(f"task={TASK}", f"lock={path}", f"evaluation.split={split}", *override.split())), tmp_path)
     assert difference in str(refusal.value)
     assert not (tmp_path / "store" / "test_openings.jsonl").exists()
 
 
-def test_the_frozen_values_are_the_whole_method() -> None:
-    values = method_values(run_config())
-    assert {key.partition(".")[0] for key in values} == {
-        "method", "protocol", "temperature", "generation", "filters", "annotation", "finetuning"
-    }  # fmt: skip
-    assert not any(key in values for key in ("annotation.batch", "finetuning.processes"))
+def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:
+    own = run_config("method=zerogen", "method.propose.attempts=7")
+    path = lock_for(own, tmp_path, values=method_values(own))
+    assert typed(with_lock(compose(f"task={TASK}", f"lock={path}"), [])).method == own.method
+
+
+def test_a_knob_that_is_younger_than_the_lock_may_not_be_set(tmp_path: Path) -> None:
+    run = run_config()
+    known = {key: value for key, value in method_values(run).items() if key != "curation.least"}
+    path = lock_for(run, tmp_path, values=known)
+    assert typed(with_lock(compose(f"task={TASK}", f"lock={path}"), [])).curation.least is None
+    with pytest.raises(ConfigError, match=r"curation.least: \(absent\) -> 0.5"):
+        with_lock(compose(f"task={TASK}", f"lock={path}", "curation.least=0.5"), ["curation.least=0.5"])
+
+
+def test_a_lock_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    path = lock_for(run_config(), tmp_path, version=1)
+    with pytest.raises(ConfigError, match="has version 1; allowed: 2, which holds every knob"):
+        load(path)
+
+
+# Whose knobs are looked at in which run, so that they matter there.
+RUNS = [
+    ("", ()),
+    ("engine", ("engine=vllm",)),
+    ("engine", ("engine=openai",)),
+    ("teacher", ("teacher=openai", "teacher.model.path=micro", "annotation.annotator=base")),
+    ("student", ("task=micro_barn_or_garage", "student=encoder_scratch")),
+    *(("method", (f"method={name}",)) for name in ("self_icl", "gold_finetune", "loop")),
+]
+# Bound by what they are: where they are, what they are called, how fast and how exactly they compute is free.
+FREE = {
+    *("task.group", "task.path", *(f"task.hub.{field.name}" for field in dataclasses.fields(HubConfig))),
+    *(f"data.{name}" for name in ("root", "cache", "url", "timeout_s", "retries", "split_path")),
+    *(f"{node}model.{name}" for node in ("", "teacher.") for name in ("name", "revision", "trust_remote_code")),
+    *(
+        f"{node}engine.{field.name}"
+        for node in ("", "teacher.")
+        for kind in ENGINES.values()
+        for field in dataclasses.fields(kind)
+        if field.name not in ("name", "quantization", "model", "dialect")
+    ),
+    "student.encoder.revision",
+}
+
+
+def content(run: RunConfig, tasks: dict[str, Any]) -> str:
+    try:
+        own = repr((run.task, run.data))
+        if own not in tasks:
+            tasks[own] = task_content(run, "validation")
+        known = [method_values(run), models_content(run), tasks[own], data_settings(run)]
+        return canonical_json([known, run.evaluation.split, run.evaluation.limit])
+    except Exception as error:  # a value that cannot be is not taken for the old one
+        return repr(error)
+
+
+def test_every_knob_is_bound_or_listed_as_free() -> None:
+    """A new knob is bound without further doing; one that is not must be in ASIDE, or above."""
+    bound, free = set(), set()
+    for node, overrides in RUNS:
+        run = run_config(*overrides)
+        before = content(run, tasks := {})
+        for key, value in leaves(run):
+            if not key.startswith(node):
+                continue
+            *path, name = key.split(".")
+            owner = functools.reduce(getattr, path, run)
+            allowed = owner.__dataclass_fields__[name].metadata.get("allowed")
+            others = [each for each in (allowed and allowed.one_of) or ("other", 3) if each != value]
+            setattr(owner, name, not value if isinstance(value, bool) else others[0])
+            (free if content(run, tasks) == before else bound).add(key)
+            setattr(owner, name, value)
+    evaluation = (
+        "label_scoring",
+        "bootstrap",
+        "confidence",
+        "controls",
+        "epochs",
+        "canary",
+        "canary_tolerance",
+        "batch",
+    )
+    told = {key for key in free - bound if key.partition(".")[0] in ("store", "tracking")}
+    assert free - bound == FREE & (free | bound) | told | {
+        *("annotation.batch", "sweep", "plan", "lock", "seed", "teacher.model", "teacher.engine"),
+        *(f"evaluation.{name}" for name in evaluation),
+        *(f"finetuning.{name}" for name in TRAINING_PLACE),
+    }
+    assert len(told) == 13 and len(bound) > 150

@@ -1,9 +1,11 @@
 """The same sweep through every launcher, for real: this process, joblib, submitit, a local Ray cluster."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hydra_plugins.selfguide_sweeper._slots import ray_room
 from tests.sweeper.apps import jobs, pids, repeated, sweep, trials, winner
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
@@ -22,6 +24,20 @@ def test_same_winner_through_every_launcher(tmp_path: Path, launcher: str, more:
     assert processes == 1 if launcher == "basic" else processes >= 2
     # What jobs print is in their folders, not in the table's terminal.
     assert len(list((tmp_path / "sweep" / "jobs").glob("*/output.log"))) == len(jobs(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("asked", "room"),
+    [
+        ({}, 64),
+        ({"num_cpus": 8}, 8),
+        ({"num_cpus": 1, "num_gpus": 0.5}, 8),
+        ({"num_gpus": 1, "resources": {"big": 2}}, 3),
+        ({"num_cpus": 128}, 1),
+    ],
+)
+def test_room_on_a_ray_cluster_is_the_clusters(asked: dict[str, Any], room: int) -> None:
+    assert ray_room({"CPU": 64.0, "GPU": 4.0, "big": 6.0, "memory": 1e9}, asked) == room
 
 
 def test_a_crash_in_another_process_keeps_its_traceback(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Mistakes in a sweep are found before anything runs, and named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,13 @@ def plan(*overrides: str, arguments: tuple[str, ...] = ()) -> Plan:
         ("sweep.test_tasks=[t1]", "t1 also in sweep.tasks"),
         ("sweep.sampler=tpa", "did you mean tpe"),
         ("sweep.first=[{x: 0.7, y: a}]", "x=0.7 is not in the space"),
-        ("sweep.first=[{x: 0.1}]", "sweep.first: has no y"),
         ("sweep.first=[{x: 0.1, y: a, z: 1}]", "z not in sweep.space"),
+        ("sweep.first=[{x: 0.1, yy: a}]", r"yy not in sweep.space; did you mean y\?"),
+        (
+            "+sweep.space.seconds='choice(1.0,2.0)' sweep.first=[{x: 0.1}]",
+            "has no seconds, and the configuration's 0.0 is",
+        ),
+        ("+sweep.space.secnds='choice(1.0,2.0)'", "sweep.space: secnds: there is no such key"),
         ("+sweep.floors.t9=0.1", "t9 is not in sweep.tasks"),
         ("sweep.seeds=[1,1]", "names one twice"),
         ("sweep.trials=0", "sweep.trials: 0 is not allowed"),
@@ -37,7 +43,7 @@ def plan(*overrides: str, arguments: tuple[str, ...] = ()) -> Plan:
 )
 def test_mistakes(override: str, message: str) -> None:
     with pytest.raises(Exception, match=message) as found:
-        plan(override)
+        plan(*re.split(r" (?=sweep)", override))
     assert isinstance(found.value, ConfigError) or "trails" in override
 
 
@@ -45,6 +51,11 @@ def test_an_endless_space_needs_a_number_of_trials() -> None:
     with pytest.raises(ConfigError, match="needs a finite space"):
         plan(arguments=("x=interval(0,1)",))
     assert plan("sweep.trials=7", arguments=("x=interval(0,1)",)).target == 7
+
+
+def test_a_first_setting_is_completed_from_the_configuration() -> None:
+    own = plan("sweep.first=[{x: 0.2}]", "+sweep.space.seconds='choice(0.0,1.0)'")
+    assert own.knobs.first == [{"x": 0.2, "y": "a", "seconds": 0.0}]
 
 
 def test_the_record_may_name_the_sweep() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from hydra_plugins.selfguide_sweeper._storage import open_storage
+from selfguide.errors import ConfigError
 from tests.sweeper.apps import environment, jobs, start, sweep, trials, winner
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
@@ -107,6 +109,24 @@ def test_two_sweepers_share_a_study_in_postgresql(tmp_path: Path, postgresql: st
 
 def test_open_lock_for_file_systems_without_links(tmp_path: Path) -> None:
     assert winner(sweep(tmp_path, *SPACE, "sweep.journal_lock=open")) == "x=0.1"
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\x00 and tables", b"precious text without newline", b"{}\n"])
+def test_a_file_that_is_no_journal_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "study.db"
+    file.write_bytes(content)
+    hint = "did you mean sqlite:///" if content.startswith(b"SQLite") else "is no Optuna journal"
+    with pytest.raises(ConfigError, match=hint):
+        open_storage(str(file), tmp_path, "symlink")
+    assert file.read_bytes() == content and [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"op_', b'{"op_code":0,"worker_id":"a'])
+def test_a_journal_torn_in_its_first_line_begins_anew(tmp_path: Path, torn: bytes) -> None:
+    file = tmp_path / "study.log"
+    file.write_bytes(torn)
+    assert open_storage(str(file), tmp_path, "symlink").get_all_studies() == []
+    assert file.read_bytes() == b""
 
 
 def test_the_dashboard_serves_the_study(tmp_path: Path) -> None:
