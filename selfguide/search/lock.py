@@ -53,14 +53,15 @@ class Lock:
     ) -> list[str]:
         """Why this lock may not be used for a run; empty if it may.
 
-        `prompt` and `models` are the run's, see `selfguide.search.content`. Another student is no misfit.
+        `prompt` and `models` are the run's, see `selfguide.search.content`. Another student is no misfit, nor are
+        other demonstrations (as many): a setting is to hold whichever a user has.
         """
         known = {**self.content["tasks"], **self.content["test_tasks"]}
         if task not in known:
             return [f"tasks: {', '.join(known)} -> {task}"]
         then = known[task]
         found = list(differences({"metric": then["metric"]}, {"metric": metric}))
-        found += differences(then["prompt"], dict(prompt), f"{task}.prompt.")
+        found += differences(_without_texts(then["prompt"]), _without_texts(prompt), f"{task}.prompt.")
         found += differences(self.content["data"], dict(data), "data.")
         if self.content["model"]["identity"] == models["model"]["identity"]:
             found += differences(
@@ -77,6 +78,10 @@ class Lock:
         body = yaml.safe_dump({**self.content, "hash": self.hash}, sort_keys=False, allow_unicode=True, width=120)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, HEADER + body)
+
+
+def _without_texts(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in prompt.items() if key != "demonstration_texts"}
 
 
 def load(path: Path) -> Lock:

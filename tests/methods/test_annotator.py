@@ -21,8 +21,8 @@ from tests.methods.test_loop import unsure
 from tests.tiny_task import smoke, write_task
 
 SHORT = (
-    "annotation.annotator=few_shot_finetuned", "evaluation.controls=false", "finetuning.max_epochs=1",
-    "finetuning.epochs=1", "finetuning.demonstration_copies=1", "evaluation.limit=2", "generation.target=6",
+    "annotation.annotator=few_shot_finetuned", "evaluation.controls=false", "evaluation.canary=false",
+    "finetuning.max_epochs=1", "finetuning.epochs=1", "finetuning.demonstration_copies=1", "evaluation.limit=2", "generation.target=6",
     "student=encoder_scratch", "student.encoder.epochs=1",  # a student in no time
 )  # fmt: skip
 METHODS = {

@@ -9,7 +9,7 @@ from selfguide.search.fingerprint import differences, fingerprint, study_name
 from selfguide.search.lock import Lock, find, load
 
 DATA = {"split": "seeded", "split_seed": 42, "validation_fraction": 0.1}
-PROMPT = {"labels": ["x", "y"], "instruction": "0123"}
+PROMPT = {"labels": ["x", "y"], "instruction": "0123", "demonstrations": 3, "demonstration_texts": "4567"}
 MODELS = {"model": {"identity": "sha256:1", "dtype": "auto"}, "engine": "hf"}
 CONTENT = {
     "version": 2,
@@ -55,6 +55,8 @@ def test_not_a_lock(tmp_path: Path) -> None:
         ({"data_hash": "cc"}, ["b.test.hash: bb -> cc"]),
         ({"data": {**DATA, "split_seed": 1}}, ["data.split_seed: 42 -> 1"]),
         ({"prompt": {**PROMPT, "labels": ["x"]}}, ["b.prompt.labels: ['x', 'y'] -> ['x']"]),
+        ({"prompt": {**PROMPT, "demonstrations": 2}}, ["b.prompt.demonstrations: 3 -> 2"]),
+        ({"prompt": {**PROMPT, "demonstration_texts": "89ab"}}, []),
         ({"models": {"model": {"identity": "sha256:1", "dtype": "float16"}}}, ["model.dtype: auto -> float16"]),
         ({"models": {"model": {"identity": "sha256:2", "dtype": "float16"}}}, []),
         ({"models": {**MODELS, "encoder": "scratch"}}, ["encoder: None -> scratch"]),
