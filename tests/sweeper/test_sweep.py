@@ -95,6 +95,14 @@ def test_a_mistake_ends_the_sweep_before_the_first_job(tmp_path: Path) -> None:
     assert not jobs(tmp_path)
 
 
+def test_a_password_reaches_neither_disk_nor_screen(tmp_path: Path) -> None:
+    said = sweep(tmp_path, "sweep.storage='postgresql://me:s3cretpw@127.0.0.1:1/db'", expect=1)
+    assert "sweep.storage: holds a password" in said
+    assert "s3cretpw" not in said
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert not [file for file in files if b"s3cretpw" in file.read_bytes()]
+
+
 def test_discovery_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, runpy, atexit\n"
