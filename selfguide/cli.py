@@ -24,6 +24,7 @@ from selfguide.config.explain import explain
 from selfguide.config.paths import config_dir
 from selfguide.config.store import register
 from selfguide.errors import SelfguideError
+from selfguide.report.masking import masked
 
 Job = Callable[[DictConfig], Any]
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -91,7 +92,7 @@ def _about_files(error: OSError) -> str:
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + masked(" ".join(message.split())), file=sys.stderr)
     sys.exit(2)
 
 
@@ -110,7 +111,7 @@ def interrupted() -> NoReturn:
 def _command_line() -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     program = [Path(sys.argv[0]).name] if spec is None else ["python", "-m", spec.name.removesuffix(".__main__")]
-    return shlex.join([*program, *sys.argv[1:]])
+    return shlex.join(masked([*program, *sys.argv[1:]]))
 
 
 def _interrupt(signum: int, frame: Any) -> NoReturn:

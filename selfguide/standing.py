@@ -34,6 +34,20 @@ class Standing:
         return "UNFROZEN" if self.frozen is False else ""
 
 
+class Openings:
+    """From now on every opening of `gold`'s test split is counted, whoever opens it; `last` is the newest count."""
+
+    def __init__(self, config: RunConfig, gold: GoldData, run: str, lock: str | None = None) -> None:
+        self.last: int | None = None
+        self._ledger = Ledger(Path(config.store.root).expanduser() / "test_openings.jsonl")
+        self._details = {"model": config.model.name, "lock": lock, "run": run}
+        gold.on_open(self._opened)
+
+    def _opened(self, opening: Opening) -> None:
+        if opening.split == "test":
+            self.last = self._ledger.append(opening.task, opening.purpose, self._details)
+
+
 class Watch:
     """Checks the lock of a run before its gold is opened, and counts the openings.
 
@@ -42,17 +56,15 @@ class Watch:
 
     def __init__(self, config: RunConfig, task: TaskSpec, gold: GoldData, folder: Path) -> None:
         self._config = config
-        self._folder = folder
-        self._ledger = Ledger(Path(config.store.root).expanduser() / "test_openings.jsonl")
-        self._openings: int | None = None
         self._lock = _checked(config, task, gold)
-        gold.on_open(self._opened)
+        self._openings = Openings(config, gold, str(folder), None if self._lock is None else self._lock.hash)
 
     def standing(self) -> Standing:
         """What is known once the gold was opened."""
         config, lock = self._config, self._lock
         due = config.evaluation.split == "test" and (config.task.group == "test" or lock is not None)
-        return Standing(lock is not None if due else None, None if lock is None else self._about(lock), self._openings)
+        about = None if lock is None else self._about(lock)
+        return Standing(lock is not None if due else None, about, self._openings.last)
 
     def _about(self, lock: Lock) -> dict[str, str | bool]:
         return {
@@ -61,12 +73,6 @@ class Watch:
             "study": lock.content["study"]["name"],
             "same_model": lock.content["model"]["identity"] == model_identity(self._config.model),
         }
-
-    def _opened(self, opening: Opening) -> None:
-        if opening.split == "test":
-            lock = None if self._lock is None else self._lock.hash
-            details = {"model": self._config.model.name, "lock": lock, "run": str(self._folder)}
-            self._openings = self._ledger.append(opening.task, opening.purpose, details)
 
 
 def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:

@@ -92,6 +92,14 @@ def test_only_the_entry_points_read_gold() -> None:
     assert not {name for name in readers if layer(name) is not None and layer(name) < layer("selfguide.pipeline")}  # type: ignore[operator]
 
 
+def test_whoever_opens_gold_has_it_counted() -> None:
+    """The checks of the linter are given gold; its command counts."""
+    openers = {name for name, path in modules().items() if "gold.open(" in path.read_text(encoding="utf-8")}
+    assert {"selfguide.pipeline", "selfguide.lint.checks"} <= openers
+    commands = {name.replace("lint.checks", "lint.__main__") for name in openers}
+    assert {name for name in commands if "selfguide.standing" not in imports(modules()[name])} == set()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["seed=-1"]])
 def test_help_and_config_errors_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = (

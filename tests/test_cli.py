@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from selfguide.cli import interrupted
 from selfguide.config.paths import config_dir
 from selfguide.config.schema import RunConfig
 from tests.composing import composed, run_config
@@ -193,3 +194,13 @@ def test_zero_arguments_compose() -> None:
 def test_batches_suit_the_engine_that_answers_them(overrides: list[str], annotation: int, evaluation: int) -> None:
     config = run_config(*overrides)
     assert (config.annotation.batch, config.evaluation.batch) == (annotation, evaluation)
+
+
+def test_the_line_that_resumes_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["selfguide", "sweep.storage=postgresql://me:s3cretpw@host/db"])
+    with pytest.raises(SystemExit) as ended:
+        interrupted()
+    said = capsys.readouterr().err
+    assert ended.value.code == 130 and "sweep.storage=postgresql://***@host/db" in said and "s3cretpw" not in said

@@ -11,6 +11,7 @@ from rich.console import Console
 from selfguide.data.gold import GoldData
 from selfguide.lint import Finding, lint_task
 from selfguide.lint.report import show
+from selfguide.search.ledger import Ledger
 from selfguide.types import Example, Instance, Split, TaskSpec
 
 ROOT = Path(__file__).parent.parent
@@ -149,10 +150,13 @@ def test_the_command(tmp_path: Path) -> None:
     done = lint(tmp_path, "task.path=mine.json")
     assert done.returncode == 0, done.stderr
     assert "my_task: classification, labels yes | no, exact_match, 2 demonstrations" in done.stdout
+    (opening,) = Ledger(tmp_path / "runs" / "store" / "test_openings.jsonl").rows()
+    assert (opening["task"], opening["purpose"], opening["run"]) == ("my_task", "lint", "selfguide.lint")
     assert "warning: demonstrations in gold: 1 of" in done.stdout
     assert "note: prompt length: not measured: model.path" in done.stdout
-    # Linting leaves nothing behind.
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+    # Nothing else is left behind.
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name for name in left if not name.startswith("test_openings.jsonl")} == {"mine.json"}
 
 
 def test_the_command_with_a_mistake(tmp_path: Path) -> None:

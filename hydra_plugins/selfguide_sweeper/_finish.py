@@ -1,5 +1,6 @@
 """The end of a sweep: winner, table, report, and the frozen setting."""
 
+import contextlib
 import json
 import shutil
 import warnings
@@ -29,13 +30,7 @@ TABLE, REPORT, LOCK = "trials.md", "sweep_report.html", "lock.yaml"
 
 def finish(plan: Plan, link: StudyLink, view: View) -> float | None:
     """Write what the sweep gave; returns the winner's value, or None if there is no winner."""
-    summary = summarise(plan, link)
-    write_text(plan.folder / TABLE, markdown(summary))
-    write_text(plan.folder / REPORT, render(summary))
-    view.terminal.table(plan.study, columns(summary), [row_cells(summary, row) for row in summary.rows])
-    saved = summary.racing_savings
-    view.say(f"racing ({plan.knobs.racing}): {saved.ran} of {saved.full} jobs ran, {saved.share:.0%} saved")
-    view.say(f"report: {plan.folder / REPORT}")
+    summary = _report(plan, link, view)
     if link.others_working():
         view.say("other sweepers still work on this study; the last one freezes its winner")
         return None
@@ -52,6 +47,24 @@ def finish(plan: Plan, link: StudyLink, view: View) -> float | None:
     if plan.binding.native:
         _freeze(plan, summary, winner, view)
     return summary.value(winner)
+
+
+def stop_early(plan: Plan, link: StudyLink, view: View) -> None:
+    """Interrupted, or too many failures: write and show what there is; nothing is frozen."""
+    # What ended the sweep is what must be said: no error here may take its place.
+    with contextlib.suppress(Exception):
+        _report(plan, link, view)
+
+
+def _report(plan: Plan, link: StudyLink, view: View) -> Summary:
+    summary = summarise(plan, link)
+    write_text(plan.folder / TABLE, markdown(summary))
+    write_text(plan.folder / REPORT, render(summary))
+    view.terminal.table(plan.study, columns(summary), [row_cells(summary, row) for row in summary.rows])
+    saved = summary.racing_savings
+    view.say(f"racing ({plan.knobs.racing}): {saved.ran} of {saved.full} jobs ran, {saved.share:.0%} saved")
+    view.say(f"report: {plan.folder / REPORT}")
+    return summary
 
 
 def summarise(plan: Plan, link: StudyLink) -> Summary:

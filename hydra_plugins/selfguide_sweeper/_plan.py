@@ -173,7 +173,26 @@ def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
             raise ConfigError(f"sweep.floors.{task}: {floor!r} is not allowed; allowed: a number, or a floor's name")
     for setting in knobs.first:
         space.check(setting)
+    if knobs.storage is not None and "://" in knobs.storage:
+        _check_url(knobs.storage)
     if OmegaConf.select(config, "lock") is not None:
         raise ConfigError("lock: a sweep searches what a lock fixes; leave one of them out")
     if OmegaConf.select(config, "evaluation.split") == "test":
         raise ConfigError("evaluation.split: test is not allowed in a sweep; settings are chosen on validation")
+
+
+def _check_url(url: str) -> None:
+    """No message may show the URL: what cannot be read as one may still hold a password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError("sweep.storage: cannot be read as a URL; allowed: e.g. postgresql://user@host/db") from None
+    # Also one that an interpolation brings in: whoever resolves the configuration to save it would save that.
+    if parts.password or any("passw" in key.lower() and "file" not in key.lower() for key in parts.query):
+        raise ConfigError(
+            "sweep.storage: holds a password, which every job would save; allowed: a URL without one "
+            "(PostgreSQL reads PGPASSWORD, or ~/.pgpass)"
+        )

@@ -10,7 +10,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 
-from hydra_plugins.selfguide_sweeper._finish import finish
+from hydra_plugins.selfguide_sweeper._finish import finish, stop_early
 from hydra_plugins.selfguide_sweeper._plan import Plan, read_plan
 from hydra_plugins.selfguide_sweeper._slots import Ended, Slots
 from hydra_plugins.selfguide_sweeper._storage import address, open_storage
@@ -47,6 +47,7 @@ def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arg
             sweep.run()
         except BaseException:
             link.release()
+            stop_early(plan, link, view)
             raise
     return finish(plan, link, view)
 
@@ -217,7 +218,7 @@ class Sweep:
             self.failures += 1
         self._seen.add(trial.number)
         del self.race.trials[trial.number]
-        self.view.settled(trial, self.race)
+        self.view.settled(trial, self.race, self.link.trials())
         limit = self.plan.knobs.max_failures
         if trial.error is not None and limit is not None and self.failures >= limit:
             raise SweepEnded(

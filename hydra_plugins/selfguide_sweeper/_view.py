@@ -16,6 +16,7 @@ from rich.text import Text
 from hydra_plugins.selfguide_sweeper._plan import Plan
 from hydra_plugins.selfguide_sweeper._sampler import setting_of
 from hydra_plugins.selfguide_sweeper._study import FINISHED, outcomes_of
+from selfguide.report.running import duration
 from selfguide.search.outcome import Outcome, describe, short
 from selfguide.search.racing import Job, Race, Trial, savings
 from selfguide.ui.console import Terminal
@@ -74,8 +75,8 @@ class View:
                 f"  running minimum {worst:.3f}{odd}"
             )
 
-    def settled(self, trial: Trial, race: Race) -> None:
-        """A trial is over."""
+    def settled(self, trial: Trial, race: Race, trials: Sequence[FrozenTrial]) -> None:
+        """A trial is over; `trials` are all of the study."""
         self._settled += 1
         if self._live is not None:
             return
@@ -88,6 +89,7 @@ class View:
         else:
             left = self._plan.jobs_per_trial - len(trial.outcomes)
             self.say(f"trial {trial.number}  pruned{shown}: {left} of {self._plan.jobs_per_trial} jobs not needed")
+        self.say(self._footer(trials, race))
 
     def update(self, trials: Sequence[FrozenTrial], race: Race) -> None:
         """Redraw the table."""
@@ -106,7 +108,7 @@ class View:
         parts.append(f"racing saved {saved.full - saved.ran} of {saved.full} jobs ({saved.share:.0%})")
         left = self._plan.target - len(finished)
         if self._settled and left > 0:
-            parts.append(f"eta {(time.monotonic() - self._start) / self._settled * left:.0f} s")
+            parts.append(f"eta {duration((time.monotonic() - self._start) / self._settled * left)}")
         return "  ".join(parts)
 
 

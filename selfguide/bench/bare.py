@@ -88,11 +88,13 @@ def _ours(llm: Any, config: RunConfig, work: Work) -> tuple[float, Recording]:
 
 def _annotation(config: RunConfig) -> Work:
     from selfguide.data.load import load_task
+    from selfguide.standing import Openings
     from selfguide.synthesis.candidates import Candidate
     from selfguide.synthesis.outputs import annotate
 
     task, gold = load_task(config.task, config.data, config.seed)
-    inputs = [instance.input for instance in gold.open("test")[: 2 * (config.evaluation.limit or 0)]]
+    Openings(config, gold, "selfguide.bench")
+    inputs = [instance.input for instance in gold.open("test", "benchmark")[: 2 * (config.evaluation.limit or 0)]]
     candidates = [Candidate(str(place), 0, text) for place, text in enumerate(inputs)]
     settings, heat = config.annotation, config.temperature.output
     return lambda engine, journal: annotate(engine, engine._tokenizer, task, candidates, settings, heat, 0, journal)

@@ -95,6 +95,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     from selfguide.evaluation.predict import predict
     from selfguide.finetuning.weights import weights_of
     from selfguide.models import load_prompt_tokenizer
+    from selfguide.standing import Openings
     from selfguide.store.atomic import Journal
     from selfguide.synthesis.inputs import propose_inputs
     from selfguide.synthesis.outputs import annotate
@@ -102,7 +103,8 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
 
     config = configuration(schedule, task_name, overrides)
     task, gold = load_task(config.task, config.data, config.seed)
-    instances = gold.open("test")[: config.evaluation.limit]
+    Openings(config, gold, "selfguide.bench")
+    instances = gold.open("test", "benchmark")[: config.evaluation.limit]
     tokenizer = load_prompt_tokenizer(config.model)
     engine = ClockedEngine(config)
     variants = [Contender(), *(Contender(weights_of(folder, config.finetuning)) for folder in adapters)]

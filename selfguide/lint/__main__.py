@@ -15,9 +15,11 @@ def main(config: DictConfig) -> None:
     from selfguide.data.load import load_task
     from selfguide.lint.checks import lint_task
     from selfguide.lint.report import measure_with, show
+    from selfguide.standing import Openings
 
     run = typed(config)
     task, gold = load_task(run.task, run.data, run.seed)
+    Openings(run, gold, "selfguide.lint")
     encode, context_length, unmeasured = measure_with(run.model)
     show(task, gold, [*lint_task(task, gold, encode, context_length), *unmeasured])
 

@@ -38,7 +38,7 @@ def lint_task(
     """All findings, warnings first.
 
     `encode` gives a prompt's token ids and `context_length` the tokens a model takes; without
-    them prompts are not measured. The gold is opened for the purpose "lint".
+    them prompts are not measured. The gold is opened for the purpose "lint": `selfguide.standing.Openings` counts it.
     """
     rows: Rows = {split: gold.open(split, "lint") for split in SPLITS if gold.count(split)}
     found = [

@@ -86,6 +86,12 @@ class Group:
         """Over few-shot ICL, paired; interval and p are of seeds and instances."""
         return crossed_gain([self.scores - self.baselines])
 
+    @property
+    def frozen(self) -> bool | None:
+        """False if a run is on a test task's test split without a lock; None where no lock is due."""
+        known = [run.result.get("frozen") for run in self.runs]
+        return False if False in known else (True if True in known else None)
+
     def setting(self, key: str) -> Any:
         """A value of the configuration by its dotted key; None if there is none."""
         value: Any = self.runs[0].details["config"]

@@ -8,6 +8,7 @@ from selfguide.evaluation.statistics import Gain, Interval
 from selfguide.report.compare import BASELINE, Row, Table
 
 HEADER = ("task", "variant", "seeds", "n", BASELINE, "score", "gain", "p", "p (Holm)")
+UNFROZEN = "UNFROZEN"  # beside a score: on the test split of a test task, and no frozen setting
 LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
@@ -25,7 +26,8 @@ def cells(table: Table) -> tuple[list[str], list[list[str]]]:
         means = [table.mean(variant, field) for field in ("baseline", "score", "gain")]
         if len(table.tasks) > 1 and None not in means:
             baseline, score, gain = (value for value in means if value is not None)
-            figures = [percent(baseline), percent(score), points(gain)]
+            loose = any(row.group.frozen is False for row in table.rows if row.group.variant == variant)
+            figures = [percent(baseline), _marked(percent(score), loose), points(gain)]
             rows.append([f"mean of {len(table.tasks)}", variant, "", "", *figures, "", "", *["", ""] * several])
     return header, rows
 
@@ -77,7 +79,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     figures = ("value", "ci_low", "ci_high")
     writer.writerow([
-        "metric", "extraction", "decoding", "split", "task", "variant", "seeds", "n",
+        "metric", "extraction", "decoding", "split", "task", "variant", "seeds", "frozen", "n",
         *(f"{name}_{figure}" for name in ("baseline", "score", "gain") for figure in figures),
         "p", "p_holm", "reference", "over_reference", "over_reference_p_holm",
     ])  # fmt: skip
@@ -87,7 +89,8 @@ def comma_separated(tables: Sequence[Table]) -> str:
             values = [getattr(item, f) for item in (row.baseline, row.score, row.gain) for f in figures]
             against = "" if row.against is None else row.against.value
             writer.writerow([
-                *table.column, group.task, group.variant, " ".join(map(str, group.seeds)), row.score.n, *values,
+                *table.column, group.task, group.variant, " ".join(map(str, group.seeds)),
+                "" if group.frozen is None else str(group.frozen).lower(), row.score.n, *values,
                 row.gain.p, row.holm, table.reference, against, "" if row.against_holm is None else row.against_holm,
             ])  # fmt: skip
     return text.getvalue()
@@ -95,10 +98,13 @@ def comma_separated(tables: Sequence[Table]) -> str:
 
 def note(table: Table) -> str:
     """What the figures of a table are."""
+    loose = any(row.group.frozen is False for row in table.rows)
     return (
         "Percent with 95 % bootstrap intervals over seeds and instances; gain: points over few-shot ICL on the same "
         "instances, with the 95 % t interval over seeds and instances; p: of the same t test, or of sign flips over "
         f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table)."
+        + f" {UNFROZEN}: on the test split of a test task, and no frozen setting."
+        * loose
     )
 
 
@@ -106,12 +112,17 @@ def _cells(row: Row, several: bool) -> list[str]:
     group = row.group
     shown = [
         group.task, group.variant, ", ".join(map(str, group.seeds)), str(row.score.n), with_interval(row.baseline),
-        with_interval(row.score), with_interval(row.gain, points), p_value(row.gain.p), p_value(row.holm),
+        _marked(with_interval(row.score), group.frozen is False), with_interval(row.gain, points),
+        p_value(row.gain.p), p_value(row.holm),
     ]  # fmt: skip
     if several:
         shown.append("" if row.against is None else with_interval(row.against, points))
         shown.append("" if row.against_holm is None else p_value(row.against_holm))
     return shown
+
+
+def _marked(score: str, unfrozen: bool) -> str:
+    return f"{score} {UNFROZEN}" if unfrozen else score
 
 
 def with_interval(value: Interval | Gain, shown: Callable[[float], str] | None = None) -> str:

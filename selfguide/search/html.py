@@ -160,14 +160,14 @@ def _optimism(summary: Summary) -> str:
     lines = [
         f"Smallest {'gain' if summary.objective.kind == 'worst_gain' else 'score'} as measured: {luck.measured:.3f} "
         f"(bootstrap {summary.objective.confidence:.0%} interval {luck.low:.3f} to {luck.high:.3f}).",
-        f"Selection optimism: {luck.optimism:+.3f}; expected on fresh instances: {luck.corrected:.3f}.",
+        f"Selection optimism: {luck.optimism:+.3f}; expected on as many fresh instances: {luck.corrected:.3f}.",
         "Which task decides, over resamples: "
         + ", ".join(f"{task} {share:.0%}" for task, share in luck.deciding.items() if share > 0)
         + ".",
     ]
     if luck.deciding[small] > 0.5 and _size(summary, small) < 50:
         lines.append(f"Caution: {small} decides most comparisons and has {_size(summary, small)} instances only.")
-    note = f"Bootstrap over instances, choosing anew among the {luck.settings} finished settings each time."
+    note = f"Bootstrap over instances, choosing anew each time among the {luck.settings} admissible finished settings."
     return _list(lines) + _note(note)
 
 

@@ -1,6 +1,7 @@
 """Every opening of a test split, counted: an append-only file beside the store.
 
-Each line holds the hash of the line before it, so that a removed or changed line shows.
+Each line holds the hash of the line before it, and a second file how many lines there are and the hash of
+the last: a line that was removed or changed shows, the last ones too. It is no seal: who forges both is not found out.
 """
 
 import hashlib
@@ -9,17 +10,25 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 
 from selfguide.errors import DataError
+from selfguide.store.atomic import write_text
 
 START = "0" * 16
 
 
+class Head(NamedTuple):
+    """How many lines were written, and the hash of the last of them."""
+
+    lines: int
+    hash: str
+
+
 class Ledger:
-    """The file `path`; safe for many processes at once."""
+    """The file `path`, and `path`.head; safe for many processes at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,6 +52,8 @@ class Ledger:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
+            # After the line: a writer killed in between leaves one line more than the head knows, which may be.
+            write_text(self._head_file, json.dumps(Head(len(rows) + 1, _digest(row))._asdict()) + "\n")
             return count
 
     def count(self, task: str) -> int:
@@ -50,21 +61,41 @@ class Ledger:
         return sum(row["task"] == task for row in self.rows())
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """All whole lines, checked."""
-        if not self.path.exists():
-            return
-        whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")
+        """All whole lines, checked. Raises DataError if the file was altered."""
+        # First: the file only grows, so what is read after the head has at least its lines.
+        head = self._head()
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        # Not splitlines: a path may hold characters that it takes for the end of a line.
+        lines = text.split("\n")[:-1]
         expected = START
-        for number, line in enumerate(whole.splitlines(), 1):
+        for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
                 intact = row["previous"] == expected
+                expected = _digest(row)
             except (ValueError, KeyError, TypeError):
                 intact = False
-            if not intact:
-                raise DataError(f"{self.path}: line {number} does not follow from the last; the ledger was altered")
-            expected = _digest(row)
+            if not intact or (number == head.lines and expected != head.hash):
+                raise DataError(f"{self.path}: line {number} is not what was written; the ledger was altered")
             yield row
+        if len(lines) < head.lines:
+            raise DataError(
+                f"{self.path}: {head.lines - len(lines)} of {head.lines} lines are gone; the ledger was altered"
+            )
+
+    @property
+    def _head_file(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.head")
+
+    def _head(self) -> Head:
+        try:
+            content = json.loads(self._head_file.read_text(encoding="utf-8"))
+            return Head(int(content["lines"]), str(content["hash"]))
+        except FileNotFoundError:
+            # A new ledger, or one of a version that kept no head: the next line gives it one.
+            return Head(0, START)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{self._head_file}: cannot be read; the ledger was altered") from error
 
     def _cut_torn_line(self) -> None:
         # What a killed writer left counts for nobody: its run ended before it saw the split.

@@ -106,9 +106,13 @@ def load(path: Path) -> Lock:
 
 
 def find(reference: str, sweep_folder: Path) -> Path:
-    """The lock file that `lock=…` names: a path, a folder that holds `lock.yaml`, or the name of a shipped sweep."""
+    """The lock file that `lock=…` names: a path, a folder that holds `lock.yaml`, or the name of a sweep.
+
+    A sweep that ran here, and recorded its lock in `sweeps`, comes before the one that is shipped.
+    """
     given = Path(reference).expanduser()
-    tried: Sequence[Path] = (given, given / "lock.yaml", sweep_folder / reference / "lock.yaml")
+    places = (given, Path("sweeps") / reference, sweep_folder / reference)
+    tried: Sequence[Path] = (given, *(place / "lock.yaml" for place in places))
     for path in tried:
         if path.is_file():
             return path

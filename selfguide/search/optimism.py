@@ -1,9 +1,13 @@
 """How much of the winner's validation minimum is luck of the draw.
 
 Choosing the best of many settings on few instances favours the lucky one. The bootstrap repeats the
-choice on resampled instances and compares the chosen setting's minimum there with its minimum on
-the instances as they are: the mean difference is the optimism (Efron and Tibshirani 1993, ch. 17).
-Settings that racing stopped are not part of it, so it is, if anything, too small.
+choice on resampled instances and compares the chosen setting's minimum there with its own mean over
+all resamples: the mean difference is the optimism (Efron and Tibshirani 1993, ch. 17). That the
+minimum of several noisy means lies below the minimum of the true ones is in both terms and cancels:
+with one setting there is no choice, and the optimism is 0.
+
+The settings that racing stopped are not part of it, and where all settings are truly alike a resample
+shows about 7 tenths of the luck (the settings differ by chance already): it is, if anything, too small.
 """
 
 from collections import Counter
@@ -20,7 +24,8 @@ from selfguide.search.objective import Objective, Outcomes
 class Optimism:
     """The winner's minimum over tasks as measured, how much of it is expected to be luck, and its interval.
 
-    `deciding` counts, per task, in which share of the resamples it is the winner's worst.
+    `deciding` counts, per task, in which share of the resamples it is the winner's worst; `settings`
+    are those that could be chosen.
     """
 
     measured: float
@@ -32,7 +37,10 @@ class Optimism:
 
     @property
     def corrected(self) -> float:
-        """What to expect of the same tasks on fresh instances."""
+        """What the same measurement is expected to give: the minimum over the same tasks, on as many fresh instances.
+
+        The minimum of the true means lies above it, by what the noise of the means pulls a minimum down.
+        """
         return self.measured - self.optimism
 
 
@@ -42,21 +50,33 @@ def optimism(
     """None where jobs left no scores per instance. `finished` are all complete trials, the winner among them."""
     if not all(outcome.scores for outcomes in finished for outcome in outcomes.values()):
         return None
-    minima = np.stack([_minima(objective, outcomes, tasks) for outcomes in finished])
-    measured = np.array([objective.worst(outcomes, tasks) for outcomes in finished])
-    chosen = minima.argmax(axis=0)
-    luck = minima[chosen, np.arange(minima.shape[1])] - measured[chosen]
+    candidates = [outcomes for outcomes in finished if objective.admissible(outcomes)]
+    minima = np.stack([_minima(objective, outcomes, tasks) for outcomes in candidates])
+    means = minima.mean(axis=1, keepdims=True)
+    luck = np.take_along_axis(minima - means, _chosen(minima, candidates, tasks, objective)[None], axis=0)
     own = _minima(objective, winner, tasks)
     tail = (1 - objective.confidence) / 2
     low, high = np.quantile(own, [tail, 1 - tail])
     return Optimism(
         measured=objective.worst(winner, tasks),
-        optimism=float(luck.mean()),
+        optimism=float(luck.mean()) if len(candidates) > 1 else 0.0,
         low=float(low),
         high=float(high),
         deciding=_deciding(objective, winner, tasks),
-        settings=len(finished),
+        settings=len(candidates),
     )
+
+
+def _chosen(
+    minima: NDArray[np.float64], candidates: Sequence[Outcomes], tasks: Sequence[str], objective: Objective
+) -> NDArray[np.intp]:
+    """Which setting the objective would choose in each resample, (resamples,)."""
+    if objective.kind == "lcb":
+        # Each setting's bound keeps its distance from the mean: a bootstrap inside the bootstrap would cost too much.
+        bounds = np.array([objective.value(outcomes, tasks) for outcomes in candidates])
+        minima = minima + (bounds - minima.mean(axis=1))[:, None]
+    chosen: NDArray[np.intp] = minima.argmax(axis=0)
+    return chosen
 
 
 def _minima(objective: Objective, outcomes: Outcomes, tasks: Sequence[str]) -> NDArray[np.float64]:

@@ -22,8 +22,8 @@ from tests.tiny_task import smoke, write_task
 
 SHORT = (
     "annotation.annotator=few_shot_finetuned", "evaluation.controls=false", "evaluation.canary=false",
-    "finetuning.max_epochs=1", "finetuning.epochs=1", "finetuning.demonstration_copies=1", "evaluation.limit=2", "generation.target=6",
-    "student=encoder_scratch", "student.encoder.epochs=1",  # a student in no time
+    "finetuning.max_epochs=1", "finetuning.epochs=1", "finetuning.demonstration_copies=1",
+    "evaluation.limit=2", "generation.target=6", "student=encoder_scratch", "student.encoder.epochs=1",
 )  # fmt: skip
 METHODS = {
     "selfguide": (),

@@ -101,6 +101,23 @@ def test_the_command_writes_page_tables_and_plots(
     assert latex.count(r"\begin{tabular}") == 2 and r"task\_a" in latex
 
 
+def test_an_unfrozen_run_is_marked_in_every_table(tmp_path: Path) -> None:
+    for name in ("task_a", "task_b"):
+        write_run(tmp_path / "runs" / name, name=name, proposals=5, instances=20)
+    file = tmp_path / "runs" / "task_a" / "result.json"
+    said = {}
+    for frozen in (None, False):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "frozen": frozen, "lock": None}))
+        out = tmp_path / str(frozen)
+        main([str(tmp_path / "runs"), "--no-plots", "--to", str(out)])
+        said[frozen] = {form: (out / f"comparison.{form}").read_text() for form in ("md", "tex", "html", "csv")}
+    # The row, the mean over the tasks and what the word means; on the page also the list of runs.
+    for form, count in (("md", 3), ("tex", 2), ("html", 4)):
+        assert said[False][form].count("UNFROZEN") == count and "UNFROZEN" not in said[None][form], form
+    assert [row["frozen"] for row in csv.DictReader(said[False]["csv"].splitlines())] == ["false", ""]
+    assert "not due" in said[None]["html"]
+
+
 def test_plots_are_the_same_each_time(grid: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         main([str(grid / "10-0"), str(grid / "40-0"), "--to", str(tmp_path / name)])

@@ -1,6 +1,7 @@
 """The ledger of test openings: it only grows, and alterations show."""
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,16 +31,50 @@ def test_many_processes_lose_nothing(tmp_path: Path) -> None:
     assert [row["count"] for row in Ledger(path).rows()] == list(range(1, 31))
 
 
-@pytest.mark.parametrize("alter", ["change", "remove"])
+ALTERATIONS: dict[str, Callable[[list[str]], list[str]]] = {
+    "change": lambda lines: [lines[0], lines[1].replace('"b"', '"x"'), lines[2]],
+    "remove": lambda lines: [lines[0], lines[2]],
+    "remove the last": lambda lines: lines[:2],
+    "remove all": lambda lines: [],
+    "change the last": lambda lines: [*lines[:2], lines[2].replace('"c"', '"x"')],
+    "tear the last": lambda lines: [*lines[:2], lines[2].rstrip("\n")],
+}
+
+
+@pytest.mark.parametrize("alter", ALTERATIONS)
 def test_alterations_show(tmp_path: Path, alter: str) -> None:
     ledger = Ledger(tmp_path / "l.jsonl")
     for task in "abc":
         ledger.append(task, "evaluation", {})
-    lines = ledger.path.read_text().splitlines(keepends=True)
-    lines[1] = lines[1].replace('"b"', '"x"') if alter == "change" else ""
-    ledger.path.write_text("".join(lines))
-    with pytest.raises(DataError, match="was altered"):
-        ledger.append("d", "evaluation", {})
+    with ledger.path.open() as file:
+        lines = file.readlines()
+    ledger.path.write_text("".join(ALTERATIONS[alter](lines)))
+    for look in (lambda: ledger.append("d", "evaluation", {}), lambda: ledger.count("a")):
+        with pytest.raises(DataError, match="was altered"):
+            look()
+
+
+def test_a_removed_file_shows_and_a_line_more_than_the_head_knows_does_not(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger.append("a", "evaluation", {})
+    head = tmp_path / "l.jsonl.head"
+    before = head.read_text()
+    ledger.append("a", "evaluation", {})
+    head.write_text(before)  # killed between the line and the head
+    assert ledger.append("a", "evaluation", {}) == 3
+    head.unlink()  # as an earlier version left it
+    assert ledger.append("a", "evaluation", {}) == 4
+    ledger.path.unlink()
+    with pytest.raises(DataError, match="4 of 4 lines are gone"):
+        ledger.append("a", "evaluation", {})
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x1e", "\r", "\n"])
+def test_any_path_may_be_noted(tmp_path: Path, odd: str) -> None:
+    ledger = Ledger(tmp_path / "l.jsonl")
+    for _ in range(2):
+        ledger.append("a", "evaluation", {"run": f"runs/a{odd}b"})
+    assert [row["run"] for row in ledger.rows()] == [f"runs/a{odd}b"] * 2
 
 
 def test_a_torn_line_counts_for_nobody(tmp_path: Path) -> None:

@@ -76,6 +76,18 @@ def test_found_by_path_folder_or_name(tmp_path: Path) -> None:
         find("other", tmp_path)
 
 
+def test_the_lock_that_a_sweep_recorded_here_comes_before_the_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped" / "mine" / "lock.yaml"
+    Lock(CONTENT).write(shipped)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert find("mine", tmp_path / "shipped") == shipped
+    Lock(CONTENT).write(Path("sweeps/mine/lock.yaml"))
+    assert find("mine", tmp_path / "shipped") == Path("sweeps/mine/lock.yaml")
+
+
 def test_fingerprint_ignores_order_and_sees_everything_else() -> None:
     assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})

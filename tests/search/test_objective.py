@@ -6,7 +6,6 @@ import pytest
 
 from selfguide.errors import ConfigError
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.optimism import optimism
 from selfguide.search.outcome import Outcome
 from tests.search.tables import table
 
@@ -51,23 +50,3 @@ def test_what_needs_more_than_a_number_says_so() -> None:
         Objective("worst_gain", (0,), {}).value(plain, ["a"])
     with pytest.raises(ConfigError, match="per instance"):
         Objective("lcb", (0,), {}).value(plain, ["a"])
-
-
-def test_selection_optimism_is_about_the_luck_there_is() -> None:
-    """Settings that are all alike: the winner's lead is luck alone, and the estimate finds most of it."""
-    draw = random.Random(4)
-    tasks = ["a", "b"]
-    rows = []
-    for _ in range(20):
-        row = {}
-        for task in tasks:
-            scores = tuple(float(draw.random() < 0.5) for _ in range(80))
-            row[task, 0] = Outcome(task, 0, sum(scores) / 80, scores=scores)
-        rows.append(row)
-    objective = Objective("worst_score", (0,), {}, resamples=500)
-    winner = max(rows, key=lambda row: objective.value(row, tasks))
-    found = optimism(winner, rows, tasks, objective)
-    assert found is not None and found.settings == 20
-    assert 0.02 < found.optimism < 0.15
-    assert found.corrected < found.measured
-    assert sum(found.deciding.values()) == pytest.approx(1)

@@ -92,6 +92,8 @@ def test_interrupt_gives_the_trial_back(tmp_path: Path) -> None:
     assert process.wait(timeout=60) != 0
     states = [trial.state for trial in trials(tmp_path)]
     assert TrialState.RUNNING not in states and TrialState.WAITING in states
+    assert "| waiting |" in (tmp_path / "sweep" / "trials.md").read_text()
+    assert (tmp_path / "sweep" / "sweep_report.html").exists()
 
 
 def test_a_journal_torn_in_the_middle_of_a_line_is_read(tmp_path: Path) -> None:

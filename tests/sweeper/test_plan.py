@@ -47,6 +47,28 @@ def test_mistakes(override: str, message: str) -> None:
     assert isinstance(found.value, ConfigError) or "trails" in override
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cretpw@host/db",
+        "postgresql+psycopg2://host/db?password=s3cretpw",
+        "postgresql://me:${oc.env:SWEEP_TEST_PW}@host/db",
+        "postgresql://me:s3cretpw@host:port/db",
+        "post gres://me:s3cretpw@host/db",
+    ],
+)
+def test_a_password_in_the_storage_is_refused_and_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEP_TEST_PW", "s3cretpw")
+    with pytest.raises(ConfigError, match=r"sweep\.storage: (holds a password|cannot be read as a URL)") as found:
+        plan(f"sweep.storage='{url}'")
+    assert "s3cretpw" not in str(found.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@host:5432/db?passfile=/home/me/.pgpass", "sqlite:////a:b@c/study.db"])
+def test_a_storage_without_a_password_is_taken(url: str) -> None:
+    assert plan(f"sweep.storage='{url}'").knobs.storage == url
+
+
 def test_an_endless_space_needs_a_number_of_trials() -> None:
     with pytest.raises(ConfigError, match="needs a finite space"):
         plan(arguments=("x=interval(0,1)",))

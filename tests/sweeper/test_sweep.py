@@ -26,7 +26,12 @@ def full_grid(tasks: int = 4, seeds: tuple[int, ...] = (0,)) -> str:
 def test_grid_with_racing_finds_what_the_full_grid_finds_and_resumes_to_nothing(tmp_path: Path) -> None:
     said = sweep(tmp_path)
     assert winner(said) == full_grid() == "x=0.1 y=a"
-    assert len(jobs(tmp_path)) < 32 and not repeated(tmp_path)
+    ran = len(jobs(tmp_path))
+    assert ran < 32 and not repeated(tmp_path)
+    # Without a live table: a line after every trial, with what the table's foot would say.
+    feet = [line for line in said.splitlines() if " of 8 trials  best " in line]
+    assert [int(line.split()[0]) for line in feet] == list(range(1, 9))
+    assert " eta " in feet[0] and "best 0.700" in feet[-1] and f"racing saved {32 - ran} of 32 jobs" in feet[-1]
     found = trials(tmp_path)
     assert [trial.number for trial in found] == list(range(8))
     pruned = [trial for trial in found if trial.state == TrialState.PRUNED]
@@ -88,11 +93,22 @@ def test_too_many_failures_end_the_sweep_in_one_line(tmp_path: Path) -> None:
     said = sweep(tmp_path, "crash=true", "crash_at=0.0", "sweep.max_failures=2", "hydra.verbose=false", expect=1)
     assert "sweep.max_failures: 2 trials failed" in said and "crash at x=0.0" in said
     assert len(trials(tmp_path)) == 2
+    # What there is is written all the same.
+    assert (tmp_path / "sweep" / "trials.md").read_text().count("| failed |") == 2
+    assert "ValueError: crash at x=0.0" in (tmp_path / "sweep" / "sweep_report.html").read_text()
 
 
 def test_a_mistake_ends_the_sweep_before_the_first_job(tmp_path: Path) -> None:
     assert "sweep.test_tasks: t1 also in sweep.tasks" in sweep(tmp_path, "sweep.test_tasks=[t1]", expect=1)
     assert not jobs(tmp_path)
+
+
+def test_a_password_reaches_neither_disk_nor_screen(tmp_path: Path) -> None:
+    said = sweep(tmp_path, "sweep.storage='postgresql://me:s3cretpw@127.0.0.1:1/db'", expect=1)
+    assert "sweep.storage: holds a password" in said
+    assert "s3cretpw" not in said
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert not [file for file in files if b"s3cretpw" in file.read_bytes()]
 
 
 def test_discovery_imports_nothing_heavy(tmp_path: Path) -> None:

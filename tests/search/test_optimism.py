@@ -1,0 +1,83 @@
+"""Selection optimism, against simulations in which the truth is known."""
+
+import numpy as np
+import pytest
+
+from selfguide.search.objective import Kind, Objective
+from selfguide.search.optimism import Optimism, optimism
+from selfguide.search.outcome import Cell, Outcome
+
+TASKS = ["a", "b", "c", "d"]
+Row = dict[Cell, Outcome]
+
+
+def drawn(truth: list[list[float]], instances: int, seed: int) -> list[Row]:
+    """For each setting, scores of 0 and 1 on each task, with these true means."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for means in truth:
+        row: Row = {}
+        for task, mean in zip(TASKS, means, strict=True):
+            scores = tuple((draw.random(instances) < mean).astype(float).tolist())
+            row[task, 0] = Outcome(task, 0, sum(scores) / instances, scores=scores)
+        rows.append(row)
+    return rows
+
+
+def estimate(rows: list[Row], objective: Objective) -> tuple[int, Optimism]:
+    """The winner's place and what is said of it."""
+    admissible = [place for place, row in enumerate(rows) if objective.admissible(row)]
+    winner = max(admissible, key=lambda place: (objective.value(rows[place], TASKS), -place))
+    found = optimism(rows[winner], rows, TASKS, objective)
+    assert found is not None
+    return winner, found
+
+
+@pytest.mark.parametrize("instances", [12, 100])
+def test_without_a_choice_there_is_no_optimism(instances: int) -> None:
+    """The downward bias of a minimum of four noisy means is no luck of the choice."""
+    for seed in range(5):
+        _, found = estimate(drawn([[0.6] * 4], instances, seed), Objective("worst_score", (0,), {}, resamples=300))
+        assert found.optimism == 0 and found.corrected == found.measured
+        assert sum(found.deciding.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", ["worst_score", "lcb"])
+@pytest.mark.parametrize("spread", [0.0, 0.05])
+def test_what_is_expected_is_what_fresh_instances_give(kind: Kind, spread: float) -> None:
+    """Over 40 sweeps of 12 settings: the winner's minimum as measured, as expected, and on fresh instances."""
+    instances, objective = 60, Objective(kind, (0,), {}, resamples=200)
+    measured, expected, fresh = [], [], []
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        truth = [[float(mean)] * 4 for mean in 0.5 + spread * draw.standard_normal(12)]
+        winner, found = estimate(drawn(truth, instances, seed), objective)
+        measured.append(found.measured)
+        expected.append(found.corrected)
+        fresh.append((draw.binomial(instances, truth[winner], size=(100, 4)) / instances).min(axis=1).mean())
+    before, after = np.mean(measured) - np.mean(fresh), np.mean(expected) - np.mean(fresh)
+    assert before > 0.03
+    assert abs(after) < 0.02 < before / 1.5
+
+
+def test_a_clear_winner_was_not_lucky() -> None:
+    rows = drawn([[0.9] * 4, *[[0.3] * 4] * 8], 50, 1)
+    winner, found = estimate(rows, Objective("worst_score", (0,), {}, resamples=300))
+    assert winner == 0 and abs(found.optimism) < 0.005
+
+
+def test_settings_below_a_floor_are_not_chosen() -> None:
+    """The one setting above the floor is no choice, however lucky the others were."""
+    rows = drawn([[0.9, 0.4, 0.4, 0.4], *[[0.6] * 4] * 8], 60, 2)
+    assert estimate(rows, Objective("worst_score", (0,), {}, resamples=300))[1].settings == 9
+    winner, found = estimate(rows, Objective("worst_score", (0,), {"a": 0.8}, resamples=300))
+    assert (winner, found.settings, found.optimism) == (0, 1, 0)
+
+
+def test_the_lower_bound_chooses_by_the_bound() -> None:
+    """A steady setting with the higher bound is chosen always, whatever another reaches by luck."""
+    steady = {(task, 0): Outcome(task, 0, 0.5, scores=(0.5,) * 40) for task in TASKS}
+    wild = {(task, 0): Outcome(task, 0, 0.55, scores=(1.0,) * 22 + (0.0,) * 18) for task in TASKS}
+    assert estimate([steady, wild], Objective("worst_score", (0,), {}, resamples=300))[1].optimism > 0.01
+    winner, found = estimate([steady, wild], Objective("lcb", (0,), {}, resamples=300))
+    assert winner == 0 and abs(found.optimism) < 0.005

@@ -1,0 +1,82 @@
+"""From a sweep to its lock to a run that takes it, with the program itself; and what is refused afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfguide.config.frozen import with_lock
+from selfguide.config.schema import RunConfig
+from selfguide.config.validate import typed
+from selfguide.errors import ConfigError
+from selfguide.pipeline import run
+from selfguide.search.lock import load
+from tests.composing import composed
+from tests.tiny_task import write_task
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMON = ["method=few_shot_icl", "data.validation_fraction=0.5", "evaluation.limit=3", "evaluation.bootstrap=200"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished sweep of two settings on a validation task, frozen for a test task."""
+    folder = tmp_path_factory.mktemp("swept")
+    for name, classification in (("valid", True), ("mine", False)):
+        write_task(folder, classification=classification).rename(folder / f"{name}.json")
+    command = [
+        sys.executable, "-m", "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
+        f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
+        f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
+        "temperature.input=choice(0.6,0.8)", "sweep.sampler=grid", f"store.root={folder}/store",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "recorded: sweeps/small/lock.yaml; use it with lock=sweeps/small" in done.stdout
+    return folder
+
+
+def locked(folder: Path, *more: str, task: str = "mine") -> RunConfig:
+    overrides = [
+        *COMMON, "task=json", f"task.path={folder}/{task}.json", f"task.name={task}", f"store.root={folder}/store",
+        "evaluation.split=test", f"lock={folder}/sweeps/small", *more,
+    ]  # fmt: skip
+    return typed(with_lock(composed(*overrides), overrides))
+
+
+def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path) -> None:
+    lock = load(swept / "sweeps" / "small" / "lock.yaml")
+    assert lock.setting == {"temperature.input": 0.6} and list(lock.content["test_tasks"]) == ["mine"]
+    assert lock.content["objective"]["expected_on_fresh_instances"] == pytest.approx(
+        lock.content["objective"]["value"], abs=1e-6
+    ), "both settings answer alike: nothing was gained by choosing"
+    config = locked(swept)
+    assert config.temperature.input == 0.6
+    run(config, tmp_path / "run")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["frozen"] is True and result["lock"]["hash"] == lock.hash and result["lock"]["same_model"] is True
+
+
+def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"says otherwise: temperature.input: 0.6 -> 0.8"):
+        locked(swept, "temperature.input=0.8")
+    with pytest.raises(ConfigError, match=r"data.validation_fraction: 0.5 -> 0.4"):
+        run(locked(swept, "data.validation_fraction=0.4"), tmp_path / "run")
+    file = swept / "mine.json"
+    before = file.read_text()
+    content = json.loads(before)
+    for row in content["instances"]:
+        row["output"] = "pink"
+    file.write_text(json.dumps(content))
+    try:
+        with pytest.raises(ConfigError, match=r"does not fit this run: mine.test.hash: "):
+            run(locked(swept), tmp_path / "run")
+    finally:
+        file.write_text(before)
+    assert not (tmp_path / "run" / "result.json").exists()
