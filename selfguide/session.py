@@ -13,6 +13,7 @@ from typing import Any
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Engine
 from selfguide.engines.build import engine_identity
+from selfguide.engines.lifetime import lifetime_of
 from selfguide.models import model_identity
 from selfguide.store import Stage, Store
 from selfguide.tokenization import PromptTokenizer
@@ -53,7 +54,7 @@ class LanguageModel:
 
     def free_device(self) -> None:
         """Give the device back unless `engine.lifetime` says to keep it."""
-        lifetime = self.config.engine.lifetime
+        lifetime = lifetime_of(self.config.engine)
         if self._engine is not None and lifetime == "restart":
             self.close()
         elif self._engine is not None and lifetime == "sleep" and hasattr(self._engine, "sleep"):

@@ -95,7 +95,7 @@ class EngineConfig:
     """What every engine has; the engines add their own knobs."""
 
     name: str = knob(one_of=("hf", "vllm", "openai"))
-    lifetime: str = knob(one_of=("keep", "sleep", "restart"))
+    lifetime: str = knob(one_of=("auto", "keep", "sleep", "restart"))
     annotation_batch: int = knob(ge=1)
     evaluation_batch: int = knob(ge=1)
 

@@ -7,6 +7,7 @@ from typing import Any, Self, cast
 
 from selfguide.config.schema import RunConfig
 from selfguide.engines.base import Engine
+from selfguide.engines.lifetime import lifetime_of
 from selfguide.store.atomic import canonical_json
 
 
@@ -92,5 +93,5 @@ class _Lent:
 
     def close(self) -> None:
         # A run with lifetime=restart needs the whole device for its training.
-        if self._config.engine.lifetime == "restart":
+        if lifetime_of(self._config.engine) == "restart":
             self._lender.close()

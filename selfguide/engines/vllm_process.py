@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
+from selfguide.engines.lifetime import lifetime_of
 from selfguide.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models import resolve_model
 
@@ -142,8 +143,8 @@ def environment(settings: VLLMEngineConfig) -> None:
 
 def _own_process(settings: VLLMEngineConfig, on_cpu: bool) -> bool:
     if settings.own_process == "auto":
-        return settings.lifetime == "restart" or not on_cpu
-    if settings.own_process == "off" and settings.lifetime == "restart":
+        return lifetime_of(settings) == "restart" or not on_cpu
+    if settings.own_process == "off" and lifetime_of(settings) == "restart":
         raise ConfigError("engine.own_process: off is not allowed with engine.lifetime=restart; allowed: auto | on")
     return settings.own_process == "on"
 
