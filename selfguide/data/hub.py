@@ -28,7 +28,7 @@ def read_hub(
     training = () if hub.train_split is None else _instances(hub, hub.train_split, name, f"{hub.train_split}-")
     examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
     stated = require_text(instruction, "task.instruction")
-    return RawTask(name, stated, examples, instances, f"{path}[{split}]", training)
+    return RawTask(name, stated, examples, instances, f"{path}[{split}]", training=training)
 
 
 def _instances(hub: HubConfig, split: str, name: str, prefix: str = "") -> tuple[Instance, ...]:

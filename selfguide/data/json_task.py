@@ -1,9 +1,9 @@
 """The user's own task file (`task=json task.path=...`), in one of three forms.
 
 1. The Super-NI form: `Definition`, `Positive Examples`, `Instances`.
-2. Simple JSON: `{"instruction": "...", "examples": [{"input", "output"}], "instances": [...]}`.
+2. Simple JSON: `{"instruction": "...", "labels": [...]?, "examples": [{"input", "output"}], "instances": [...]}`.
 3. JSONL (`.jsonl`), one object a line, blank lines ignored:
-   the first `{"instruction": "..."}`; then `{"input", "output", "demonstration": true}` for every
+   the first `{"instruction": "...", "labels": [...]?}`; then `{"input", "output", "demonstration": true}` for every
    demonstration and `{"input", "output", "id"?}` for every instance, in any order.
 
 `output` is a string or a list of accepted strings everywhere.
@@ -14,6 +14,7 @@ from typing import Any
 
 from selfguide.data.raw import (
     RawTask,
+    normalized,
     optional_list,
     parse_json,
     read_example,
@@ -65,11 +66,26 @@ def parse_task_text(text: str, name: str, where: str, *, lines: bool) -> RawTask
             where,
         ),
         where,
+        _labels(document, where),
     )
+
+
+def _labels(document: dict[str, Any], where: str) -> tuple[str, ...] | None:
+    """The labels of a classification task, if the file lists them."""
+    if document.get("labels") is None:
+        return None
+    listed = [
+        normalized(require_text(label, f"{where}: labels[{index}]"))
+        for index, label in enumerate(require_list(document, "labels", where))
+    ]
+    if len(listed) < 2 or len(set(listed)) < len(listed):
+        raise DataError(f"{where}: labels: {listed} must be at least two different texts")
+    return tuple(listed)
 
 
 def _parse_lines(text: str, name: str, where: str) -> RawTask:
     instruction: str | None = None
+    labels: tuple[str, ...] | None = None
     demonstrations: list[Example] = []
     instances: list[Instance] = []
     # Not splitlines(): JSON strings may hold other line separators as they are.
@@ -80,6 +96,7 @@ def _parse_lines(text: str, name: str, where: str) -> RawTask:
         item = require_object(parse_json(line, where, number), at)
         if instruction is None:
             instruction = require_text(require_key(item, "instruction", f"{at} (the first)"), f"{at}: instruction")
+            labels = _labels(item, at)
         elif _is_demonstration(item, at):
             demonstrations.append(read_example(item, at))
         else:
@@ -88,7 +105,7 @@ def _parse_lines(text: str, name: str, where: str) -> RawTask:
         raise DataError(f'{where}: is empty; the first line must be {{"instruction": "..."}}')
     if not instances:
         raise DataError(f'{where}: has no instances; add lines of the form {{"input": "...", "output": "..."}}')
-    return RawTask(name, instruction, tuple(demonstrations), unique_ids(instances, where), where)
+    return RawTask(name, instruction, tuple(demonstrations), unique_ids(instances, where), where, labels)
 
 
 def _is_demonstration(item: dict[str, Any], at: str) -> bool:

@@ -30,6 +30,8 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     """
     labels = check_labels(task)
     raw = _with_overrides(read_task(task, data), task)
+    if labels is None and task.family != "generation":
+        labels = raw.labels
     family = _family(task, raw, labels)
     if family == "classification" and labels is None:
         labels = infer_labels(raw)

@@ -19,6 +19,7 @@ class RawTask:
     demonstrations: tuple[Example, ...]
     instances: tuple[Instance, ...]
     origin: str  # the file or dataset, for messages
+    labels: tuple[str, ...] | None = None  # where the source lists them
     training: tuple[Instance, ...] = ()  # of the source's own training split; `instances` are then all for the test
 
     @property

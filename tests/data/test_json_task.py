@@ -26,6 +26,27 @@ def test_simple_json() -> None:
     assert (task.instruction, task.demonstrations, task.instances) == ("Answer.", (Example("a", "yes"),), EXPECTED)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["yes"], "at least two different texts"),
+        (["yes", "yes "], "at least two different texts"),
+        ([True, "no"], r"labels\[0\]: expected a string"),
+        ("yes", "labels"),
+    ],
+)
+def test_labels_that_are_none(labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        parse_task_text(json.dumps({**SIMPLE, "labels": labels}), "mine", "f.json", lines=False)
+
+
+def test_labels_of_both_forms() -> None:
+    head = {"instruction": "Answer.", "labels": ["yes", " no"]}
+    simple = parse_task_text(json.dumps({**SIMPLE, **head}), "mine", "f.json", lines=False)
+    lines = "\n".join(map(json.dumps, [head, *SIMPLE["instances"]]))
+    assert simple.labels == parse_task_text(lines, "mine", "f.jsonl", lines=True).labels == ("yes", "no")
+
+
 def test_sni_form() -> None:
     document = {
         "Definition": ["Answer.", "Briefly."],

@@ -42,6 +42,24 @@ def test_family_and_labels_are_inferred_and_told(classification: Path, caplog: p
     assert "labels inferred from the data: yes, maybe, no" in caplog.text
 
 
+def readme_task() -> dict[str, Any]:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    document: dict[str, Any] = json.loads(text.split("```json\n")[1].split("```")[0])
+    return document
+
+
+def test_the_readmes_task_is_a_classification_task(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.json"
+    path.write_text(json.dumps(readme_task()))
+    spec, gold = load_task(json_task(path), data_config(), 0)
+    assert (spec.family, spec.labels, spec.metric) == ("classification", ("positive", "negative"), "exact_match")
+    assert gold.count("test") == 1
+    spec, _ = load_task(json_task(path, labels=["negative", "positive", "mixed"]), data_config(), 0)
+    assert spec.labels == ("negative", "positive", "mixed"), "the configuration's come before the file's"
+    spec, _ = load_task(json_task(path, family="generation"), data_config(), 0)
+    assert (spec.family, spec.labels) == ("generation", ())
+
+
 def test_generation(generation: Path) -> None:
     spec, gold = load_task(json_task(generation, noise_terms=["hm"]), data_config(), 0)
     assert (spec.name, spec.family, spec.labels, spec.metric) == ("mine", "generation", (), "rouge_l")
