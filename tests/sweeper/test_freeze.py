@@ -74,7 +74,7 @@ def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> N
     before = file.read_text()
     content = json.loads(before)
     for row in content["instances"]:
-        row["output"] = "pink"
+        row["input"] += " Really."
     file.write_text(json.dumps(content))
     try:
         with pytest.raises(ConfigError, match=r"does not fit this run: mine.test.hash: "):
