@@ -196,6 +196,12 @@ def test_batches_suit_the_engine_that_answers_them(overrides: list[str], annotat
     assert (config.annotation.batch, config.evaluation.batch) == (annotation, evaluation)
 
 
+def test_the_linter_has_a_help_of_its_own(tmp_path: Path) -> None:
+    done = command("--help", cwd=tmp_path, module="selfguide.lint")
+    assert done.returncode == 0 and "python -m selfguide.lint task=" in done.stdout
+    assert "selfguide.main" not in done.stdout
+
+
 def test_the_line_that_resumes_shows_no_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

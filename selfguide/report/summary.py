@@ -6,6 +6,12 @@ from selfguide.evaluation.evaluate import Evaluated
 from selfguide.report.result import RunRecord, counts
 from selfguide.ui.console import Terminal
 
+# Those that a method or a setting does not leave are not named.
+FILES = (
+    "report.html", "result.json", "details.json", "predictions.jsonl", "candidates.jsonl", "dataset.jsonl",
+    "adapter/", "model/", "run.log",
+)  # fmt: skip
+
 
 def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     """Scores with intervals, floors, the gain, warnings repeated, paths."""
@@ -49,8 +55,7 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     if all(stage.hit for stage in record.stages.values()):
         terminal.say("every stage was found in the store; nothing was computed")
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    files = "report.html, result.json, predictions.jsonl, candidates.jsonl, dataset.jsonl, adapter/"
-    terminal.say(f"files: {shown}/ ({files})")
+    terminal.say(f"files: {shown}/ ({', '.join(name for name in FILES if (folder / name).exists())})")
 
 
 def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:

@@ -53,7 +53,7 @@ def optimism(
     candidates = [outcomes for outcomes in finished if objective.admissible(outcomes)]
     minima = np.stack([_minima(objective, outcomes, tasks) for outcomes in candidates])
     means = minima.mean(axis=1, keepdims=True)
-    luck = np.take_along_axis(minima - means, _chosen(minima, candidates, tasks, objective)[None], axis=0)
+    luck = np.take_along_axis(minima - means, _chosen(minima, objective)[None], axis=0)
     own = _minima(objective, winner, tasks)
     tail = (1 - objective.confidence) / 2
     low, high = np.quantile(own, [tail, 1 - tail])
@@ -67,14 +67,12 @@ def optimism(
     )
 
 
-def _chosen(
-    minima: NDArray[np.float64], candidates: Sequence[Outcomes], tasks: Sequence[str], objective: Objective
-) -> NDArray[np.intp]:
+def _chosen(minima: NDArray[np.float64], objective: Objective) -> NDArray[np.intp]:
     """Which setting the objective would choose in each resample, (resamples,)."""
     if objective.kind == "lcb":
         # Each setting's bound keeps its distance from the mean: a bootstrap inside the bootstrap would cost too much.
-        bounds = np.array([objective.value(outcomes, tasks) for outcomes in candidates])
-        minima = minima + (bounds - minima.mean(axis=1))[:, None]
+        bounds = np.quantile(minima, 1 - objective.confidence, axis=1, keepdims=True, method="lower")
+        minima = minima + bounds - minima.mean(axis=1, keepdims=True)
     chosen: NDArray[np.intp] = minima.argmax(axis=0)
     return chosen
 

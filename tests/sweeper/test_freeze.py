@@ -50,7 +50,7 @@ def locked(folder: Path, *more: str, task: str = "mine") -> RunConfig:
     return typed(with_lock(composed(*overrides), overrides))
 
 
-def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path) -> None:
+def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = load(swept / "sweeps" / "small" / "lock.yaml")
     assert lock.setting == {"temperature.input": 0.6} and list(lock.content["test_tasks"]) == ["mine"]
     assert lock.content["objective"]["expected_on_fresh_instances"] == pytest.approx(
@@ -59,6 +59,8 @@ def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path) -> None:
     config = locked(swept)
     assert config.temperature.input == 0.6
     run(config, tmp_path / "run")
+    # Prompting alone makes no data and no weights: the last line names what there is.
+    assert capsys.readouterr().out.rstrip().endswith("(report.html, result.json, details.json, predictions.jsonl)")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["frozen"] is True and result["lock"]["hash"] == lock.hash and result["lock"]["same_model"] is True
 
@@ -72,7 +74,7 @@ def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> N
     before = file.read_text()
     content = json.loads(before)
     for row in content["instances"]:
-        row["output"] = "pink"
+        row["input"] += " Really."
     file.write_text(json.dumps(content))
     try:
         with pytest.raises(ConfigError, match=r"does not fit this run: mine.test.hash: "):
