@@ -5,7 +5,7 @@ for a method that claims gold: it gets the pool, which is never scored on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfguide.config.schema import RunConfig
@@ -16,11 +16,12 @@ from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_named, uses_gold
+from selfguide.methods.outcome import Outcome
 from selfguide.report.result import RunRecord, save
 from selfguide.report.summary import print_summary
 from selfguide.session import Session
 from selfguide.standing import Watch
-from selfguide.types import Split
+from selfguide.types import Split, TaskSpec
 from selfguide.ui.console import Terminal
 
 
@@ -32,6 +33,16 @@ class RunResult:
     score: Interval
     baseline: Interval
     folder: Path
+
+
+def _with_oracle(config: RunConfig, task: TaskSpec, outcome: Outcome) -> Outcome:
+    """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
+    if config.task.source != "micro":
+        return outcome
+    from selfguide.micro.oracle import invalid_inputs
+
+    accepted = [candidate.input for candidate in outcome.candidates if candidate.dropped is None or candidate.samples]
+    return replace(outcome, warnings=(*outcome.warnings, *invalid_inputs(task.name, accepted)))
 
 
 def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engine: Engine | None = None) -> RunResult:
@@ -57,7 +68,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
-        outcome = method(session)
+        outcome = _with_oracle(config, task, method(session))
         for warning in outcome.warnings:
             terminal.warn(warning)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from selfguide.evaluation.evaluate import Evaluated
+from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.report.result import RunRecord, counts
 from selfguide.ui.console import Terminal
 
@@ -35,8 +35,11 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
             f"[{_points(record.gain.ci_low)}, {_points(record.gain.ci_high)}], p = {record.gain.p:.3g} (paired)"
         )
         for name, control in record.controls.items():
-            difference = record.tuned.score.value - control.score.value
-            terminal.say(f"{method} - {name}: {_points(difference)} points")
+            over = gain(control, record.tuned, record.config.evaluation)
+            terminal.say(
+                f"{method} - {name}: {_points(over.value)} points [{_points(over.ci_low)}, {_points(over.ci_high)}], "
+                f"p = {over.p:.3g} (paired)"
+            )
     if record.outcome.candidates:
         found = counts(record.outcome)
         beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}

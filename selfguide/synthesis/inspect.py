@@ -5,9 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.dataset import vanished_labels
+from selfguide.synthesis.filters import rouge_l
 from selfguide.types import Example, TaskSpec
 
 FEW_ROWS = 20
+REPEATED = ("duplicate", "near_duplicate", "copy_of_demonstration")
+# Inputs are compared with each other, so with as many as take no time.
+MEASURED = 200
+ALIKE = 0.9
 
 
 def warnings_about(task: TaskSpec, candidates: Sequence[Candidate], pairs: Sequence[Example]) -> Iterator[str]:
@@ -20,9 +25,10 @@ def warnings_about(task: TaskSpec, candidates: Sequence[Candidate], pairs: Seque
         return
     if len(pairs) < FEW_ROWS:
         yield f"only {len(pairs)} synthetic pairs: raise generation.rounds, or loosen the filter that dropped most"
-    repeated = sum(c.dropped in ("duplicate", "near_duplicate", "copy_of_demonstration") for c in candidates)
+    repeated = sum(c.dropped in REPEATED for c in candidates)
     if candidates and repeated > len(candidates) / 2:
         yield f"{repeated} of {len(candidates)} proposals repeat earlier ones: raise temperature.input"
+    yield from _input_warnings(candidates, repeated)
     if task.is_classification:
         yield from _label_warnings(task, candidates, pairs)
     else:
@@ -38,6 +44,22 @@ def label_agreement(candidates: Sequence[Candidate]) -> float | None:
     """Share of voted inputs whose elected label is the one they were asked for."""
     voted = [c for c in candidates if c.label is not None and c.output is not None]
     return sum(c.label == c.output for c in voted) / len(voted) if voted else None
+
+
+def _input_warnings(candidates: Sequence[Candidate], repeated: int) -> Iterator[str]:
+    proposed = len(candidates)
+    accepted = [c.input.split() for c in candidates if c.dropped is None or c.samples]
+    bad = Counter(c.dropped for c in candidates if c.dropped is not None and not c.samples)
+    if bad.total() - repeated > proposed / 2:
+        reason, count = next((r, n) for r, n in bad.most_common() if r not in REPEATED)
+        yield f"{bad.total()} of {proposed} proposals were dropped, {count} as {reason}: most are not as they should be"
+    looked = accepted[:MEASURED]
+    alike = sum(any(rouge_l(one, other) > ALIKE for other in looked if other is not one) for one in looked)
+    if len(looked) >= FEW_ROWS and alike > len(looked) / 2:
+        yield (
+            f"{alike} of {len(looked)} accepted inputs have another that says nearly the same (ROUGE-L above {ALIKE}): "
+            "raise temperature.input, or set filters.near_duplicates"
+        )
 
 
 def _label_warnings(task: TaskSpec, candidates: Sequence[Candidate], pairs: Sequence[Example]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from selfguide.micro.benchmark_tasks import TASKS, BenchmarkTask
 from selfguide.micro.make_tasks import FOLDER, task_file, write_tasks
-from selfguide.micro.oracle import truth
+from selfguide.micro.oracle import invalid_inputs, truth
 
 BY_TASK = pytest.mark.parametrize("task", TASKS, ids=lambda t: t.name)
 
@@ -44,6 +44,14 @@ def test_file_and_oracle(task: BenchmarkTask) -> None:
 def test_oracle_refuses_what_is_no_input(task: BenchmarkTask) -> None:
     assert truth(f"micro_{task.name}", "Once upon a time there was a princess.") is None
     assert truth(task.name, "") is None
+
+
+def test_mostly_invalid_inputs_are_said() -> None:
+    good = [i.input for i in TASKS[0].instances(0, 4)]
+    assert not list(invalid_inputs(f"micro_{TASKS[0].name}", [*good, "what?"]))
+    [said] = invalid_inputs(f"micro_{TASKS[0].name}", [*good[:1], "what?", "who?"])
+    assert said.startswith("1 of 3 new inputs")
+    assert not list(invalid_inputs("task1516", ["what?"]))
 
 
 def test_unknown_task_has_no_truth() -> None:

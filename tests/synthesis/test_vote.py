@@ -128,6 +128,24 @@ def test_nothing_left_is_an_empty_set_not_a_crash() -> None:
     assert "EMPTY" in next(iter(warnings_about(MOOD, dropped, [])))
 
 
+def test_inputs_that_are_nearly_all_alike_are_reported() -> None:
+    things = [f"thing{n}" for n in range(30)]
+    alike = [Candidate(t, 0, f"On a fine day the old man bought one more {t} at the shop") for t in things]
+    different = [Candidate(t, 0, f"{t} {t[::-1]} {t.upper()}") for t in things]
+    pairs = [Example(c.input, "good") for c in alike]
+    assert any("30 of 30 accepted inputs have another" in said for said in warnings_about(MOOD, alike, pairs))
+    assert not any("accepted inputs" in said for said in warnings_about(MOOD, different, pairs))
+
+
+def test_proposals_that_are_mostly_dropped_are_reported() -> None:
+    kept = [Candidate(str(n), 0, f"{n} {n * n}") for n in range(8)]
+    bad = [Candidate(f"b{n}", 0, "x", dropped="too_long" if n else "noise") for n in range(12)]
+    [said] = [w for w in warnings_about(MOOD, [*kept, *bad], [Example("a", "good")]) if "proposals" in w]
+    assert said.startswith("12 of 20 proposals were dropped, 11 as too_long")
+    repeated = [replace(one, dropped="duplicate") for one in bad]
+    assert not any("were dropped" in w for w in warnings_about(MOOD, [*kept, *repeated], [Example("a", "good")]))
+
+
 def test_a_vanished_label_is_reported() -> None:
     pairs, marked = compose(MOOD, labelled({"good": 30}), CONFIG.annotation, 0)
     assert vanished_labels(MOOD, pairs) == ("bad",)
