@@ -46,7 +46,7 @@ def scores(folder: Path) -> list[tuple[str, ...]]:
 
 
 def wait_for_a_result(folder: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while not results(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert process.poll() is None, process.communicate()
@@ -135,7 +135,7 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, finished: tuple[Path,
     first = results(tmp_path)
     assert 0 < len(first) < 8
     stopped = start(tmp_path)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while len(results(tmp_path)) == len(first) and time.monotonic() < deadline:
         time.sleep(0.01)
     stopped.send_signal(signal.SIGINT)
