@@ -86,6 +86,6 @@ def test_what_is_taken_is_run_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("giver", ["nobody", "zerogen_with_s3s", "chained"])
 def test_a_row_that_cannot_be_taken_is_refused(giver: str) -> None:
     config = table("s3_studies")
-    config.sizes["micro"].rows["chained"] = RowConfig("chained", [], {KEY: giver})
+    config.sizes["micro"].rows["chained"] = RowConfig("chained", [], takes={KEY: giver})
     [problem] = table_problems(config)
     assert problem.startswith(f"chained.takes.{KEY}: '{giver}' is not allowed; allowed: seed_only | extrapolated")
