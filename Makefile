@@ -1,6 +1,8 @@
 # Every target works in .venv at the project's root and sets it up first.
 PYTHON ?= python3
 VENV := .venv
+# Processes that share the test files; each may start vLLM, which takes some 2 GB.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
@@ -23,7 +25,7 @@ demo: $(STAMP)  ## the main job on the bundled model: one classification and one
 test: $(STAMP)  ## style, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(STAMP)  ## style and types alone
 	$(BIN)/ruff check .

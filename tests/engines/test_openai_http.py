@@ -236,6 +236,15 @@ def test_a_failure_loses_no_answer(server: FailingServer) -> None:
     assert len(server.bodies) == 3 + 4 + 1
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in the foreground: what a shell starts in the background ignores the interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("waits_for", ["an answer", "the next try"])
 def test_an_interrupt_ends_it_at_once_and_keeps_what_was_answered(server: FailingServer, waits_for: str) -> None:
     server.delay = 20 if waits_for == "an answer" else 0.0
