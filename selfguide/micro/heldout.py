@@ -1,4 +1,4 @@
-"""What pretraining never shows, so that the benchmark can: class pairs, outputs, wrappers, label names."""
+"""What pretraining never shows, so that the benchmark can: class pairs, outputs, label names."""
 
 from collections.abc import Sequence
 
@@ -46,8 +46,6 @@ SEEN_INPUTS = frozenset(
     ]
 )
 """Inputs that the bundled model's corpus shows with the right output (`selfguide.micro.scan`): never instances."""
-
-WRAPPERS = ("<{}>", "found {} .", "{} !!", "I say {}")
 
 LABEL_WORDS = frozenset(
     [
