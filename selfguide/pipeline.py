@@ -35,16 +35,6 @@ class RunResult:
     folder: Path
 
 
-def _with_oracle(config: RunConfig, task: TaskSpec, outcome: Outcome) -> Outcome:
-    """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
-    if config.task.source != "micro":
-        return outcome
-    from selfguide.micro.oracle import invalid_inputs
-
-    accepted = [candidate.input for candidate in outcome.candidates if candidate.dropped is None or candidate.samples]
-    return replace(outcome, warnings=(*outcome.warnings, *invalid_inputs(task.name, accepted)))
-
-
 def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engine: Engine | None = None) -> RunResult:
     """Run `config.method` on `config.task`, leaving all files of the contract in `folder`.
 
@@ -74,14 +64,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
 
         every_epoch = outcome.epochs if settings.epochs == "all" else ()
         epochs = {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(every_epoch, 1)}
-        contenders: dict[str, Contender] = {}
-        if outcome.contender is not None:
-            contenders[config.method.name] = outcome.contender
-        trained = outcome.weights is not None or config.student.kind == "encoder"
-        if settings.controls and trained and config.method.name != "few_shot_finetune":
-            control = few_shot_finetune.run(session).contender
-            assert control is not None
-            contenders["few_shot_finetune"] = control
+        contenders = _contenders(session, outcome)
         scored = evaluate(session, "tuned", instances, epochs | contenders) if epochs | contenders else {}
         columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
         shown = {"few_shot_icl": base, **{name: scored[name] for name in contenders}}
@@ -106,3 +89,25 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     save(record, folder)
     print_summary(record, folder, terminal)
     return RunResult(outcome.status, tuned.score, base.score, folder)
+
+
+def _contenders(session: Session, outcome: Outcome) -> dict[str, Contender]:
+    """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
+    config = session.config
+    found = {} if outcome.contender is None else {config.method.name: outcome.contender}
+    trained = outcome.weights is not None or config.student.kind == "encoder"
+    if config.evaluation.controls and trained and config.method.name != "few_shot_finetune":
+        control = few_shot_finetune.run(session).contender
+        assert control is not None
+        found["few_shot_finetune"] = control
+    return found
+
+
+def _with_oracle(config: RunConfig, task: TaskSpec, outcome: Outcome) -> Outcome:
+    """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
+    if config.task.source != "micro":
+        return outcome
+    from selfguide.micro.oracle import invalid_inputs
+
+    accepted = [candidate.input for candidate in outcome.candidates if candidate.dropped is None or candidate.samples]
+    return replace(outcome, warnings=(*outcome.warnings, *invalid_inputs(task.name, accepted)))
