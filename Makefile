@@ -1,8 +1,8 @@
 # Every target works in .venv at the project's root and sets it up first.
 PYTHON ?= python3
 VENV := .venv
-# Processes that share the test files; each may start vLLM, which takes some 2 GB.
-WORKERS ?= 2
+# The tests that start engines and whole tables run beside the others, in a process of their own.
+HEAVY := tests/bench tests/engines tests/finetuning tests/table tests/together
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
@@ -25,7 +25,9 @@ demo: $(STAMP)  ## the main job on the bundled model: one classification and one
 test: $(STAMP)  ## style, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest $(HEAVY) > $(VENV)/.heavy.log 2>&1 & heavy=$$!; trap "kill $$heavy" INT TERM; \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(HEAVY)); rest=$$?; \
+	wait $$heavy; other=$$?; cat $(VENV)/.heavy.log; exit $$((rest | other))
 
 check: $(STAMP)  ## style and types alone
 	$(BIN)/ruff check .
