@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 # The tests that start engines and whole tables run beside the others, in a process of their own.
-HEAVY := tests/bench tests/engines tests/finetuning tests/table tests/together
+HEAVY := tests/benchmarks tests/models tests/training tests/table
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
@@ -37,7 +37,7 @@ sweep: $(STAMP)  ## one setting for all bundled validation tasks: searched, froz
 	$(BIN)/python -m selfguide.main --multirun +sweep=one_parameter_micro
 
 micro-benchmark: $(STAMP)  ## all bundled tasks, three seeds; writes experiments/micro/
-	$(BIN)/python -m selfguide.micro.benchmark
+	$(BIN)/python -m benchmarks.micro.benchmark
 
 # Each table by two processes that take turns, one thread each: two cores are used without waiting for each other.
 table: $(STAMP)  ## the tables of experiments/ on the bundled model, or one: make table TABLE=table_main
@@ -47,7 +47,7 @@ table: $(STAMP)  ## the tables of experiments/ on the bundled model, or one: mak
 	done; exit $$status
 
 bench: $(STAMP)  ## speed: the reference's schedule, ours, and bare vLLM; writes experiments/bench/
-	$(BIN)/python -m selfguide.bench
+	$(BIN)/python -m benchmarks.speed
 
 clean:  ## remove build products (never runs, data or the environment)
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,28 +5,25 @@ Read `conf/config.yaml` first, then this file, then `selfguide/pipeline.py`.
 
 from omegaconf import DictConfig
 
-from selfguide.cli import command
+from selfguide.config.command import command
 
 
 @command()
 def main(config: DictConfig) -> float:
     """Run one task; returns what a sweeper maximises: the score of the method."""
-    from selfguide.cli import run_folder, run_number, run_overrides
-    from selfguide.config.frozen import with_lock
+    from selfguide.config.command import run_folder, run_overrides
     from selfguide.config.validate import typed
+    from selfguide.search.freeze import with_lock
 
     run_config = typed(with_lock(config, run_overrides()))
     # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
+    from selfguide.analysis.tracking import tracked
+    from selfguide.core.console import Terminal
     from selfguide.pipeline import run
-    from selfguide.together.engine import engine_for
-    from selfguide.tracking import tracked
-    from selfguide.ui.console import Terminal
 
     folder = run_folder()
-    shared = engine_for(run_config)
-    terminal = Terminal() if shared is None else Terminal.labelled(f"#{run_number()}")
     with tracked(run_config, folder):
-        return run(run_config, folder, terminal, shared).score.value
+        return run(run_config, folder, Terminal()).score.value
 
 
 if __name__ == "__main__":

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selfguide.analysis.result import RunRecord, save
+from selfguide.analysis.summary import print_summary
 from selfguide.config.schema import RunConfig
-from selfguide.data.load import load_task
-from selfguide.engines.base import Engine
+from selfguide.core.console import Terminal
+from selfguide.core.types import Split, TaskSpec
 from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_named, uses_gold
 from selfguide.methods.outcome import Outcome
-from selfguide.report.result import RunRecord, save
-from selfguide.report.summary import print_summary
-from selfguide.session import Session
-from selfguide.standing import Watch
-from selfguide.types import Split, TaskSpec
-from selfguide.ui.console import Terminal
+from selfguide.models.base import Engine
+from selfguide.models.session import Session
+from selfguide.search.standing import Watch
+from selfguide.tasks.load import load_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,10 @@ def _with_oracle(config: RunConfig, task: TaskSpec, outcome: Outcome) -> Outcome
     """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
     if config.task.source != "micro":
         return outcome
-    from selfguide.micro.oracle import invalid_inputs
+    try:
+        from benchmarks.micro.oracle import invalid_inputs
+    except ModuleNotFoundError:  # only a checkout has it
+        return outcome
 
     accepted = [candidate.input for candidate in outcome.candidates if candidate.dropped is None or candidate.samples]
     return replace(outcome, warnings=(*outcome.warnings, *invalid_inputs(task.name, accepted)))

@@ -3,10 +3,10 @@
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from selfguide.config.paths import config_dir
+from selfguide.config.groups import register
 from selfguide.config.schema import RunConfig
-from selfguide.config.store import register
 from selfguide.config.validate import typed
+from selfguide.core.paths import config_dir
 
 
 def composed(*overrides: str, config_name: str = "config") -> DictConfig:

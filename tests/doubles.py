@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from selfguide.engines.base import Completion, Progress, Request, ScoreRequest, TokenCount
+from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount
 
 Answer = Callable[[str, int, int], str]
 """(prompt text, seed, sample number) -> the completion's text."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from selfguide.prompts import Prompt
+from selfguide.prompts.selfguide import Prompt
 
 
 def prompt_files(prompts: Mapping[str, Prompt]) -> dict[str, str]:

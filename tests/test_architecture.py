@@ -11,22 +11,23 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "selfguide"
 HEAVY = {"torch", "transformers", "peft", "vllm", "datasets", "wandb", "tensorboard", "accelerate", "ray"}
 
-# A layer may import itself and those before it. What is in none (entry points) may import all.
-LAYERS = [
-    {"errors", "seeding", "types", "together.turns"},
-    {"prompts", "config"},
-    {
-        *("tokenization", "engines.base", "store.atomic"),
-        *("evaluation.text", "evaluation.labels", "evaluation.numbers", "synthesis.text"),
-    },
-    {"store.stages", "store", "synthesis", "evaluation.metrics", "evaluation.statistics", "evaluation.floors"},
-    {"models", "ui", "data", "finetuning", "encoder", "engines"},
-    {"session"},
-    {"stages", "evaluation"},
-    {"methods"},
-    {"report"},
-    {"pipeline"},
-]
+# Each package may import itself and those before it. Modules beside the packages (main, pipeline, commands) are the top.
+ORDER = (
+    "core",
+    "config",
+    "prompts",
+    "tasks",
+    "store",
+    "models",
+    "synthesis",
+    "training",
+    "evaluation",
+    "search",
+    "methods",
+    "analysis",
+)
+# The pipeline puts the packages together; the applications run it, and the commands run them.
+TOP = ("pipeline", "apps")
 
 
 def modules() -> dict[str, Path]:
@@ -37,11 +38,10 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
+def imports(path: Path) -> set[str]:
+    """Everything a file imports, wherever in the file."""
     names: set[str] = set()
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -50,54 +50,55 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
     return names
 
 
-def layer(name: str) -> int | None:
-    parts = name.split(".")[1:]
-    for length in range(len(parts), 0, -1):
-        prefix = ".".join(parts[:length])
-        for level, members in enumerate(LAYERS):
-            if prefix in members:
-                return level
-    return None
+def level(name: str) -> int:
+    """How far up a module stands."""
+    part = name.split(".")[1] if "." in name else ""
+    order = ("", *ORDER, *TOP)
+    return order.index(part) if part in order else len(order)
 
 
-@pytest.mark.parametrize("name", [name for name in modules() if layer(name) is not None])
+def test_every_package_has_its_level() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages == {*ORDER, "apps"}
+
+
+@pytest.mark.parametrize("name", modules())
 def test_no_import_points_upwards(name: str) -> None:
-    own = layer(name)
     known = modules()
-    upwards = [
-        target
-        for target in imports(modules()[name])
-        if target in known and (level := layer(target)) is not None and own is not None and level > own
-    ]
+    upwards = [target for target in imports(known[name]) if target in known and level(target) > level(name)]
     assert not upwards, f"{name} imports {upwards}, which stand above it"
 
 
-SYNTHESIS = ("selfguide.synthesis", "selfguide.methods", "selfguide.encoder")
+# What a method may use of the tasks package: reading texts, never instances.
+WITHOUT_GOLD = {"selfguide.tasks.context", "selfguide.tasks.labels", "selfguide.tasks.metrics"}
+SYNTHESIS = ("selfguide.synthesis", "selfguide.methods", "selfguide.training.encoder")
 
 
 @pytest.mark.parametrize("name", [name for name in modules() if name.startswith(SYNTHESIS)])
 def test_synthesis_and_methods_cannot_reach_gold(name: str) -> None:
-    reached = imports(modules()[name])
-    assert not any(target.startswith("selfguide.data") for target in reached), f"{name} imports selfguide.data"
+    known = modules()
+    reached = {target for target in imports(known[name]) if target in known and target.startswith("selfguide.tasks.")}
+    assert reached <= WITHOUT_GOLD, f"{name} imports {reached - WITHOUT_GOLD}"
 
 
 def test_only_the_entry_points_read_gold() -> None:
     readers = {
         name
         for name, path in modules().items()
-        if any(target.startswith("selfguide.data.load") for target in imports(path))
-        and not name.startswith("selfguide.data")
+        if any(target.startswith("selfguide.tasks.load") for target in imports(path))
+        and not name.startswith("selfguide.tasks")
     }
     assert "selfguide.pipeline" in readers
-    assert not {name for name in readers if layer(name) is not None and layer(name) < layer("selfguide.pipeline")}  # type: ignore[operator]
+    below = {name for name in readers if level(name) < level("selfguide.pipeline")}
+    assert below == {"selfguide.search.content"}  # hashes it
 
 
 def test_whoever_opens_gold_has_it_counted() -> None:
     """The checks of the linter are given gold; its command counts."""
     openers = {name for name, path in modules().items() if "gold.open(" in path.read_text(encoding="utf-8")}
-    assert {"selfguide.pipeline", "selfguide.lint.checks"} <= openers
-    commands = {name.replace("lint.checks", "lint.__main__") for name in openers}
-    assert {name for name in commands if "selfguide.standing" not in imports(modules()[name])} == set()
+    assert {"selfguide.pipeline", "selfguide.apps.lint.checks"} <= openers
+    commands = {name.replace("lint.checks", "lint.command") for name in openers}
+    assert {name for name in commands if "selfguide.search.standing" not in imports(modules()[name])} == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["seed=-1"]])

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.chat import Chat, inputs, weights_in
-from selfguide.engines.build import build_engine
-from selfguide.errors import DataError
-from selfguide.models import load_prompt_tokenizer
-from selfguide.report.folder import RunFolder
+from selfguide.analysis.folder import RunFolder
+from selfguide.apps.chat import Chat, inputs, weights_in
+from selfguide.core.errors import DataError
+from selfguide.models.build import build_engine
+from selfguide.models.loading import load_prompt_tokenizer
+from tests.analysis.folders import write_run
 from tests.export.runs import run_with_adapter
-from tests.report.folders import write_run
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from selfguide.cli import interrupted
-from selfguide.config.paths import config_dir
+from selfguide.config.command import interrupted
 from selfguide.config.schema import RunConfig
+from selfguide.core.paths import config_dir
 from tests.composing import composed, run_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -197,7 +197,7 @@ def test_batches_suit_the_engine_that_answers_them(overrides: list[str], annotat
 
 
 def test_the_linter_has_a_help_of_its_own(tmp_path: Path) -> None:
-    done = command("--help", cwd=tmp_path, module="selfguide.lint")
+    done = command("--help", cwd=tmp_path, module="selfguide.apps.lint")
     assert done.returncode == 0 and "python -m selfguide.lint task=" in done.stdout
     assert "selfguide.main" not in done.stdout
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfguide.engines.base import Completion, Progress, Request
-from selfguide.models import load_prompt_tokenizer
+from selfguide.core.console import Terminal
+from selfguide.models.base import Completion, Progress, Request
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.pipeline import run
-from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.doubles import Answer, ScriptedEngine
 from tests.tiny_task import COLORS, THINGS, smoke, write_task

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from selfguide.data.gold import GoldData
-from selfguide.lint import Finding, lint_task
-from selfguide.lint.report import show
+from selfguide.apps.lint import Finding, lint_task
+from selfguide.apps.lint.report import show
+from selfguide.core.types import Example, Instance, Split, TaskSpec
 from selfguide.search.ledger import Ledger
-from selfguide.types import Example, Instance, Split, TaskSpec
+from selfguide.tasks.gold import GoldData
 
 ROOT = Path(__file__).parent.parent
 
@@ -151,7 +151,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "my_task: classification, labels yes | no, exact_match, 2 demonstrations" in done.stdout
     (opening,) = Ledger(tmp_path / "runs" / "store" / "test_openings.jsonl").rows()
-    assert (opening["task"], opening["purpose"], opening["run"]) == ("my_task", "lint", "selfguide.lint")
+    assert (opening["task"], opening["purpose"], opening["run"]) == ("my_task", "lint", "selfguide.apps.lint")
     assert "warning: demonstrations in gold: 1 of" in done.stdout
     assert "note: prompt length: not measured: model.path" in done.stdout
     # Nothing else is left behind.

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from selfguide.config.loop import LoopConfig
-from selfguide.errors import ConfigError, DataError
+from selfguide.core.console import Terminal
+from selfguide.core.errors import ConfigError, DataError
+from selfguide.core.files import read_jsonl
 from selfguide.methods import NAMES, uses_gold
 from selfguide.pipeline import run
-from selfguide.store.atomic import read_jsonl
-from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfguide.data.gold import GoldData
-from selfguide.data.load import load_task
+from selfguide.core.console import Terminal
+from selfguide.models.session import Session
 from selfguide.pipeline import run
-from selfguide.session import Session
-from selfguide.ui.console import Terminal
+from selfguide.tasks.gold import GoldData
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.config.paths import config_dir
+from selfguide.core.paths import config_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,14 +90,14 @@ def test_the_wheel_ships_configuration_model_and_tasks(wheel: Path) -> None:
     for path in config_dir().rglob("*.yaml"):
         assert f"selfguide/conf/{path.relative_to(config_dir())}" in names, path
     for name in (
-        "selfguide/micro/model/model.safetensors",
-        "selfguide/micro/model/tokenizer.json",
+        "selfguide/resources/micro/model/model.safetensors",
+        "selfguide/resources/micro/model/tokenizer.json",
         "selfguide/data/sni_manifest.json",
         "selfguide/resources/chat_templates/vicuna.jinja",
         "selfguide/conf/experiment/demo.yaml",
     ):
         assert name in names, name
-    assert any(name.startswith("selfguide/micro/tasks/") for name in names)
+    assert any(name.startswith("selfguide/resources/micro/tasks/") for name in names)
     assert any(name.startswith("hydra_plugins/selfguide_sweeper/") for name in names)
     assert "hydra_plugins/__init__.py" not in names
     assert not any(name.startswith("tests/") for name in names)

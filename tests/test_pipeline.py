@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
+from selfguide.core.console import Terminal
+from selfguide.core.files import read_jsonl
 from selfguide.pipeline import RunResult, run
-from selfguide.store.atomic import read_jsonl
-from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 from tests.tiny_task import smoke, write_task

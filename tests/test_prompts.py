@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.prompts import InputPrompt, answer_prompt, plain_completion
-from selfguide.types import Example, TaskSpec
+from selfguide.core.types import Example, TaskSpec
+from selfguide.prompts.selfguide import InputPrompt, answer_prompt, plain_completion
 from tests.prompt_files import prompt_files
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -38,7 +38,7 @@ class SelfguideSweeper(Sweeper):
         """Called once by Hydra, with the configuration as composed from the command line."""
         from hydra.core.plugins import Plugins
 
-        from hydra_plugins.selfguide_sweeper._job import SweepJob
+        from selfguide.apps.sweep.job import SweepJob
 
         self.config = config
         self.hydra_context = hydra_context
@@ -48,7 +48,7 @@ class SelfguideSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the search to its target; returns the winner's value, or None where no setting is admissible."""
-        from hydra_plugins.selfguide_sweeper._run import run_sweep
+        from selfguide.apps.sweep.running import run_sweep
 
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         return run_sweep(self.config, self.launcher, self.hydra_context, arguments)

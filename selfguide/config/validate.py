@@ -15,7 +15,7 @@ from selfguide.config.loop import LoopConfig, loop_problems, plan_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
 from selfguide.config.schema import RunConfig
 from selfguide.config.votes import vote_problems
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
 
 T = TypeVar("T")
 # What a run may be without.

@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfguide.engines.base import Weights
-from selfguide.engines.canary import check, read, tolerance_for
+from selfguide.core.files import read_jsonl
+from selfguide.core.types import Example, Instance
 from selfguide.evaluation.contender import Contender
+from selfguide.evaluation.parity import check, read, tolerance_for
 from selfguide.evaluation.predict import served_prompts
-from selfguide.finetuning.rows import build_rows, demonstrations_shown
-from selfguide.models import pick_device, torch_dtype
-from selfguide.session import Session
-from selfguide.stages import fingerprint
-from selfguide.store.atomic import read_jsonl
-from selfguide.types import Example, Instance
+from selfguide.models.base import Weights
+from selfguide.models.loading import pick_device, torch_dtype
+from selfguide.models.session import Session
+from selfguide.store.stages import fingerprint
+from selfguide.training.rows import build_rows, demonstrations_shown
 
 PAIRS = "pairs.jsonl"
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
-from selfguide.engines.base import Request, Sampling, ScoreRequest, Weights
+from selfguide.core.files import write_jsonl
+from selfguide.core.types import Instance, Metric, TaskSpec
 from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.evaluate import Evaluated, identity, rescored, scored
-from selfguide.prompts import answer_prompt
-from selfguide.session import Session
-from selfguide.stages import fingerprint
-from selfguide.store.atomic import write_jsonl
-from selfguide.types import Instance, Metric, TaskSpec
+from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
+from selfguide.models.session import Session
+from selfguide.prompts.selfguide import answer_prompt
+from selfguide.store.stages import fingerprint
 
 COLUMNS = ("constrained", "label_scoring")
 SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfguide.engines.base import Weights
-from selfguide.store.atomic import Journal
-from selfguide.types import Example
+from selfguide.core.types import Example
+from selfguide.models.base import Weights
+from selfguide.store.journal import Journal
 
 
 class Answerer(Protocol):

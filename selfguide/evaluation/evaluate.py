@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
+from selfguide.core.console import Bar
+from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Instance, TaskSpec
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import Contender
-from selfguide.evaluation.metrics import score_task
 from selfguide.evaluation.predict import Prediction, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
-from selfguide.seeding import child_random
-from selfguide.session import Session, fields_of
-from selfguide.stages import fingerprint, journal_tokens
-from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
-from selfguide.types import Instance, TaskSpec
-from selfguide.ui.console import Bar
+from selfguide.models.session import Session, fields_of
+from selfguide.store.journal import Journal
+from selfguide.store.stages import fingerprint, journal_tokens
+from selfguide.tasks.metrics import score_task
 
 # Apart from the run's seed: the same answers have the same interval in every run.
 STATISTICS_SEED = 0

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from selfguide.evaluation.metrics import score_all
-from selfguide.types import Instance, TaskSpec
+from selfguide.core.types import Instance, TaskSpec
+from selfguide.tasks.metrics import score_all
 
 
 class Floor(NamedTuple):

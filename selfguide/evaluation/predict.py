@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
-from selfguide.engines.base import Engine, Request, Sampling, room
+from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.contender import Contender
-from selfguide.prompts import answer_prompt
-from selfguide.store.atomic import Journal
-from selfguide.tokenization import PromptTokenizer
-from selfguide.types import Example, Instance, TaskSpec
+from selfguide.models.base import Engine, Request, Sampling, room
+from selfguide.prompts.selfguide import answer_prompt
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)

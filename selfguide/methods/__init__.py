@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from selfguide.config.loop import claims_gold
 from selfguide.config.methods import LOOPS, GoldFinetuneConfig, LoopConfig, MethodConfig
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
 from selfguide.methods.outcome import Outcome
 
 if TYPE_CHECKING:
-    from selfguide.session import Session
+    from selfguide.models.session import Session
 
 Method = Callable[["Session"], Outcome]
 # Name -> module.

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from selfguide.engines.base import Weights
-from selfguide.session import Session
-from selfguide.stages import outputs_stage, training_stage
+from selfguide.evaluation.canary import trusted
+from selfguide.models.base import Weights
+from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
+from selfguide.synthesis.stages import outputs_stage
+from selfguide.training.stages import training_stage
 
 
 def annotated(session: Session, candidates: Sequence[Candidate], budget: Budget | None = None) -> list[Candidate]:
@@ -21,6 +23,8 @@ def annotated(session: Session, candidates: Sequence[Candidate], budget: Budget 
     beyond = set() if payable is None else set(accepted[payable:])
     cut = [replace(c, dropped="budget") if c.id in beyond else c for c in candidates]
     weights = annotator(session) if len(beyond) < len(accepted) else None
+    if weights is not None:
+        trusted(session, weights)
     return outputs_stage(session, cut, weights, budget.tokens)
 
 

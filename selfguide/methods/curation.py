@@ -6,16 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from selfguide.engines.base import Weights
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.types import Example
 from selfguide.evaluation.canary import trusted
 from selfguide.methods.scoring import losses_of
-from selfguide.session import Session, fields_of
-from selfguide.stages import fingerprint, training_stage
-from selfguide.store.atomic import read_jsonl, write_jsonl
+from selfguide.models.base import Weights
+from selfguide.models.session import Session, fields_of
+from selfguide.store.stages import fingerprint
 from selfguide.synthesis.curation import Quality, reasons_to_drop
 from selfguide.synthesis.dataset import still_in
-from selfguide.types import Example
+from selfguide.training.stages import training_stage
 
 
 def curated(session: Session, pairs: Sequence[Example], given: Collection[Example], name: str) -> tuple[Example, ...]:

@@ -6,7 +6,7 @@ its own prompt.
 
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import train_student, trains
-from selfguide.session import Session
+from selfguide.models.session import Session
 
 
 def run(session: Session) -> Outcome:

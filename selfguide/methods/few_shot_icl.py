@@ -1,7 +1,7 @@
 """Few-shot in-context learning: the base model and the demonstrations, nothing else."""
 
 from selfguide.methods.outcome import Outcome
-from selfguide.session import Session
+from selfguide.models.session import Session
 
 
 def run(session: Session) -> Outcome:

@@ -3,7 +3,7 @@
 from selfguide.config.methods import GoldFinetuneConfig
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import train_student, trains
-from selfguide.session import Session
+from selfguide.models.session import Session
 from selfguide.synthesis.sampling import spread_over_labels
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfguide.engines.base import Weights
+from selfguide.core.types import Example
 from selfguide.evaluation.contender import Answerer, Contender
+from selfguide.models.base import Weights
 from selfguide.synthesis.budget import Footing
 from selfguide.synthesis.candidates import Candidate
-from selfguide.types import Example
 
 
 @dataclass(frozen=True, slots=True)

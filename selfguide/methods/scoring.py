@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from selfguide.engines.base import ScoreRequest, Weights
-from selfguide.prompts import answer_prompt
-from selfguide.session import Session
-from selfguide.stages import journal_tokens
-from selfguide.store.atomic import Journal
-from selfguide.types import Example
+from selfguide.core.types import Example
+from selfguide.models.base import ScoreRequest, Weights
+from selfguide.models.session import Session
+from selfguide.prompts.selfguide import answer_prompt
+from selfguide.store.journal import Journal
+from selfguide.store.stages import journal_tokens
 
 BATCH = 64
 

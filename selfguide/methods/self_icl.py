@@ -8,17 +8,17 @@ new inputs like it, answers them zero-shot, and answers the test input with them
 from collections.abc import Sequence
 
 from selfguide.config.methods import SelfICLConfig
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example
 from selfguide.methods.annotator import annotated
 from selfguide.methods.curation import curate_stage
 from selfguide.methods.outcome import Outcome
-from selfguide.prompts import answer_prompt
-from selfguide.seeding import child_random
-from selfguide.session import Session
-from selfguide.stages import dataset_stage, inputs_stage
+from selfguide.models.session import Session
+from selfguide.prompts.selfguide import answer_prompt
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.sampling import in_turn
-from selfguide.types import Example
+from selfguide.synthesis.stages import dataset_stage, inputs_stage
 
 
 def run(session: Session) -> Outcome:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfguide.config.methods import SelfICLConfig
-from selfguide.engines.base import Completion, Request, Sampling, room
-from selfguide.errors import ConfigError
-from selfguide.prompts import InputPrompt, Prompt, answer_prompt
-from selfguide.prompts_neighbours import NewInstancesPrompt
-from selfguide.seeding import child_random, child_seed
-from selfguide.session import Session
-from selfguide.stages import fingerprint
-from selfguide.store.atomic import Journal
+from selfguide.core.errors import ConfigError
+from selfguide.core.seeding import child_random, child_seed
+from selfguide.core.text import strip_field_name, strip_quotes
+from selfguide.core.types import Example
+from selfguide.models.base import Completion, Request, Sampling, room
+from selfguide.models.session import Session
+from selfguide.prompts.neighbours import NewInstancesPrompt
+from selfguide.prompts.selfguide import InputPrompt, Prompt, answer_prompt
+from selfguide.store.journal import Journal
+from selfguide.store.stages import fingerprint
 from selfguide.synthesis.instances import distinct, parse_instances
-from selfguide.synthesis.text import strip_field_name, strip_quotes
-from selfguide.types import Example
 
 
 class SelfICLAnswerer:

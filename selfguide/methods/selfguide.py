@@ -5,9 +5,9 @@ from dataclasses import replace
 from selfguide.methods.annotator import annotated
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import train_student, trains
-from selfguide.session import Session
-from selfguide.stages import dataset_stage, inputs_stage
+from selfguide.models.session import Session
 from selfguide.synthesis.inspect import warnings_about
+from selfguide.synthesis.stages import dataset_stage, inputs_stage
 
 
 def run(session: Session) -> Outcome:

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from selfguide.engines.base import Weights
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example
 from selfguide.evaluation.contender import Contender
 from selfguide.methods.curation import curated
 from selfguide.methods.outcome import Outcome
-from selfguide.seeding import child_random
-from selfguide.session import Session, fields_of
-from selfguide.stages import fingerprint, training_stage
-from selfguide.store.atomic import Journal
+from selfguide.models.base import Weights
+from selfguide.models.session import Session, fields_of
+from selfguide.store.journal import Journal
+from selfguide.store.stages import fingerprint
 from selfguide.synthesis.budget import Footing, fit_rows, footing
 from selfguide.synthesis.dataset import marked, still_in
-from selfguide.types import Example
+from selfguide.training.stages import training_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _seen(session: Session, rows: Sequence[Example], batch_size: int) -> list[Ex
 
 def _fitting(session: Session, rows: Sequence[Example], leave_one_out: bool) -> list[Example]:
     """The rows that were not left out as too long. A finished training keeps their number alone."""
-    from selfguide.finetuning.rows import build_rows
+    from selfguide.training.rows import build_rows
 
     config = session.config
     built = build_rows(session.task, rows, session.tokenizer, config.finetuning, config.seed, leave_one_out)
@@ -159,8 +160,8 @@ def encoder_stage(
 
     Its epoch is chosen on `validation`; without, on a share of `pairs` that it does not learn from.
     """
-    from selfguide.encoder.base import encoder_identity
-    from selfguide.models import pick_device
+    from selfguide.models.loading import pick_device
+    from selfguide.training.encoder.base import encoder_identity
 
     config, task = session.config.student.encoder, session.task
     if not task.labels:
@@ -183,7 +184,7 @@ def encoder_stage(
     device = pick_device(getattr(session.config.engine, "device", "auto"))
 
     def build(work: Path) -> dict[str, Any]:
-        from selfguide.encoder.train import train_encoder
+        from selfguide.training.encoder.train import train_encoder
 
         session.free_device()
         with session.terminal.bar(f"encoder ({name})", None, "steps") as bar:
@@ -223,7 +224,7 @@ class EncoderAnswerer:
         self, inputs: Sequence[str], journal: Journal, progress: Callable[[int], None] | None = None
     ) -> list[str]:
         """One label per input; seconds of work, so a killed run does it again."""
-        from selfguide.encoder.predict import EncoderClassifier
+        from selfguide.training.encoder.predict import EncoderClassifier
 
         answers = EncoderClassifier.load(self.folder, self.labels, self.device).labels_of(inputs)
         if progress is not None:

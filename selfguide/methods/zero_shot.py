@@ -1,7 +1,7 @@
 """Zero-shot prompting: the instruction alone. The demonstrations do not stand in the prompt."""
 
 from selfguide.methods.outcome import Outcome
-from selfguide.session import Session
+from selfguide.models.session import Session
 
 
 def run(session: Session) -> Outcome:

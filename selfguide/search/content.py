@@ -8,11 +8,11 @@ import hashlib
 from typing import Any
 
 from selfguide.config.schema import EngineConfig, ModelConfig, RunConfig
-from selfguide.data.load import load_task
-from selfguide.engines.build import engine_identity
-from selfguide.models import model_identity
-from selfguide.store.atomic import canonical_json
-from selfguide.types import Split, TaskSpec
+from selfguide.core.files import canonical_json
+from selfguide.core.types import Split, TaskSpec
+from selfguide.models.build import engine_identity
+from selfguide.models.loading import model_identity
+from selfguide.tasks.load import load_task
 
 
 def task_content(run: RunConfig, split: Split) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def models_content(run: RunConfig) -> dict[str, Any]:
         assert isinstance(own.model, ModelConfig) and isinstance(own.engine, EngineConfig)
         content["teacher"] = {**_model(own.model), "engine": engine_identity(own.engine)}
     if run.student.kind == "encoder":
-        from selfguide.encoder.base import encoder_identity
+        from selfguide.training.encoder.base import encoder_identity
 
         content["encoder"] = encoder_identity(run.student.encoder)
     return content

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selfguide.store.atomic import canonical_json
+from selfguide.core.files import canonical_json
 
 
 def fingerprint(binding: Mapping[str, Any]) -> str:

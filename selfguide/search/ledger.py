@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from selfguide.errors import DataError
-from selfguide.store.atomic import write_text
+from selfguide.core.errors import DataError
+from selfguide.core.files import write_text
 
 START = "0" * 16
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.files import canonical_json, write_text
 from selfguide.search.fingerprint import differences
-from selfguide.store.atomic import canonical_json, write_text
 
 VERSION = 2
 HEADER = """\

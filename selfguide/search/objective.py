@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.seeding import child_seed
 from selfguide.search.outcome import Cell, Outcome
-from selfguide.seeding import child_seed
 
 Kind = Literal["worst_score", "worst_gain", "lcb"]
 Outcomes = Mapping[Cell, Outcome]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfguide.store.atomic import canonical_json
+from selfguide.core.files import canonical_json
 
 Setting = Mapping[str, Any]
 Cell = tuple[str, int]

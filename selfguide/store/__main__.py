@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfguide.cli import fail
+from selfguide.config.command import fail
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

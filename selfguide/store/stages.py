@@ -9,17 +9,16 @@ without one is work in progress, and its owner goes on from what is in it.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from selfguide.errors import DataError
-from selfguide.store.atomic import canonical_json, sync, write_json
-from selfguide.together.turns import clock, pause
+from selfguide.core.errors import DataError
+from selfguide.core.files import canonical_json, sync, write_json
+from selfguide.store.journal import Journal
 
 KEY_DIGITS = 20
 
@@ -72,17 +71,17 @@ class Store:
         final, work = self.folder(name, key), self.root / name / f"{key}.partial"
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with self._lock(name, key):
+            with FileLock(self.root / name / f"{key}.lock", timeout=self.lock_timeout_s):
                 if found := self.find(name, spec):
                     return found
                 work.mkdir(exist_ok=True)
                 write_json(work / "spec.json", spec)
                 before = _seconds_so_far(work)
-                start = clock()
+                start = time.monotonic()
                 try:
                     info = dict(build(work) or {})
                 finally:
-                    seconds = before + clock() - start
+                    seconds = before + time.monotonic() - start
                     (work / ".seconds").write_text(f"{seconds:.3f}")
                 return self._commit(name, key, work, final, info, seconds)
         except Timeout:
@@ -90,22 +89,6 @@ class Store:
                 f"store.root: another run has been computing stage {name}/{key} for {self.lock_timeout_s:.0f} s; "
                 "wait for it, or raise store.lock_timeout_s"
             ) from None
-
-    @contextmanager
-    def _lock(self, name: str, key: str) -> Iterator[None]:
-        lock, end = FileLock(self.root / name / f"{key}.lock"), time.monotonic() + self.lock_timeout_s
-        while True:
-            try:
-                lock.acquire(blocking=False)
-                break
-            except Timeout:
-                if time.monotonic() > end:
-                    raise
-            pause()
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _commit(self, name: str, key: str, work: Path, final: Path, info: dict[str, Any], seconds: float) -> Stage:
         (work / ".seconds").unlink(missing_ok=True)
@@ -135,3 +118,17 @@ def _listing(folder: Path) -> dict[str, int]:
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name != "manifest.json"
     }
+
+
+def journal_tokens(journal: Journal) -> dict[str, int]:
+    """Model calls of a stage and the tokens they took, over all the runs that worked on it."""
+    counts = [row["tokens"] for row in journal.rows]
+    kinds = ("prompt", "generated", "calls")
+    # A journal that an earlier version began has no calls: then they are not known, and not given.
+    known = min((len(count) for count in counts), default=len(kinds))
+    return {kind: sum(count[place] for count in counts) for place, kind in enumerate(kinds[:known])}
+
+
+def fingerprint(value: Any) -> str:
+    """Hash of any JSON value, for a stage spec."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:20]

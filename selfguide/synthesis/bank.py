@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from selfguide.config.loop import LoopConfig
-from selfguide.engines.base import Engine
-from selfguide.prompts_neighbours import ConditionPrompt, ReasonPrompt
-from selfguide.seeding import child_random, child_seed
-from selfguide.store.atomic import Journal
-from selfguide.synthesis.context import opening, split_context
+from selfguide.core.seeding import child_random, child_seed
+from selfguide.core.text import normalised, strip_field_name, strip_quotes
+from selfguide.core.types import Example, TaskSpec
+from selfguide.models.base import Engine
+from selfguide.prompts.neighbours import ConditionPrompt, ReasonPrompt
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.proposing import request_for
 from selfguide.synthesis.slots import Bank
-from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
-from selfguide.tokenization import PromptTokenizer
-from selfguide.types import Example, TaskSpec
+from selfguide.tasks.context import opening, split_context
 
 BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s*")
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from selfguide.config.budget import BudgetConfig
-from selfguide.seeding import child_random
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example
 from selfguide.synthesis.sampling import in_turn
-from selfguide.types import Example
 
 
 class Length(NamedTuple):

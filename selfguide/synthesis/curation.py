@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from selfguide.config.curation import CurationConfig
-from selfguide.types import Example
+from selfguide.core.types import Example
 
 
 @dataclass(frozen=True, slots=True)

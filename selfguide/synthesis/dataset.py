@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from selfguide.config.schema import AnnotationConfig
-from selfguide.seeding import child_random
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.sampling import in_turn
-from selfguide.types import Example, TaskSpec
 
 
 def compose(

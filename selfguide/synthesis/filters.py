@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from rapidfuzz.distance import LCSseq
 
 from selfguide.config.schema import FiltersConfig
-from selfguide.synthesis.text import normalised
-from selfguide.types import TaskSpec
+from selfguide.core.text import normalised
+from selfguide.core.types import TaskSpec
 
 Filter = Callable[[str], str | None]
 

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from selfguide.config.schema import FiltersConfig, GenerationConfig
-from selfguide.engines.base import Engine, Request, Sampling, room
-from selfguide.errors import PromptTooLongError
-from selfguide.prompts import InputPrompt
-from selfguide.seeding import child_random, child_seed
-from selfguide.store.atomic import Journal
+from selfguide.core.errors import PromptTooLongError
+from selfguide.core.seeding import child_random, child_seed
+from selfguide.core.text import strip_field_name, strip_quotes
+from selfguide.core.types import TaskSpec
+from selfguide.models.base import Engine, Request, Sampling, room
+from selfguide.prompts.selfguide import InputPrompt
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import Duplicates, Filter, first_reason, input_filters
-from selfguide.synthesis.text import strip_field_name, strip_quotes
-from selfguide.tokenization import PromptTokenizer
-from selfguide.types import TaskSpec
 
 RoundDone = Callable[[int, int, int], None]
 """Called after a round with (rounds done, inputs proposed, inputs accepted), totals so far."""

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.dataset import vanished_labels
 from selfguide.synthesis.filters import rouge_l
-from selfguide.types import Example, TaskSpec
 
 FEW_ROWS = 20
 REPEATED = ("duplicate", "near_duplicate", "copy_of_demonstration")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
+from selfguide.core.text import normalised, strip_field_name, strip_quotes
 
 HEAD = re.compile(r"^[ \t*#]*new instance[ \t]+\d+[ \t*]*(?::[ \t*]*|$)", re.IGNORECASE | re.MULTILINE)
 # What follows in a block is no more of the input.

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from selfguide.synthesis.text import strip_quotes
+from selfguide.core.text import strip_quotes
 
 # Behind a number ("1.", "2)") or mark-up, as chat models like to write it.
 FIELD = r"(?:^|\n)[ \t]*(?:\d{{1,2}}[.)][ \t]*)?(?:\*\*)?{name}(?:\*\*)?[ \t]*:(?:\*\*)?"

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from selfguide.config.loop import JudgeConfig
 from selfguide.config.schema import FiltersConfig
-from selfguide.evaluation.labels import extract_label
+from selfguide.core.text import normalised, strip_field_name, strip_quotes
+from selfguide.core.types import TaskSpec
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.context import split_context
 from selfguide.synthesis.filters import Filter, empty, first_reason, input_filters, rouge_l
-from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
-from selfguide.types import TaskSpec
+from selfguide.tasks.context import split_context
+from selfguide.tasks.labels import extract_label
 
 CLOSING = ('"', "”")
 

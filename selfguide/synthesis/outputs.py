@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfguide.config.schema import AnnotationConfig
-from selfguide.engines.base import Engine, Request, Sampling, Weights, room
-from selfguide.prompts import answer_prompt
-from selfguide.seeding import child_seed
-from selfguide.store.atomic import Journal
+from selfguide.core.seeding import child_seed
+from selfguide.core.types import TaskSpec
+from selfguide.models.base import Engine, Request, Sampling, Weights, room
+from selfguide.prompts.selfguide import answer_prompt
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.candidates import Candidate, Sample
-from selfguide.tokenization import PromptTokenizer
-from selfguide.types import TaskSpec
 
 
 def annotate(

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar
 
 from selfguide.config.loop import DebiasConfig, DrawConfig, ProposeConfig
-from selfguide.engines.base import Completion, Debias, Engine, Request, Sampling, room
-from selfguide.prompts import Prompt
-from selfguide.prompts_neighbours import ConditionedPrompt, JointPrompt, NewInput
-from selfguide.seeding import child_seed
-from selfguide.store.atomic import Journal
+from selfguide.core.seeding import child_seed
+from selfguide.core.types import Example
+from selfguide.models.base import Completion, Debias, Engine, Request, Sampling, room
+from selfguide.prompts.neighbours import ConditionedPrompt, JointPrompt, NewInput
+from selfguide.prompts.selfguide import Prompt
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.joint import read_pairs
 from selfguide.synthesis.judge import Judge, Proposal
 from selfguide.synthesis.slots import Slot
-from selfguide.tokenization import PromptTokenizer
-from selfguide.types import Example
 
 MOST_AT_ONCE = 10  # items a growing joint prompt asks for
 

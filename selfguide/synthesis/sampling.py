@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from selfguide.seeding import child_random
-from selfguide.types import Example
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example
 
 T = TypeVar("T")
 

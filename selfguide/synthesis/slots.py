@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from selfguide.config.loop import FeedbackConfig, LoopConfig
-from selfguide.prompts_neighbours import ConditionedPrompt, ExtrapolationPrompt, JointPrompt, NewInput
-from selfguide.seeding import child_random
-from selfguide.synthesis.context import form, split_context
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example, TaskSpec
+from selfguide.prompts.neighbours import ConditionedPrompt, ExtrapolationPrompt, JointPrompt, NewInput
 from selfguide.synthesis.spans import answer_spans
-from selfguide.types import Example, TaskSpec
+from selfguide.tasks.context import form, split_context
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from selfguide.config.schema import FiltersConfig, GenerationConfig
-from selfguide.engines.base import Completion, Engine, Request
-from selfguide.store.atomic import Journal
+from selfguide.core.types import TaskSpec
+from selfguide.models.base import Completion, Engine, Request
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import InputPool, RoundDone, draw_prompt, input_request
-from selfguide.tokenization import PromptTokenizer
-from selfguide.types import TaskSpec
 
 
 class RequestStream(Protocol):

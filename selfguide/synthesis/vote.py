@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from selfguide.config.schema import AnnotationConfig, FiltersConfig
-from selfguide.evaluation.labels import extract_label
+from selfguide.core.text import strip_quotes
+from selfguide.core.types import TaskSpec
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.filters import Filter, first_reason, output_filters
-from selfguide.synthesis.text import strip_quotes
-from selfguide.types import TaskSpec
+from selfguide.tasks.labels import extract_label
 
 
 def elect(

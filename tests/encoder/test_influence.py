@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from selfguide.encoder.influence import influence, last_layer
-from selfguide.encoder.predict import EncoderClassifier
-from selfguide.encoder.text import collate
-from selfguide.encoder.train import train_encoder, weights_hash
-from selfguide.errors import TrainingError
-from selfguide.types import Example
+from selfguide.core.errors import TrainingError
+from selfguide.core.types import Example
+from selfguide.training.encoder.influence import influence, last_layer
+from selfguide.training.encoder.predict import EncoderClassifier
+from selfguide.training.encoder.text import collate
+from selfguide.training.encoder.train import train_encoder, weights_hash
 from tests.encoder.tiny import LABELS, distilbert_folder, encoder_config, influence_config, pairs
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.encoder.predict import EncoderClassifier
-from selfguide.encoder.train import train_encoder
-from selfguide.errors import TrainingError
+from selfguide.core.errors import TrainingError
+from selfguide.training.encoder.predict import EncoderClassifier
+from selfguide.training.encoder.train import train_encoder
 from tests.encoder.tiny import LABELS, encoder_config, pairs
 
 

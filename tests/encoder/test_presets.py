@@ -6,9 +6,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from selfguide.config.paths import config_dir
 from selfguide.config.students import StudentConfig
 from selfguide.config.validate import out_of_range
+from selfguide.core.paths import config_dir
 
 NAMES = sorted(path.stem for path in (config_dir() / "student").glob("*.yaml"))
 

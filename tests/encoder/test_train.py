@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfguide.encoder.base import encoder_identity
-from selfguide.encoder.predict import EncoderClassifier
-from selfguide.encoder.scratch import word_pieces
-from selfguide.encoder.text import encode
-from selfguide.encoder.train import EncoderTraining, train_encoder
-from selfguide.errors import ConfigError, TrainingError
-from selfguide.types import Example
+from selfguide.core.errors import ConfigError, TrainingError
+from selfguide.core.types import Example
+from selfguide.training.encoder.base import encoder_identity
+from selfguide.training.encoder.predict import EncoderClassifier
+from selfguide.training.encoder.scratch import word_pieces
+from selfguide.training.encoder.text import encode
+from selfguide.training.encoder.train import EncoderTraining, train_encoder
 from tests.encoder.tiny import BAD, LABELS, encoder_config, pairs
 
 
@@ -93,13 +93,13 @@ def test_the_saved_weights_are_those_of_the_chosen_epoch(bert: Path, tmp_path: P
 
 
 def _held_out_texts(bert: Path, rows: list[Example]) -> set[str]:
-    from selfguide.encoder.train import _hold_out
+    from selfguide.training.encoder.train import _hold_out
 
     return {pair.input for pair in _hold_out(rows, 0.2, 1)[1]}
 
 
 def test_no_text_is_both_trained_and_held_out() -> None:
-    from selfguide.encoder.train import _hold_out
+    from selfguide.training.encoder.train import _hold_out
 
     rows = [Example(f"{text}{' ' * extra}", "good") for text in "abcdefghij" for extra in (0, 1)]
     trained, held = _hold_out(rows, 0.3, 0)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from selfguide.config.students import EncoderConfig, InfluenceConfig
-from selfguide.seeding import child_random
-from selfguide.types import Example
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example
 
 LABELS = ("good", "bad")
 GOOD, BAD = ["fine", "bright", "sweet", "warm"], ["foul", "dull", "sour", "cold"]

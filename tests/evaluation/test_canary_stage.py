@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from selfguide.data.load import load_task
-from selfguide.engines.base import Weights
-from selfguide.errors import EngineError
+from selfguide.core.console import Terminal
+from selfguide.core.errors import EngineError
+from selfguide.core.types import Example
 from selfguide.evaluation import predict
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import Contender
-from selfguide.finetuning.weights import weights_of
 from selfguide.methods.curation import curate_stage
 from selfguide.methods.loop.diagnose import answers_stage
+from selfguide.models.base import Weights
+from selfguide.models.session import Session
 from selfguide.pipeline import run
-from selfguide.session import Session
-from selfguide.stages import outputs_stage
 from selfguide.synthesis.candidates import Candidate
-from selfguide.types import Example
-from selfguide.ui.console import Terminal
+from selfguide.synthesis.stages import outputs_stage
+from selfguide.tasks.load import load_task
+from selfguide.training.weights import weights_of
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.engines.base import ScoreRequest
+from selfguide.core.console import Terminal
+from selfguide.core.files import write_jsonl
+from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
 from selfguide.evaluation.contender import BASE
 from selfguide.evaluation.evaluate import evaluate, scored
-from selfguide.prompts import answer_prompt
-from selfguide.session import Session
-from selfguide.store.atomic import write_jsonl
-from selfguide.types import Example, Instance, TaskSpec
-from selfguide.ui.console import Terminal
+from selfguide.models.base import ScoreRequest
+from selfguide.models.session import Session
+from selfguide.prompts.selfguide import answer_prompt
 from tests.composing import run_config
 
 SHOTS = (Example("The cup is red.", "yes"), Example("It is late.", "no"))

@@ -1,5 +1,5 @@
+from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.floors import floors, majority_class
-from selfguide.types import Example, Instance, TaskSpec
 
 
 def instances(*pairs: tuple[str, str]) -> tuple[Instance, ...]:

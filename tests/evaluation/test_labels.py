@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfguide.evaluation.labels import extract_label
-from selfguide.types import LabelExtraction
+from selfguide.core.types import LabelExtraction
+from selfguide.tasks.labels import extract_label
 
 NLI = ("entailment", "not entailment", "neutral")
 YES_NO = ("yes", "no")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from selfguide.evaluation.metrics import lcs_length, score, score_task
-from selfguide.evaluation.numbers import last_number
-from selfguide.evaluation.text import normalize_answer, unicode_words
-from selfguide.types import Example, Instance, TaskSpec
+from selfguide.core.types import Example, Instance, TaskSpec
+from selfguide.tasks.metrics import lcs_length, score, score_task
+from selfguide.tasks.normalization import normalize_answer, unicode_words
+from selfguide.tasks.numbers import last_number
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from selfguide.evaluation.metrics import METRICS, score
-from selfguide.evaluation.numbers import last_number, same_number
+from selfguide.tasks.metrics import METRICS, score
+from selfguide.tasks.numbers import last_number, same_number
 
 WORDS = st.lists(st.sampled_from(["the", "a", "An", "town", "Moor", "moor,", "x-y", "!", "42"]), max_size=6).map(
     " ".join

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tests.engines.checkpoints import tiny_adapter, tiny_model
-from tests.report.folders import write_run
+from tests.analysis.folders import write_run
+from tests.models.checkpoints import tiny_adapter, tiny_model
 
 
 def model_overrides(base: Path) -> tuple[str, ...]:

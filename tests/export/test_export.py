@@ -11,13 +11,13 @@ import pytest
 import torch
 import yaml
 
-from selfguide.errors import DataError
-from selfguide.export.cards import cell, fenced
-from selfguide.export.dataset import export_dataset
-from selfguide.export.weights import export_weights
-from selfguide.report.folder import RunFolder
+from selfguide.analysis.folder import RunFolder
+from selfguide.apps.export.cards import cell, fenced
+from selfguide.apps.export.dataset import export_dataset
+from selfguide.apps.export.weights import export_weights
+from selfguide.core.errors import DataError
+from tests.analysis.folders import write_run
 from tests.export.runs import run_with_adapter
-from tests.report.folders import write_run
 
 HOSTILE = ("```\n# not a heading\n```` |x| <b>", "---\nlicense: evil\n---")
 

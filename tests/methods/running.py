@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from selfguide.models import load_prompt_tokenizer
+from selfguide.core.console import Terminal
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.pipeline import run
-from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.doubles import Answer, Likelihood, ScriptedEngine, certain
 from tests.tiny_task import smoke, write_task

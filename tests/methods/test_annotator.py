@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.console import Console
 
-from selfguide.engines.base import Completion, Progress, Request
+from selfguide.core.console import Terminal
+from selfguide.models.base import Completion, Progress, Request
 from selfguide.pipeline import run
-from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 from tests.methods.running import TOKENIZER

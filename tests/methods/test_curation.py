@@ -9,15 +9,15 @@ import pytest
 from rich.console import Console
 
 from selfguide.config.curation import CurationConfig
-from selfguide.data.load import load_task
-from selfguide.engines.base import ScoreRequest
-from selfguide.errors import ConfigError
+from selfguide.core.console import Terminal
+from selfguide.core.errors import ConfigError
+from selfguide.core.files import read_jsonl
+from selfguide.core.types import Example
 from selfguide.methods.curation import curate_stage, curated
-from selfguide.session import Session
-from selfguide.store.atomic import read_jsonl
+from selfguide.models.base import ScoreRequest
+from selfguide.models.session import Session
 from selfguide.synthesis.curation import Quality, reasons_to_drop
-from selfguide.types import Example
-from selfguide.ui.console import Terminal
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 from tests.methods.running import TOKENIZER, scripted

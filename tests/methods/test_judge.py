@@ -3,11 +3,11 @@
 import pytest
 
 from selfguide.config.loop import JudgeConfig
+from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.joint import Pair, read_pairs
 from selfguide.synthesis.judge import Judge, Proposal, closing_cut, word_overlap
 from selfguide.synthesis.spans import answer_spans
-from selfguide.types import Example, TaskSpec
 from tests.composing import run_config
 
 LABELS = ("yes", "no")

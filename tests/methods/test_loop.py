@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from selfguide.config.loop import feedback_points
-from selfguide.data.load import load_task
-from selfguide.errors import ConfigError
-from selfguide.prompts import answer_prompt
+from selfguide.core.errors import ConfigError
+from selfguide.prompts.selfguide import answer_prompt
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.methods.running import scripted
 from tests.tiny_task import COLORS, THINGS, smoke, write_task

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from selfguide.config.loop import LoopConfig, claims_gold
-from selfguide.data.load import load_task
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.types import Example, TaskSpec
 from selfguide.methods.loop.diagnose import helpful
-from selfguide.prompts_neighbours import ConditionedPrompt
+from selfguide.prompts.neighbours import ConditionedPrompt
 from selfguide.synthesis.slots import Bank, seed_slots
-from selfguide.types import Example, TaskSpec
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
 from tests.tiny_task import smoke

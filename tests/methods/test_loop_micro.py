@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from selfguide.data.load import load_task
+from selfguide.core.console import Terminal
+from selfguide.core.files import read_jsonl
+from selfguide.core.types import Example
 from selfguide.methods.student import train_student
+from selfguide.models.session import Session
 from selfguide.pipeline import run
-from selfguide.session import Session
-from selfguide.store.atomic import read_jsonl
-from selfguide.types import Example
-from selfguide.ui.console import Terminal
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfguide.errors import ConfigError
+from selfguide.core.console import Terminal
+from selfguide.core.errors import ConfigError
 from selfguide.pipeline import run
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.vote import sample_share
-from selfguide.ui.console import Terminal
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 from tests.methods.running import TOKENIZER

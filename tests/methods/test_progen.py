@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from selfguide.config.loop import LoopConfig, held_out_rows
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
 from selfguide.methods.loop.seed import targets
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.prompts import AnswerPrompt, InputPrompt, Prompt
-from selfguide.prompts_neighbours import (
+from selfguide.core.types import Example
+from selfguide.prompts.neighbours import (
     ConditionedPrompt,
     ConditionPrompt,
     ExtrapolationPrompt,
@@ -13,7 +13,7 @@ from selfguide.prompts_neighbours import (
     NewInstancesPrompt,
     ReasonPrompt,
 )
-from selfguide.types import Example
+from selfguide.prompts.selfguide import AnswerPrompt, InputPrompt, Prompt
 from tests.prompt_files import prompt_files
 
 GOLDEN = Path(__file__).parent / "golden"

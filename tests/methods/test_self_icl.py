@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from selfguide.config.schema import RunConfig
-from selfguide.data.load import load_task
-from selfguide.errors import ConfigError
+from selfguide.core.console import Terminal
+from selfguide.core.errors import ConfigError
+from selfguide.core.types import TaskSpec
 from selfguide.methods.self_icl_stream import SelfICLAnswerer
-from selfguide.session import Session
-from selfguide.store.atomic import Journal
+from selfguide.models.session import Session
+from selfguide.store.journal import Journal
 from selfguide.synthesis.instances import distinct, parse_instances
-from selfguide.types import TaskSpec
-from selfguide.ui.console import Terminal
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.doubles import Answer, ScriptedEngine
 from tests.methods.running import TOKENIZER, scripted

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfguide.data.load import load_task
+from selfguide.core.console import Terminal
+from selfguide.core.types import Example
 from selfguide.evaluation.contender import Contender
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import Student, _fitting, _seen
-from selfguide.session import Session
+from selfguide.models.session import Session
 from selfguide.synthesis.budget import Footing
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.dataset import marked, still_in
-from selfguide.types import Example
-from selfguide.ui.console import Terminal
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.errors import ConfigError, DataError
+from selfguide.core.errors import ConfigError, DataError
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
 from tests.methods.test_loop import SMALL, unsure, writer

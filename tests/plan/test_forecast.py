@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from selfguide.analysis.folder import RunFolder
+from selfguide.analysis.forecast import find_forecast, forecast_file, save_forecast
+from selfguide.analysis.running import forecast_rows
+from selfguide.apps.plan.command import sweep_size
+from selfguide.apps.plan.forecast import forecast, sweep_forecast
+from selfguide.apps.plan.measured import Calls, Measured, Training
+from selfguide.apps.plan.probe import probe, shrunk
 from selfguide.config.schema import ForecastConfig, RunConfig
+from selfguide.core.console import Terminal
 from selfguide.pipeline import run
-from selfguide.plan.__main__ import sweep_size
-from selfguide.plan.forecast import forecast, sweep_forecast
-from selfguide.plan.measured import Calls, Measured, Training
-from selfguide.plan.probe import probe, shrunk
-from selfguide.report.folder import RunFolder
-from selfguide.report.forecast import find_forecast, forecast_file, save_forecast
-from selfguide.report.running import forecast_rows
-from selfguide.ui.console import Terminal
 from tests.composing import composed, run_config
-from tests.engines.checkpoints import tiny_model
 from tests.export.runs import model_overrides
+from tests.models.checkpoints import tiny_model
 from tests.tiny_task import smoke, write_task
 
 CALLS = Calls(16, 1600, 160, 8.0)

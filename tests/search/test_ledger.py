@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.errors import DataError
+from selfguide.core.errors import DataError
 from selfguide.search.ledger import Ledger
 
 

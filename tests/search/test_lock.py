@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
 from selfguide.search.fingerprint import differences, fingerprint, study_name
 from selfguide.search.lock import Lock, find, load
 

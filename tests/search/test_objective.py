@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
 from selfguide.search.objective import Kind, Objective
 from selfguide.search.outcome import Outcome
 from tests.search.tables import table

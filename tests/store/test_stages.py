@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfguide.errors import DataError
+from selfguide.core.errors import DataError
+from selfguide.core.files import canonical_json, read_jsonl, write_jsonl, write_text
 from selfguide.store import Store
-from selfguide.store.atomic import Journal, canonical_json, read_jsonl, write_jsonl, write_text
+from selfguide.store.journal import Journal
 from selfguide.store.stages import key_of
 
 JSON = st.recursive(

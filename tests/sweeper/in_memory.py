@@ -11,13 +11,13 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 from optuna.storages import InMemoryStorage
 
-from hydra_plugins.selfguide_sweeper._binding import Binding
-from hydra_plugins.selfguide_sweeper._plan import Plan
-from hydra_plugins.selfguide_sweeper._run import Sweep
-from hydra_plugins.selfguide_sweeper._slots import Slots
-from hydra_plugins.selfguide_sweeper._space import read_space
-from hydra_plugins.selfguide_sweeper._study import StudyLink
-from hydra_plugins.selfguide_sweeper._view import View
+from selfguide.apps.sweep.binding import Binding
+from selfguide.apps.sweep.plan import Plan
+from selfguide.apps.sweep.running import Sweep
+from selfguide.apps.sweep.slots import Slots
+from selfguide.apps.sweep.space import read_space
+from selfguide.apps.sweep.study import StudyLink
+from selfguide.apps.sweep.view import View
 from selfguide.config.sweep import SweepConfig
 from selfguide.search.objective import Objective
 from tests.search.tables import Table

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from hydra_plugins.selfguide_sweeper._space import overrides_of, read_space
-from selfguide.config.frozen import data_settings, leaves, method_values, with_lock
-from selfguide.config.paths import config_dir
+from selfguide.apps.sweep.space import overrides_of, read_space
 from selfguide.config.schema import ENGINES, TRAINING_PLACE, HubConfig, RunConfig
 from selfguide.config.validate import typed
-from selfguide.data.load import load_task
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.files import canonical_json
+from selfguide.core.paths import config_dir
 from selfguide.search.content import models_content, task_content
+from selfguide.search.freeze import data_settings, leaves, method_values, with_lock
 from selfguide.search.ledger import Ledger
 from selfguide.search.lock import VERSION, Lock, load
-from selfguide.standing import Watch
-from selfguide.store.atomic import canonical_json
+from selfguide.search.standing import Watch
+from selfguide.tasks.load import load_task
 from tests.composing import composed as compose
 
 NAMES = ["one_parameter_classification", "one_parameter_generation", "one_parameter_micro"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.config.frozen import with_lock
 from selfguide.config.schema import RunConfig
 from selfguide.config.validate import typed
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
 from selfguide.pipeline import run
+from selfguide.search.freeze import with_lock
 from selfguide.search.lock import load
 from tests.composing import composed
 from tests.tiny_task import write_task

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hydra_plugins.selfguide_sweeper._slots import ray_room
+from selfguide.apps.sweep.slots import ray_room
 from tests.sweeper.apps import jobs, pids, repeated, sweep, trials, winner
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from hydra_plugins.selfguide_sweeper._study import outcomes_of
+from selfguide.apps.sweep.study import outcomes_of
 from tests.sweeper.app import baseline, score
 from tests.sweeper.apps import sweep, trials, winner
 

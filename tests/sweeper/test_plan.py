@@ -7,8 +7,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from hydra_plugins.selfguide_sweeper._plan import Plan, read_plan
-from selfguide.errors import ConfigError
+from selfguide.apps.sweep.plan import Plan, read_plan
+from selfguide.core.errors import ConfigError
 from selfguide.search.racing import Job
 
 

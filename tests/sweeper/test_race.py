@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins.selfguide_sweeper._finish import summarise
+from selfguide.apps.sweep.finish import summarise
 from selfguide.search.objective import Kind, Objective
 from tests.search.tables import table
 from tests.sweeper.in_memory import plan_for, run

@@ -11,14 +11,14 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from hydra_plugins.selfguide_sweeper import _run
-from hydra_plugins.selfguide_sweeper._finish import finish
-from hydra_plugins.selfguide_sweeper._plan import Plan
-from hydra_plugins.selfguide_sweeper._run import Sweep
-from hydra_plugins.selfguide_sweeper._slots import Slots
-from hydra_plugins.selfguide_sweeper._storage import open_storage
-from hydra_plugins.selfguide_sweeper._study import StudyLink
-from hydra_plugins.selfguide_sweeper._view import View
+from selfguide.apps.sweep import running as _run
+from selfguide.apps.sweep.finish import finish
+from selfguide.apps.sweep.plan import Plan
+from selfguide.apps.sweep.running import Sweep
+from selfguide.apps.sweep.slots import Slots
+from selfguide.apps.sweep.storage import open_storage
+from selfguide.apps.sweep.study import StudyLink
+from selfguide.apps.sweep.view import View
 from selfguide.search.outcome import Outcome
 from tests.sweeper.app import score
 from tests.sweeper.test_plan import plan

@@ -8,10 +8,10 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from hydra_plugins.selfguide_sweeper._sampler import LOST, RepeatableSampler, exhausted, setting_of
-from hydra_plugins.selfguide_sweeper._space import Space, overrides_of, read_space
-from hydra_plugins.selfguide_sweeper._storage import open_storage
-from selfguide.errors import ConfigError
+from selfguide.apps.sweep.sampler import LOST, RepeatableSampler, exhausted, setting_of
+from selfguide.apps.sweep.space import Space, overrides_of, read_space
+from selfguide.apps.sweep.storage import open_storage
+from selfguide.core.errors import ConfigError
 from selfguide.search.outcome import describe, identity
 
 NUMBERS = {"x": "interval(0.0, 1.0)", "rate": "tag(log, interval(1e-5, 1e-2))"}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from hydra_plugins.selfguide_sweeper._storage import open_storage
-from selfguide.errors import ConfigError
+from selfguide.apps.sweep.storage import open_storage
+from selfguide.core.errors import ConfigError
 from tests.sweeper.apps import environment, jobs, start, sweep, trials, winner
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from optuna.storages import InMemoryStorage
 
-from hydra_plugins.selfguide_sweeper._study import StudyLink
-from hydra_plugins.selfguide_sweeper._view import View, row_of
+from selfguide.apps.sweep.study import StudyLink
+from selfguide.apps.sweep.view import View, row_of
 from selfguide.search.objective import Objective
 from selfguide.search.outcome import Outcome
 from selfguide.search.racing import Job, Race

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from selfguide.config.budget import BudgetConfig, budget_problems
-from selfguide.config.paths import config_dir
 from selfguide.config.validate import as_dataclass
-from selfguide.errors import ConfigError
+from selfguide.core.errors import ConfigError
+from selfguide.core.paths import config_dir
+from selfguide.core.types import Example
 from selfguide.synthesis.budget import fit_rows, footing, steps_for
-from selfguide.types import Example
 
 LABELS = ("yes", "no", "maybe")
 KINDS = ("none", "equal_rows", "equal_tokens", "equal_steps")

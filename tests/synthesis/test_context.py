@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfguide.synthesis.context import Parts, split_context
+from selfguide.tasks.context import Parts, split_context
 
 MARK = "\nQuestion:"
 

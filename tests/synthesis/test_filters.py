@@ -2,6 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfguide.core.text import normalised, strip_field_name, strip_quotes
+from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.filters import (
     Duplicates,
     LengthBand,
@@ -11,8 +13,6 @@ from selfguide.synthesis.filters import (
     input_filters,
     output_filters,
 )
-from selfguide.synthesis.text import normalised, strip_field_name, strip_quotes
-from selfguide.types import Example, TaskSpec
 from tests.composing import run_config
 
 FILTERS = run_config("task=sni", "task.id=task1").filters

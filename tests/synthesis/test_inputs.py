@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.errors import PromptTooLongError
-from selfguide.models import load_prompt_tokenizer
-from selfguide.store.atomic import Journal
+from selfguide.core.errors import PromptTooLongError
+from selfguide.core.types import Example, TaskSpec
+from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import draw_prompt, propose_inputs
 from selfguide.synthesis.outputs import annotate
-from selfguide.types import Example, TaskSpec
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfguide.data.load import load_task
-from selfguide.session import Session
-from selfguide.stages import dataset_stage, outputs_stage
+from selfguide.core.console import Terminal
+from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
-from selfguide.ui.console import Terminal
+from selfguide.synthesis.stages import dataset_stage, outputs_stage
+from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 from tests.tiny_task import smoke, write_task

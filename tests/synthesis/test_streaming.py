@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.engines.base import Completion, Request
-from selfguide.models import load_prompt_tokenizer
-from selfguide.store.atomic import Journal
+from selfguide.core.types import Example, TaskSpec
+from selfguide.models.base import Completion, Request
+from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.store.journal import Journal
 from selfguide.synthesis.streaming import Clock, stream_inputs
-from selfguide.types import Example, TaskSpec
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 

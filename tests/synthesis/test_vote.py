@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.dataset import compose, vanished_labels
 from selfguide.synthesis.inspect import label_agreement, warnings_about
 from selfguide.synthesis.vote import best_samples, elect, majority
-from selfguide.types import Example, TaskSpec
 from tests.composing import run_config
 
 CONFIG = run_config("task=sni", "task.id=task1", "synthesis=default")

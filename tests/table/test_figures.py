@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from selfguide.analysis.folder import RunFolder
+from selfguide.apps.table.figures import Figures, figures
+from selfguide.apps.table.forms import figures_csv, latex, markdown, runs_csv
+from selfguide.apps.table.grid import Grid, grid
+from selfguide.apps.table.published import Published
+from selfguide.apps.table.sheets import notes, sheets
+from selfguide.apps.table.work import Done
 from selfguide.config.table import GroupConfig, RowConfig, SizeConfig, TableConfig
-from selfguide.errors import DataError
-from selfguide.report.folder import RunFolder
-from selfguide.table.figures import Figures, figures
-from selfguide.table.forms import figures_csv, latex, markdown, runs_csv
-from selfguide.table.grid import Grid, grid
-from selfguide.table.published import Published
-from selfguide.table.sheets import notes, sheets
-from selfguide.table.work import Done
-from tests.report.folders import write_run
+from selfguide.core.errors import DataError
+from tests.analysis.folders import write_run
 
 ROWS = {"few_shot_icl": 0.3, "selfguide": 0.9, "worse": 0.05}
 TASKS = {"classification": ["task_a", "task_b"], "generation": ["task_c"]}

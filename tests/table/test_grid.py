@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from selfguide.apps.table.grid import grid, merged
+from selfguide.apps.table.published import published
 from selfguide.config.commands import typed_command
-from selfguide.config.paths import config_dir
 from selfguide.config.table import TableConfig, table_problems
-from selfguide.errors import DataError
-from selfguide.table.grid import grid, merged
-from selfguide.table.published import published
+from selfguide.core.errors import DataError
+from selfguide.core.paths import config_dir
 from tests.composing import composed
 
 TABLES = ("table_main", "ablation_filters", "ablation_temperature", "scaling", "icl_vs_finetune")

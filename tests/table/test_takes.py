@@ -7,14 +7,14 @@ import pytest
 from hydra import initialize_config_dir
 from rich.console import Console
 
+from selfguide.apps.table.grid import Cell, grid
+from selfguide.apps.table.jobs import jobs_of
+from selfguide.apps.table.work import work
+from selfguide.config.groups import register
 from selfguide.config.loop import LoopConfig
-from selfguide.config.paths import config_dir
-from selfguide.config.store import register
 from selfguide.config.table import RowConfig, TableConfig, table_problems
-from selfguide.table.grid import Cell, grid
-from selfguide.table.jobs import jobs_of
-from selfguide.table.work import work
-from selfguide.ui.console import Terminal
+from selfguide.core.console import Terminal
+from selfguide.core.paths import config_dir
 from tests.composing import run_config
 from tests.table.tables import SMALL
 from tests.table.test_grid import table

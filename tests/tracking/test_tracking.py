@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from selfguide.analysis.folder import RunFolder
+from selfguide.analysis.tracking import shown, tracked
 from selfguide.config.schema import RunConfig
-from selfguide.errors import ConfigError
-from selfguide.report.folder import RunFolder
-from selfguide.tracking import shown, tracked
+from selfguide.core.errors import ConfigError
+from tests.analysis.folders import write_run
 from tests.composing import run_config
-from tests.report.folders import write_run
 from tests.tiny_task import write_task
 from tests.tracking import wandb_file
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfguide.config.loop import LoopConfig
+from selfguide.core.types import Example
 from selfguide.methods.loop.diagnose import Diagnosis, diagnose, held_out, helpful
 from selfguide.methods.loop.influence import influence_stage
 from selfguide.methods.loop.seed import grown, seeded, targets
@@ -15,10 +16,9 @@ from selfguide.methods.loop.state import State, loop_config, nothing_added, roun
 from selfguide.methods.loop.steps import plan_stage, proposals_stage, rows_stage
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import Student, train_student, trains
-from selfguide.session import Session
+from selfguide.models.session import Session
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.slots import Bank, extrapolation_slots
-from selfguide.types import Example
 
 
 def run(session: Session) -> Outcome:

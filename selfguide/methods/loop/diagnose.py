@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.loop import DiagnoseConfig, LoopConfig, held_out_rows
+from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.seeding import child_random, child_seed
+from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import identity
-from selfguide.evaluation.metrics import score_task
 from selfguide.evaluation.predict import predict
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.student import Student
-from selfguide.seeding import child_random, child_seed
-from selfguide.session import Session, fields_of
-from selfguide.stages import fingerprint, journal_tokens
-from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
+from selfguide.models.session import Session, fields_of
+from selfguide.store.journal import Journal
+from selfguide.store.stages import fingerprint, journal_tokens
 from selfguide.synthesis.slots import Exemplar
 from selfguide.synthesis.vote import sample_share
-from selfguide.types import Example, Instance
+from selfguide.tasks.metrics import score_task
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfguide.engines.base import Weights
+from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.types import Example
 from selfguide.methods.scoring import losses_of
 from selfguide.methods.student import EncoderAnswerer, Student
-from selfguide.session import Session, fields_of
-from selfguide.stages import fingerprint
-from selfguide.store.atomic import read_jsonl, write_jsonl
-from selfguide.types import Example
+from selfguide.models.base import Weights
+from selfguide.models.session import Session, fields_of
+from selfguide.store.stages import fingerprint
 
 
 def influence_stage(
@@ -50,8 +50,8 @@ def influence_stage(
 def _of_encoder(
     session: Session, encoder: EncoderAnswerer, train: Sequence[Example], validation: Sequence[Example]
 ) -> list[float]:
-    from selfguide.encoder.influence import influence
-    from selfguide.encoder.predict import EncoderClassifier
+    from selfguide.training.encoder.influence import influence
+    from selfguide.training.encoder.predict import EncoderClassifier
 
     classifier = EncoderClassifier.load(encoder.folder, encoder.labels, encoder.device)
     return influence(classifier, train, validation, session.config.student.influence, session.config.seed)

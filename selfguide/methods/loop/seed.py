@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selfguide.config.loop import LoopConfig, feedback_points
+from selfguide.core.types import Example
 from selfguide.methods.annotator import annotated
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.loop.steps import proposals_stage
 from selfguide.methods.loop.transfer import added_rows
-from selfguide.session import Session
-from selfguide.stages import dataset_stage, inputs_stage
+from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.sampling import spread_over_labels
 from selfguide.synthesis.slots import Bank, seed_slots
-from selfguide.types import Example
+from selfguide.synthesis.stages import dataset_stage, inputs_stage
 
 COMPOSED = ("balance", "max_rows")
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfguide.config.loop import LoopConfig
-from selfguide.errors import DataError
+from selfguide.core.errors import DataError
+from selfguide.core.types import Example, TaskSpec
 from selfguide.methods.loop.transfer import require_source
-from selfguide.session import Session
+from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.dataset import vanished_labels
 from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.proposing import Budget
-from selfguide.types import Example, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,27 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.config.loop import LoopConfig
+from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Example
 from selfguide.methods.annotator import annotated
 from selfguide.methods.loop.state import State, require_pool
-from selfguide.seeding import child_random
-from selfguide.session import Session, fields_of
-from selfguide.stages import (
-    INPUT_FILTERS,
-    candidates_in,
-    decontaminated,
-    fingerprint,
-    journal_tokens,
-)
-from selfguide.store.atomic import Journal, read_jsonl, write_jsonl
+from selfguide.models.session import Session, fields_of
+from selfguide.store.journal import Journal
+from selfguide.store.stages import fingerprint, journal_tokens
 from selfguide.synthesis.bank import fill_bank, known_conditions
 from selfguide.synthesis.candidates import Candidate, drop_counts
-from selfguide.synthesis.context import opening
 from selfguide.synthesis.dataset import compose
 from selfguide.synthesis.judge import Judge
 from selfguide.synthesis.proposing import Budget, fill
 from selfguide.synthesis.slots import Bank, Slot
+from selfguide.synthesis.stages import INPUT_FILTERS, candidates_in, decontaminated
 from selfguide.synthesis.vote import elect
-from selfguide.types import Example
+from selfguide.tasks.context import opening
 
 
 def plan_stage(session: Session, config: LoopConfig) -> Bank:

@@ -9,12 +9,12 @@ from typing import Any
 
 from selfguide.config.loop import LoopConfig
 from selfguide.config.methods import MethodConfig
-from selfguide.errors import DataError
-from selfguide.session import Session
-from selfguide.stages import decontaminated
-from selfguide.store.atomic import read_jsonl
+from selfguide.core.errors import DataError
+from selfguide.core.files import read_jsonl
+from selfguide.core.text import normalised
+from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.text import normalised
+from selfguide.synthesis.stages import decontaminated
 
 KEY = "method.seed.added_from"
 SAME_TASK = ("name", "family", "instruction", "demonstrations", "labels", "context_until")

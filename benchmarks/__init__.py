@@ -1,0 +1,1 @@
+"""What is measured and how the bundled model was made: not part of the installed package."""

@@ -1,0 +1,187 @@
+"""What the runs of the micro benchmark add up to: a table in Markdown, CSV and JSON."""
+
+import csv
+import dataclasses
+import itertools
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.micro.benchmark_tasks import BenchmarkTask
+from selfguide.core.errors import DataError
+
+HEAD = (
+    "| task | few-shot ICL | few-shot finetune | SELF-GUIDE | gain | valid inputs "
+    "| asked label right | annotation right | pairs | seconds |"
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: scores in percent; validity and agreements by the oracle, which only this report reads."""
+
+    task: str
+    family: str
+    seed: int
+    icl: float
+    few_shot_finetune: float
+    selfguide: float
+    valid: float | None
+    label_right: float | None
+    annotation_right: float | None
+    pairs: int
+    seconds: float
+    frozen: bool = False
+    icl_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+    finetune_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+    selfguide_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+
+    def line(self) -> str:
+        """One line for the terminal."""
+        return (
+            f"{self.task:18s} seed {self.seed}  few-shot ICL {self.icl:5.1f}  few-shot finetune "
+            f"{self.few_shot_finetune:5.1f}  SELF-GUIDE {self.selfguide:5.1f}  valid inputs {_percent(self.valid)}"
+        )
+
+
+def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
+    """The run in a folder, measured against the oracle. Raises `DataError` if it has no few-shot finetuning."""
+    result = json.loads((folder / "result.json").read_text())
+    rows = _lines(folder / "predictions.jsonl")
+    accepted = [c for c in _lines(folder / "candidates.jsonl") if c["samples"]]
+    truths = [task.truth(c["input"]) for c in accepted]
+    asked = [t == c["label"] for t, c in zip(truths, accepted, strict=True) if c["label"] is not None]
+    right = [
+        t == c["output"] for t, c in zip(truths, accepted, strict=True) if c["output"] is not None and t is not None
+    ]
+    if not all("few_shot_finetune" in row["controls"] for row in rows):
+        raise DataError(f"{folder}: has no few_shot_finetune beside the score; leave evaluation.controls=true")
+    control = [float(row["controls"]["few_shot_finetune"][1]) for row in rows]
+    icl = [float(r["baseline_score"]) for r in rows]
+    tuned = [float(r["tuned_score"]) for r in rows]
+    return Run(
+        task=task.name,
+        family=task.family,
+        seed=seed,
+        icl=100 * float(np.mean(icl)),
+        few_shot_finetune=100 * float(np.mean(control)),
+        selfguide=100 * float(np.mean(tuned)),
+        valid=_share([t is not None for t in truths]),
+        label_right=_share(asked),
+        annotation_right=_share(right),
+        pairs=result["counts"]["train"],
+        seconds=result["seconds"]["total"],
+        frozen=bool(result["frozen"]),
+        icl_hits=tuple(icl),
+        finetune_hits=tuple(control),
+        selfguide_hits=tuple(tuned),
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two columns in points: mean over tasks, 95 % interval, p."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.1f} points (95 % interval {self.low:+.1f} to {self.high:+.1f}, p = {self.p:.3f})"
+
+
+def difference(runs: Sequence[Run], first: str, second: str, draws: int = 5000) -> Difference:
+    """First less second. The tasks are the sample: the seeds of a task share its instances and what makes it easy.
+
+    The interval resamples tasks, in each its seeds, and instances alike for all its seeds; p is the exact sign-flip
+    test of the tasks' means (two-sided; of nine tasks it is never below 0.004).
+    """
+    rng = np.random.default_rng(0)
+    tasks = [
+        100 * np.array([np.subtract(getattr(r, first), getattr(r, second)) for r in runs if r.task == name])
+        for name in dict.fromkeys(r.task for r in runs)
+    ]
+    means = []
+    for _ in range(draws):
+        drawn = []
+        for place in rng.integers(len(tasks), size=len(tasks)):
+            seeds, instances = tasks[place].shape
+            rows = tasks[place][rng.integers(seeds, size=seeds)]
+            drawn.append(rows[:, rng.integers(instances, size=instances)].mean())
+        means.append(np.mean(drawn))
+    low, high = np.percentile(means, [2.5, 97.5])
+    each = np.array([task.mean() for task in tasks])
+    signs = np.array(list(itertools.product((1, -1), repeat=len(each))))
+    p = np.mean(np.abs(signs @ each) >= abs(each.sum()) - 1e-9)
+    return Difference(float(each.mean()), float(low), float(high), float(p))
+
+
+def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float) -> str:
+    """Write table.md, runs.csv and summary.json; returns the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    over_icl = difference(runs, "selfguide_hits", "icl_hits")
+    over_finetune = difference(runs, "selfguide_hits", "finetune_hits")
+    setting = "frozen on the validation tasks" if all(r.frozen for r in runs) else "UNFROZEN"
+    lines = [f"`{command}`", "", f"Setting: {setting}.", "", HEAD, "|" + "---|" * (HEAD.count("|") - 1)]
+    for name in dict.fromkeys(r.task for r in runs):
+        lines.append(_row(name, [r for r in runs if r.task == name]))
+    lines.append(_row("**mean**", runs))
+    lines += [
+        "",
+        f"SELF-GUIDE less few-shot ICL: {over_icl}",
+        f"SELF-GUIDE less few-shot finetune: {over_finetune}",
+        "",
+        f"Exact match in percent, means over {len({r.seed for r in runs})} seeds (each with other demonstrations), "
+        f"{len(runs[0].icl_hits)} instances of each task; "
+        "intervals resample tasks, seeds and instances, p is the sign-flip test over tasks. "
+        "Valid inputs: share of the accepted "
+        "synthetic inputs that are inputs of the task by its oracle; asked label right: share whose true label "
+        "is the one asked for; annotation "
+        "right: share of the valid inputs with the right vote. "
+        f"{len(runs)} runs; their stages took {sum(r.seconds for r in runs):.0f} s in all on {platform.machine()}.",
+        "",
+    ]
+    text = "\n".join(lines)
+    (folder / "table.md").write_text(text, encoding="utf-8")
+    fields = [f.name for f in dataclasses.fields(Run) if not f.name.endswith("_hits")]
+    with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(fields)
+        writer.writerows([getattr(run, name) for name in fields] for run in runs)
+    summary = {
+        "command": command,
+        "seconds": round(seconds, 1),
+        "gain_over_icl": dataclasses.asdict(over_icl),
+        "gain_over_few_shot_finetune": dataclasses.asdict(over_finetune),
+        "runs": [{name: getattr(run, name) for name in fields} for run in runs],
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return text
+
+
+def _row(name: str, runs: Sequence[Run]) -> str:
+    def mean(field: str) -> str:
+        values = [v for r in runs if (v := getattr(r, field)) is not None]
+        return f"{np.mean(values):.1f}" if values else "–"
+
+    gain = float(np.mean([r.selfguide - r.icl for r in runs]))
+    cells = [mean(f) for f in ("icl", "few_shot_finetune", "selfguide")] + [f"{gain:+.1f}"]
+    cells += [mean(f) for f in ("valid", "label_right", "annotation_right", "pairs", "seconds")]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _lines(path: Path) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return 100 * float(np.mean(values)) if values else None
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} %"

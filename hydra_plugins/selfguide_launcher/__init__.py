@@ -1,1 +1,0 @@
-"""`hydra/launcher=together`: the jobs of a multirun on one engine."""

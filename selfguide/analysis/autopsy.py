@@ -1,0 +1,261 @@
+"""The synthetic data, looked at from all sides: charts and tables for the report. Looks at no gold."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from markupsafe import Markup
+
+from selfguide.analysis.diversity import Diversity, clusters, diversity
+from selfguide.analysis.folder import RunFolder
+from selfguide.analysis.svg import COLOURS, Bar, Mark, Series, bars, columns, histogram, lines
+from selfguide.config.schema import FiltersConfig, RunConfig
+from selfguide.core.types import TaskSpec
+from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.filters import LengthBand
+
+T = TypeVar("T")
+KEPT = "trained on"
+MOST_ROUNDS = 60
+MOST_POINTS = 200
+MOST_CLUSTERS = 12
+CLUSTER_TEXTS = 6
+NEAR_DUPLICATE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure: its heading, what it shows in one sentence, the drawing and its numbers as a table."""
+
+    title: str
+    caption: str
+    drawing: Markup
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Autopsy:
+    """All that the report shows about the synthetic data."""
+
+    charts: tuple[Chart, ...]
+    agreement: dict[str, Any] | None
+    inputs: Diversity | None
+    outputs: Diversity | None
+    clusters: tuple[dict[str, Any], ...]
+
+
+def autopsy(run: RunFolder) -> Autopsy | None:
+    """The autopsy of a run's data; None for a method that proposes nothing."""
+    candidates = run.candidates
+    if not candidates:
+        return None
+    task, config = run.task, run.config
+    kept = [candidate for candidate in candidates if candidate.dropped is None]
+    texts = [candidate.input for candidate in kept]
+    groups = clusters(texts, NEAR_DUPLICATE)
+    return Autopsy(
+        charts=tuple(chart for chart in _charts(task, config, candidates, run) if chart.drawing),
+        agreement=agreement(task, candidates),
+        inputs=diversity(texts, [d.input for d in task.demonstrations]) if kept else None,
+        outputs=_output_diversity(task, kept),
+        clusters=tuple(
+            {"size": len(group), "texts": [texts[place] for place in group[:CLUSTER_TEXTS]]}
+            for group in groups[:MOST_CLUSTERS]
+        ),
+    )
+
+
+def _charts(task: TaskSpec, config: RunConfig, candidates: Sequence[Candidate], run: RunFolder) -> Iterator[Chart]:
+    yield waterfall(candidates, len(run.pairs))
+    yield by_round(candidates)
+    yield yield_curve(candidates)
+    if task.is_classification:
+        yield label_balance(task, candidates, [pair.output for pair in run.pairs])
+    yield vote_shares(candidates, config.annotation.min_share)
+    filters = config.filters
+    yield lengths("input", task, candidates, filters, switched_on(filters.input_length, task.is_classification))
+    if not task.is_classification:
+        yield lengths("output", task, candidates, filters, switched_on(filters.output_length, True))
+
+
+def switched_on(value: str, by_default: bool) -> bool:
+    """Whether a length filter of `auto | on | off` is on."""
+    return value == "on" or (value == "auto" and by_default)
+
+
+def waterfall(candidates: Sequence[Candidate], train: int) -> Chart:
+    """From proposals to training pairs, reason by reason."""
+    left = len(candidates)
+    rows = [Bar("proposed", left, str(left), 0)]
+    for side, name in ((False, "accepted inputs"), (True, None)):
+        drops = Counter(c.dropped for c in candidates if c.dropped is not None and c.accepted == side)
+        for reason, count in drops.most_common():
+            left -= count
+            rows.append(Bar(words(reason), count, f"−{count}", 4 if side else 3, start=left))
+        if name is not None:
+            rows.append(Bar(name, left, str(left), 0))
+    rows.append(Bar(KEPT, left, str(left) if train == left else f"{left} ({train} rows)", 2))
+    table = tuple((row.name, row.text) for row in rows)
+    caption = "Every proposal ends in one row: dropped with a reason by the input or the output filters, or trained on."
+    return Chart(
+        "From proposals to training pairs", caption, bars("Waterfall of candidates", rows), ("step", "count"), table
+    )
+
+
+def by_round(candidates: Sequence[Candidate]) -> Chart:
+    """What became of each round's proposals."""
+    rounds = max(c.round for c in candidates) + 1
+    width = -(-rounds // MOST_ROUNDS)
+    slots = -(-rounds // width)
+    fates = Counter(words(c.dropped or KEPT) for c in candidates)
+    order = [KEPT, *(fate for fate, _ in fates.most_common() if fate != KEPT)]
+    if len(order) > COLOURS - 1:
+        order = [*order[: COLOURS - 2], "other"]
+    counts = {fate: [0] * slots for fate in order}
+    for candidate in candidates:
+        fate = words(candidate.dropped or KEPT)
+        counts[fate if fate in counts else "other"][candidate.round // width] += 1
+    labels = [
+        str(slot * width) if width == 1 else f"{slot * width}–{min(rounds, (slot + 1) * width) - 1}"
+        for slot in range(slots)
+    ]
+    series = [
+        Series(fate, values, 2 if fate == KEPT else 3 + rank) for rank, (fate, values) in enumerate(counts.items())
+    ]
+    table = tuple((label, *(counts[fate][i] for fate in order)) for i, label in enumerate(labels))
+    return Chart(
+        "Candidates per round, by fate",
+        "Later rounds see earlier inputs as drafts: a growing share of duplicates means the model runs out of ideas.",
+        columns("Candidates per round and reason", labels, series, x_name="round"),
+        ("round", *order),
+        table,
+    )
+
+
+def yield_curve(candidates: Sequence[Candidate]) -> Chart:
+    """Accepted inputs and training pairs against proposals."""
+    total_accepted = total_kept = 0
+    points: list[tuple[int, int, int]] = [(0, 0, 0)]
+    for place, candidate in enumerate(candidates, 1):
+        total_accepted += candidate.accepted
+        total_kept += candidate.dropped is None
+        points.append((place, total_accepted, total_kept))
+    shown = thinned(points)
+    xs = [float(x) for x, _, _ in shown]
+    series = [
+        (Series("accepted inputs", [a for _, a, _ in shown], 0), xs),
+        (Series(KEPT, [k for _, _, k in shown], 2), xs),
+    ]
+    caption = "A straight line is a constant yield; a line that flattens says that more rounds will give little."
+    drawing = lines("Yield curve", series, x_name="proposals", y_name="texts")
+    return Chart("Yield", caption, drawing, ("proposals", "accepted", KEPT), tuple(thinned(points, 12)))
+
+
+def label_balance(task: TaskSpec, candidates: Sequence[Candidate], trained: Sequence[str]) -> Chart:
+    """Labels asked for, elected, and trained on."""
+    asked = Counter(c.label for c in candidates if c.label is not None and c.accepted)
+    elected = Counter(c.output for c in candidates if c.output is not None)
+    final = Counter(trained)
+    known = list(dict.fromkeys([*task.labels, *elected]))
+    series = [
+        Series(name, [counts[label] for label in known], colour)
+        for name, counts, colour in (("asked for", asked, 5), ("elected", elected, 0), (KEPT, final, 2))
+        if counts
+    ]
+    table = tuple((label, asked[label], elected[label], final[label]) for label in known)
+    caption = "Labels of accepted inputs as asked for, as elected by the vote, and in the training set."
+    drawing = columns("Label balance", known, series, x_name="label", stacked=False)
+    return Chart("Label balance", caption, drawing, ("label", "asked for", "elected", KEPT), table)
+
+
+def vote_shares(candidates: Sequence[Candidate], least: float) -> Chart:
+    """How sure the votes were."""
+    shares = [c.share for c in candidates if c.share is not None]
+    low = [c.share for c in candidates if c.share is not None and c.dropped == "low_consistency"]
+    series = [Series("share of the votes for the winner", shares, 0)]
+    drawing = histogram(
+        "Vote shares",
+        series,
+        x_name="share of the votes",
+        bins=20,
+        marks=[Mark(f"min_share {least:g}", least)],
+        bounds=(0, 1),
+    )
+    caption = f"{len(low)} of {len(shares)} votes were below annotation.min_share={least:g} and were dropped."
+    bins = Counter(min(int(share * 10), 9) for share in shares)
+    table = tuple((f"{i / 10:.1f} to {(i + 1) / 10:.1f}", bins[i]) for i in range(10))
+    return Chart("Agreement of the votes", caption, drawing, ("share", "votes"), table)
+
+
+def lengths(side: str, task: TaskSpec, candidates: Sequence[Candidate], filters: FiltersConfig, on: bool) -> Chart:
+    """Characters of kept and dropped texts against the demonstrations' band."""
+    shown = [d.input if side == "input" else d.output for d in task.demonstrations]
+    band = LengthBand.around(shown, filters.length_sigmas, filters.length_floor, filters.length_fallback)
+    if side == "input":
+        kept = [len(c.input) for c in candidates if c.dropped is None]
+        gone = [len(c.input) for c in candidates if c.dropped is not None and c.input]
+    else:
+        kept = [len(c.output) for c in candidates if c.dropped is None and c.output is not None]
+        gone = [len(s.text) for c in candidates for s in c.samples if s.dropped is not None and s.text]
+    state = "filter on" if on else "filter off"
+    marks = [Mark(f"band of the demonstrations ({state})", max(band.low, 0), band.high)]
+    series = [Series("kept", kept, 2), Series("dropped", gone, 3)]
+    drawing = histogram(f"Length of {side}s", series, x_name="characters", marks=marks)
+    table = tuple(
+        (name, *quartiles(values))
+        for name, values in (("kept", kept), ("dropped", gone), ("demonstrations", [*map(len, shown)]))
+        if values
+    )
+    caption = (
+        f"The band is mean ± {filters.length_sigmas:g} standard deviations of the demonstrations "
+        f"({band.low:.0f} to {band.high:.0f} characters)."
+    )
+    return Chart(
+        f"Length of {side}s", caption, drawing, ("", "least", "quarter", "median", "three quarters", "most"), table
+    )
+
+
+def agreement(task: TaskSpec, candidates: Sequence[Candidate]) -> dict[str, Any] | None:
+    """Asked-for label against elected label, as a table of counts with their share of the row."""
+    voted = [c for c in candidates if c.label is not None and c.output is not None]
+    if not voted:
+        return None
+    known = list(dict.fromkeys([*task.labels, *(str(c.output) for c in voted)]))
+    counts = Counter((c.label, c.output) for c in voted)
+    rows = []
+    for asked in task.labels:
+        total = sum(counts[asked, elected] for elected in known)
+        cells = [
+            {"count": counts[asked, e], "heat": round(5 * counts[asked, e] / total) if total else 0, "same": asked == e}
+            for e in known
+        ]
+        rows.append({"label": asked, "cells": cells, "total": total})
+    same = sum(c.label == c.output for c in voted)
+    return {"labels": known, "rows": rows, "same": same, "voted": len(voted), "share": same / len(voted)}
+
+
+def _output_diversity(task: TaskSpec, kept: Sequence[Candidate]) -> Diversity | None:
+    outputs = [c.output for c in kept if c.output is not None]
+    if task.is_classification or not outputs:
+        return None
+    return diversity(outputs, [d.output for d in task.demonstrations])
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, ...]:
+    """Least, quarter, median, three quarters, most."""
+    ordered = sorted(values)
+    return tuple(ordered[round(part * (len(ordered) - 1) / 4)] for part in range(5))
+
+
+def thinned(points: Sequence[T], most: int = MOST_POINTS) -> list[T]:
+    """At most `most` of the points, evenly, first and last included."""
+    if len(points) <= most:
+        return list(points)
+    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+
+
+def words(reason: str) -> str:
+    """A drop reason for people."""
+    return reason.replace("_", " ")

@@ -1,0 +1,142 @@
+"""`details.json`: what report, chat and export need of a run beyond its result.
+
+Written beside `result.json`, so a run folder explains itself without store, task files or network.
+"""
+
+import dataclasses
+import datetime
+import os
+import platform
+import resource
+import shlex
+import sys
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfguide.analysis.forecast import find_forecast
+from selfguide.config import schema
+from selfguide.config.methods import schema_of
+from selfguide.config.schema import RunConfig
+from selfguide.core.files import read_jsonl, write_json
+from selfguide.core.masking import masked
+
+if TYPE_CHECKING:
+    from selfguide.analysis.result import RunRecord
+    from selfguide.store import Stage
+
+FILE = "details.json"
+
+
+def save_details(record: "RunRecord", folder: Path) -> None:
+    """Write `details.json`. No gold is in it, but for words that synthetic and evaluation inputs share."""
+    config, task = record.config, record.task
+    content = {
+        "task": dataclasses.asdict(task),
+        "config": dataclasses.asdict(config),
+        "command": command_line(),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "losses": {name: losses for name, stage in record.stages.items() if (losses := stage_losses(stage))},
+        "stages": {name: dict(stage.info) for name, stage in record.stages.items()},
+        "overlaps": [{"pair": o.index, "kind": o.kind, "matched": o.matched} for o in record.overlaps],
+        "memory": peak_memory(),
+        "machine": machine(),
+        "forecast": find_forecast(config),
+    }
+    write_json(folder / FILE, masked(content))
+
+
+def stage_losses(stage: "Stage") -> list[dict[str, float]]:
+    """The loss of each training step, `[]` for a stage that trains nothing."""
+    file = stage.path / "losses.jsonl"
+    if not file.exists():
+        return []
+    return [{"step": row["step"], "loss": row["loss"]} for row in read_jsonl(file)]
+
+
+def command_line(module: str = "selfguide.main") -> str | None:
+    """The command that makes this run again; None outside a Hydra job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return None
+    return " ".join(["python", "-m", module, *map(shlex.quote, HydraConfig.get().overrides.task)])
+
+
+def peak_memory() -> dict[str, int]:
+    """Bytes: the most this process held so far, on the host and on the GPU."""
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        peak["device"] = int(torch.cuda.max_memory_allocated())
+    return peak
+
+
+def machine() -> dict[str, str | int]:
+    """What the run ran on, without names of hosts or users."""
+    found: dict[str, str | int] = {
+        "cpu": platform.machine(),
+        "cpus": os.cpu_count() or 0,
+        "python": platform.python_version(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = str(torch.cuda.get_device_name(0))
+    return found
+
+
+def config_of(content: dict[str, Any]) -> RunConfig:
+    """The typed configuration of a run from its `details.json`, for another command to use.
+
+    A knob that is gone is left out, one that is new has its default: a run stays usable by a later version.
+    """
+    from omegaconf import OmegaConf
+
+    saved = content["config"]
+    base = OmegaConf.structured(RunConfig)
+    engine = schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig)
+    base.engine = OmegaConf.structured(engine)
+    method = schema_of(saved["method"]["name"])
+    base.method = OmegaConf.structured(method)
+    known = _known(saved, RunConfig)
+    # Their own knobs are those of their classes, not of the group's.
+    known["engine"] = _known(saved["engine"], engine)
+    known["method"] = _known(saved["method"], method)
+    own = (saved.get("teacher") or {}).get("engine")
+    if own is not None:
+        base.teacher.engine = OmegaConf.structured(schema.ENGINES.get(own["name"], schema.EngineConfig))
+        known["teacher"]["engine"] = _known(own, schema.ENGINES.get(own["name"], schema.EngineConfig))
+    merged = OmegaConf.merge(base, known)
+    missing = OmegaConf.missing_keys(merged)
+    if missing:
+        defaults = _defaults(saved["engine"]["name"], saved["method"]["name"])
+        for key in missing:
+            OmegaConf.update(merged, key, OmegaConf.select(defaults, key))
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, RunConfig)
+    return config
+
+
+def _known(saved: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """`saved` without keys that the schema `kind` no longer has."""
+    hints = typing.get_type_hints(kind)
+    kept = {}
+    for key, value in saved.items():
+        if key in hints:
+            # A group is a dataclass, or one that may be absent.
+            inner = next((t for t in (hints[key], *typing.get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
+            kept[key] = _known(value, inner) if isinstance(inner, type) and isinstance(value, dict) else value
+    return kept
+
+
+def _defaults(engine: str, method: str) -> Any:
+    from hydra import compose, initialize_config_dir
+
+    from selfguide.config.groups import register
+    from selfguide.core.paths import config_dir
+
+    register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("config", overrides=[f"engine={engine}", f"method={method}"])

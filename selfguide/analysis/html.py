@@ -1,0 +1,156 @@
+"""`report.html`: one file that shows a run, offline. Made from the run folder alone, so it can be made again.
+
+The page allows itself one script and one style sheet, by hash; everything else is text.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from selfguide.analysis import running, sealed
+from selfguide.analysis.autopsy import autopsy
+from selfguide.analysis.folder import RunFolder
+from selfguide.analysis.payload import candidate_rows, case_rows, embedded, pair_rows
+from selfguide.analysis.svg import Whisker, whiskers
+from selfguide.core.files import write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FILE = "report.html"
+METRICS = {"rouge_l": "ROUGE-L", "rouge_l_char": "ROUGE-L (characters)", "token_f1": "token F1"}
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(folder: Path, *, gold: bool = True) -> Path:
+    """Write `report.html` into a run folder. `gold=False` leaves the whole evaluation section out."""
+    page = render_report(RunFolder.open(folder), gold=gold)
+    write_text(folder / FILE, page)
+    return folder / FILE
+
+
+def render_report(run: RunFolder, *, gold: bool = True) -> str:
+    """The page as text. Raises `DataError` for a folder that is no finished run."""
+    candidates, candidate_limit = candidate_rows(run.candidates)
+    cases, case_limit = case_rows(run) if gold else ([], None)
+    details, result = run.details, run.result
+    data = {
+        "task": run.task.name,
+        "candidates": candidates,
+        "cases": cases,
+        "pairs": pair_rows(run, cases),
+    }
+    evaluation = None
+    if gold and run.predictions:
+        charts = [sealed.real_lengths(run, "input")]
+        if not run.task.is_classification:
+            charts.append(sealed.real_lengths(run, "output"))
+        evaluation = {
+            "charts": charts,
+            "matches": sealed.matches(run),
+            "outcomes": sealed.outcomes(run),
+            "shown": len(cases),
+            "total": len(run.predictions),
+            "limit": case_limit,
+        }
+    return render(
+        "report.html.j2",
+        data,
+        run=run,
+        result=result,
+        details=details,
+        task=run.task,
+        scores=whiskers("Scores with their intervals", score_rows(result)),
+        autopsy=autopsy(run),
+        frozen=frozen(result),
+        loss=running.loss_chart(details),
+        cost=running.cost_chart(result),
+        forecast=running.forecast_rows(details, result),
+        memory={running.label(f"memory.{k}"): running.size(v) for k, v in details.get("memory", {}).items()},
+        evaluation=evaluation,
+        candidates={"shown": len(candidates), "total": len(run.candidates), "limit": candidate_limit},
+        settings=list(flat(details["config"])),
+    )
+
+
+def score_rows(result: Mapping[str, Any]) -> list[Whisker]:
+    """Baseline, controls, method, floors."""
+
+    def row(name: str, score: Mapping[str, float], colour: int) -> Whisker:
+        return Whisker(name, score["value"], score["ci_low"], score["ci_high"], colour)
+
+    rows = [row("few-shot ICL (base)", result["baseline"], 0)]
+    rows += [row(f"control: {name.replace('_', ' ')}", score, 5) for name, score in result["controls"].items()]
+    if result["method"] != "few_shot_icl":
+        rows.append(row(result["method"], result["score"], 2))
+    return rows + [
+        Whisker(f"floor: {name.replace('_', ' ')}", value, colour=9) for name, value in result["floors"].items()
+    ]
+
+
+def frozen(result: Mapping[str, Any]) -> str:
+    """The lock that a run took, in words; without one, whether it had to take one."""
+    if lock := result.get("lock"):
+        return f"{lock['hash']}, of the sweep {lock['study']}"
+    return "none: UNFROZEN" if result.get("frozen") is False else "not due"
+
+
+def render(template: str, data: Any, **content: Any) -> str:
+    """A page from a template of this package, with `data` for its script and a policy that allows no other."""
+    style, script = _asset("page.css"), _asset("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            # Both files are ours; what they hold must reach the browser as it is, or the hashes fail.
+            style=Markup(style),
+            script=Markup(script),
+            policy=policy,
+            data=embedded(data),
+            **content,
+        )
+    )
+    return str(page)
+
+
+def flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """A nested configuration as (dotted key, value) rows."""
+    if isinstance(value, Mapping) and value:
+        return [row for key, inner in value.items() for row in flat(inner, f"{prefix}.{key}" if prefix else str(key))]
+    return [(prefix, "null" if value is None else str(value))]
+
+
+@cache
+def _environment() -> "Environment":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
+    environment.filters["metric"] = lambda name: METRICS.get(name, str(name).replace("_", " "))
+    environment.filters["words"] = lambda text: str(text).replace("_", " ")
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

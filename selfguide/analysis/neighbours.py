@@ -1,0 +1,52 @@
+"""The synthetic inputs nearest to each evaluation input: what the model may have learned an error from. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from selfguide.analysis.diversity import words_of
+
+BLOCK = 512
+
+
+class Neighbour(NamedTuple):
+    """The place of a synthetic input and its cosine similarity, 0 to 1."""
+
+    place: int
+    similarity: float
+
+
+def nearest(queries: Sequence[str], texts: Sequence[str], count: int = 3) -> list[list[Neighbour]]:
+    """For each query the `count` most similar of `texts` (TF-IDF over words), most similar first; none at 0."""
+    if not queries or not texts:
+        return [[] for _ in queries]
+    vocabulary: dict[str, int] = {}
+    rows = [Counter(vocabulary.setdefault(word, len(vocabulary)) for word in words_of(text)) for text in texts]
+    seen = np.zeros(max(len(vocabulary), 1))
+    for row in rows:
+        seen[list(row)] += 1
+    weights = np.log((1 + len(texts)) / (1 + seen)) + 1
+    known = _matrix(rows, weights)
+    asked = [Counter(vocabulary[word] for word in words_of(query) if word in vocabulary) for query in queries]
+    found: list[list[Neighbour]] = []
+    for start in range(0, len(asked), BLOCK):
+        cosines = (_matrix(asked[start : start + BLOCK], weights) @ known.T).toarray()
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+        found.extend(
+            [Neighbour(int(place), round(float(row[place]), 3)) for place in places if row[place] > 0]
+            for row, places in zip(cosines, best, strict=True)
+        )
+    return found
+
+
+def _matrix(rows: Sequence[Counter[int]], weights: Any) -> Any:
+    from scipy.sparse import csr_matrix
+
+    places = [(i, word, 1 + np.log(count)) for i, row in enumerate(rows) for word, count in row.items()]
+    i, j, value = zip(*places, strict=True) if places else ((), (), ())
+    matrix = csr_matrix((np.array(value) * weights[list(j)], (i, j)), shape=(len(rows), len(weights)))
+    norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
+    norms[norms == 0] = 1
+    return csr_matrix(matrix.multiply(1 / norms[:, None]))

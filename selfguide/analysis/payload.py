@@ -1,0 +1,134 @@
+"""The rows that the page's script filters, as JSON within a budget of bytes.
+
+What comes from a model or a data file goes to the page only here and through autoescaped
+templates; the script puts it into text nodes, never into markup.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from selfguide.analysis.folder import RunFolder
+from selfguide.analysis.neighbours import nearest
+from selfguide.synthesis.candidates import Candidate
+
+# Together well below 5 MB, whatever the texts are.
+CANDIDATE_BYTES = 1_600_000
+CASE_BYTES = 2_200_000
+PAIR_BYTES = 500_000
+TEXT_LIMITS = (4000, 1500, 600, 250, 100)
+MOST_ANSWERS = 5
+SAME = 1e-9
+
+Row = dict[str, Any]
+
+
+def embedded(value: Any) -> Markup:
+    """JSON that may stand in a script element: no `<`, `>`, `&` and no line separators of JavaScript."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def fitted(rows: Sequence[Row], budget: int, size: Callable[[Row, int], Row]) -> tuple[list[Row], int | None]:
+    """Rows with texts cut as little as the budget needs, then as many rows as fit; and the limit in characters."""
+    for limit in TEXT_LIMITS:
+        cut = [size(row, limit) for row in rows]
+        if sum(map(_bytes, cut)) <= budget:
+            whole = limit == TEXT_LIMITS[0] and cut == [size(row, 10**9) for row in rows]
+            return cut, None if whole else limit
+    total, kept = 0, []
+    for row in cut:
+        total += _bytes(row)
+        if total > budget:
+            break
+        kept.append(row)
+    return kept, TEXT_LIMITS[-1]
+
+
+def candidate_rows(candidates: Sequence[Candidate]) -> tuple[list[Row], int | None]:
+    """All candidates: round, asked label, input, output, vote share, fate, answers with their votes."""
+    rows = [
+        {
+            "r": c.round, "l": c.label, "x": c.input, "o": c.output, "d": c.dropped, "a": _answers(c),
+            "v": None if c.share is None else round(c.share, 3),
+        }
+        for c in candidates
+    ]  # fmt: skip
+
+    def cut(row: Row, limit: int) -> Row:
+        answers = [[_cut(text, limit), count, why] for text, count, why in row["a"]]
+        return {**row, "x": _cut(row["x"], limit), "o": _cut(row["o"], limit), "a": answers}
+
+    return fitted(rows, CANDIDATE_BYTES, cut)
+
+
+def case_rows(run: RunFolder) -> tuple[list[Row], int | None]:
+    """All evaluation instances, those that differ first; errors with their nearest synthetic inputs."""
+    predictions = run.predictions
+    wanted = [
+        place
+        for place, row in enumerate(predictions)
+        if row["tuned_score"] < 1 - SAME or abs(row["tuned_score"] - row["baseline_score"]) > SAME
+    ]
+    found = nearest([predictions[place]["input"] for place in wanted], [pair.input for pair in run.pairs])
+    neighbours = dict(zip(wanted, found, strict=True))
+    rows = [
+        {
+            "i": row["id"], "x": row["input"], "r": row["references"], "b": row["baseline"], "t": row["tuned"],
+            "s": [round(row["baseline_score"], 4), round(row["tuned_score"], 4)],
+            "k": _kind(row), "n": [list(n) for n in neighbours.get(place, [])],
+        }
+        for place, row in enumerate(predictions)
+    ]  # fmt: skip
+    order = {"better": 0, "worse": 1, "wording": 2, "wrong": 3, "same": 4}
+    rows.sort(key=lambda row: order[row["k"]])
+
+    def cut(row: Row, limit: int) -> Row:
+        texts = {name: _cut(row[name], limit) for name in ("x", "b", "t")}
+        return {**row, **texts, "r": [_cut(reference, limit) for reference in row["r"][:5]]}
+
+    return fitted(rows, CASE_BYTES, cut)
+
+
+def pair_rows(run: RunFolder, cases: Sequence[Row]) -> list[list[str] | None]:
+    """The synthetic pairs that the cases point to, at their places; None elsewhere."""
+    used = {place for case in cases for place, _ in case["n"]}
+    chosen = [{"p": place, "x": run.pairs[place].input, "o": run.pairs[place].output} for place in sorted(used)]
+
+    def cut(row: Row, limit: int) -> Row:
+        return {**row, "x": _cut(row["x"], limit), "o": _cut(row["o"], limit)}
+
+    rows, _ = fitted(chosen, PAIR_BYTES, cut)
+    shown: list[list[str] | None] = [None] * (max(used, default=-1) + 1)
+    for row in rows:
+        shown[row["p"]] = [row["x"], row["o"]]
+    return shown
+
+
+def _kind(row: Row) -> str:
+    difference = row["tuned_score"] - row["baseline_score"]
+    if abs(difference) > SAME:
+        return "better" if difference > 0 else "worse"
+    if row["tuned_score"] >= 1 - SAME:
+        return "same"
+    return "wording" if row["tuned"] != row["baseline"] else "wrong"
+
+
+def _answers(candidate: Candidate) -> list[tuple[str, int, str | None]]:
+    counts = Counter((s.answer if s.answer is not None else s.text, s.dropped) for s in candidate.samples)
+    return [(text, count, why) for (text, why), count in counts.most_common(MOST_ANSWERS)]
+
+
+def _cut(text: str | None, limit: int) -> str | None:
+    return text if text is None or len(text) <= limit else text[:limit] + "…"
+
+
+def _bytes(row: Row) -> int:
+    # An embedded `<` takes six bytes.
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "replace")) + 5 * sum(text.count(c) for c in "<>&") + 1

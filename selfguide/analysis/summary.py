@@ -1,0 +1,75 @@
+"""The small table at the end of a run, and where everything is."""
+
+from pathlib import Path
+
+from selfguide.analysis.result import RunRecord, counts
+from selfguide.core.console import Terminal
+from selfguide.evaluation.evaluate import Evaluated, gain
+
+# Those that a method or a setting does not leave are not named.
+FILES = (
+    "report.html", "result.json", "details.json", "predictions.jsonl", "candidates.jsonl", "dataset.jsonl",
+    "adapter/", "model/", "run.log",
+)  # fmt: skip
+
+
+def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
+    """Scores with intervals, floors, the gain, warnings repeated, paths."""
+    task, method = record.task, record.config.method.name
+    rows = [_row("few-shot ICL (base model)", record.base)]
+    rows += [_row(f"{name} (control)", control) for name, control in record.controls.items()]
+    if method != "few_shot_icl":
+        rows.append(_row(method, record.tuned))
+    rows += [_row(f"{method}, {name}", epoch) for name, epoch in record.epochs.items()]
+    for column, variants in record.columns.items():
+        rows += [_row(f"{column.replace('_', ' ')}: {name}", evaluated) for name, evaluated in variants.items()]
+    rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
+    level = f"{record.config.evaluation.confidence:.0%} interval"
+    title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"
+    if record.standing.mark:
+        title = f"{title} [{record.standing.mark}]"
+    terminal.table(title, ("", "score", level, "n"), rows)
+    if method != "few_shot_icl":
+        terminal.say(
+            f"{method} - few-shot ICL: {_points(record.gain.value)} points "
+            f"[{_points(record.gain.ci_low)}, {_points(record.gain.ci_high)}], p = {record.gain.p:.3g} (paired)"
+        )
+        for name, control in record.controls.items():
+            over = gain(control, record.tuned, record.config.evaluation)
+            terminal.say(
+                f"{method} - {name}: {_points(over.value)} points [{_points(over.ci_low)}, {_points(over.ci_high)}], "
+                f"p = {over.p:.3g} (paired)"
+            )
+    if record.outcome.candidates:
+        found = counts(record.outcome)
+        beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
+        more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
+        terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
+    if record.standing.frozen is False:
+        terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and lock=… uses it")
+    if record.standing.lock is not None and not record.standing.lock["same_model"]:
+        terminal.say("the lock was frozen with another model")
+    if record.standing.test_openings is not None:
+        terminal.say(f"openings of this test split so far: {record.standing.test_openings}")
+    if record.overlaps:
+        terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
+    for warning in record.outcome.warnings:
+        terminal.say(f"warning: {warning}")
+    if all(stage.hit for stage in record.stages.values()):
+        terminal.say("every stage was found in the store; nothing was computed")
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    terminal.say(f"files: {shown}/ ({', '.join(name for name in FILES if (folder / name).exists())})")
+
+
+def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:
+    score = evaluated.score
+    interval = f"{_percent(score.ci_low)} to {_percent(score.ci_high)}"
+    return name, _percent(score.value), interval, str(score.n)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"

@@ -1,0 +1,141 @@
+"""`python -m selfguide.chat run=runs/…`: type an input, see the base's and the finetuned model's answer side by side.
+
+Reads a pipe as well: one input a line, answers as plain lines.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from omegaconf import DictConfig
+
+from selfguide.config.command import command
+
+if TYPE_CHECKING:
+    from selfguide.analysis.folder import RunFolder
+    from selfguide.models.base import Engine, Weights
+    from selfguide.prompts.tokenization import PromptTokenizer
+
+QUIT = ("exit", "quit", ":q")
+
+
+@command("chat")
+def main(config: DictConfig) -> None:
+    """Answer until the input ends."""
+    from selfguide.analysis.folder import RunFolder
+    from selfguide.config.commands import ChatConfig, typed_command
+
+    options = typed_command(config, ChatConfig)
+    run = RunFolder.open(options.run)
+    weights = weights_in(run)
+    from selfguide.models.build import build_engine
+    from selfguide.models.loading import load_prompt_tokenizer
+
+    chat = Chat(run, load_prompt_tokenizer(run.config.model), weights, options.max_new_tokens)
+    with build_engine(run.config) as engine:
+        try:
+            chat.talk(engine, sys.stdin, sys.stdout)
+        except KeyboardInterrupt:
+            print()
+
+
+def weights_in(run: "RunFolder") -> "Weights":
+    """The finetuned weights of a run folder. Raises `DataError` if it has none."""
+    from selfguide.core.errors import DataError
+    from selfguide.training.weights import weights_of
+
+    for name in ("adapter", "model"):
+        if (run.path / name).is_dir():
+            return weights_of(run.path / name, run.config.finetuning)
+    raise DataError(f"{run.path}: it has no finetuned weights (adapter/ or model/) to compare with the base")
+
+
+class Chat:
+    """One run's task, asked of both models in one call; greedy, as in the evaluation."""
+
+    def __init__(
+        self, run: "RunFolder", tokenizer: "PromptTokenizer", weights: "Weights", max_new_tokens: int | None = None
+    ) -> None:
+        self._run, self._tokenizer, self._weights = run, tokenizer, weights
+        self._max_new_tokens = max_new_tokens or run.config.evaluation.max_new_tokens
+
+    def answers(self, engine: "Engine", text: str) -> tuple[str, str]:
+        """(base, tuned). Raises `PromptTooLongError` if the input leaves no room for an answer."""
+        from selfguide.core.errors import PromptTooLongError
+        from selfguide.models.base import Request, Sampling, room
+        from selfguide.prompts.selfguide import answer_prompt
+
+        prompt = answer_prompt(self._run.task, text)
+        ids = self._tokenizer.encode_prompt(prompt)
+        space = room(engine.context_length, len(ids), self._max_new_tokens)
+        if space <= 0:
+            raise PromptTooLongError(
+                f"with this input the prompt has {len(ids)} tokens; the model takes {engine.context_length}"
+            )
+        sampling = Sampling(space, stop=self._tokenizer.stop(prompt))
+        base, tuned = engine.generate([Request(ids, sampling), Request(ids, sampling, weights=self._weights)])
+        return base[0].text, tuned[0].text
+
+    def talk(self, engine: "Engine", source: TextIO, target: TextIO) -> None:
+        """Read inputs to the end of `source`, write both answers to each."""
+        from selfguide.core.errors import PromptTooLongError
+
+        terminal = source.isatty() and target.isatty()
+        if terminal:
+            self._introduce(target)
+        for text in inputs(source, target if terminal else None):
+            try:
+                base, tuned = self.answers(engine, text)
+            except PromptTooLongError as error:
+                print(f"too long: {error}", file=target)
+                continue
+            if terminal:
+                side_by_side(base, tuned, target)
+            else:
+                print(f"base: {_one_line(base)}\ntuned: {_one_line(tuned)}", file=target, flush=True)
+
+    def _introduce(self, target: TextIO) -> None:
+        task = self._run.task
+        print(f"{task.name}: {task.instruction}\n", file=target)
+        print(f"An input as in: {task.demonstrations[0].input}", file=target)
+        print("A line that ends with \\ goes on in the next. End with Ctrl-D.\n", file=target)
+
+
+def inputs(source: TextIO, prompt_on: TextIO | None) -> Iterator[str]:
+    """The inputs in `source`: lines, joined where one ends with a backslash; empty ones are skipped."""
+    parts: list[str] = []
+    while True:
+        if prompt_on is not None:
+            print("...  " if parts else "input> ", end="", file=prompt_on, flush=True)
+        line = source.readline()
+        ended, text = not line, line.rstrip("\n")
+        if not ended and text.endswith("\\"):
+            parts.append(text[:-1])
+            continue
+        whole = "\n".join([*parts, text]).strip()
+        parts = []
+        if prompt_on is not None and whole in QUIT:
+            return
+        if whole:
+            yield whole
+        if ended:
+            return
+
+
+def side_by_side(base: str, tuned: str, target: TextIO) -> None:
+    """Both answers as two columns; their text is never read as markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("base", "tuned", expand=True)
+    table.add_row(Text(base or "(empty)"), Text(tuned or "(empty)"))
+    Console(file=target, highlight=False).print(table)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+if __name__ == "__main__":
+    main()

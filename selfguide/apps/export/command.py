@@ -1,0 +1,35 @@
+"""`python -m selfguide.export run=runs/… to=…`: dataset and weights of a run, with cards; see `conf/export.yaml`."""
+
+from omegaconf import DictConfig
+
+from selfguide.config.command import command
+
+
+@command("export")
+def main(config: DictConfig) -> None:
+    """Write the folders, say where they are, and upload them only if asked."""
+    from pathlib import Path
+
+    from selfguide.analysis.folder import RunFolder
+    from selfguide.apps.export.dataset import export_dataset
+    from selfguide.apps.export.weights import export_weights
+    from selfguide.config.commands import ExportConfig, typed_command
+
+    options = typed_command(config, ExportConfig)
+    run, target = RunFolder.open(options.run), Path(options.to).expanduser()
+    made: dict[str, Path] = {}
+    if options.dataset:
+        made["dataset"] = export_dataset(run, target / "dataset", options.license)
+    if options.weights != "none":
+        made["model"] = export_weights(run, target, options.weights, options.license)
+    for kind, folder in made.items():
+        print(f"{kind}: {folder}")
+    if options.push_to_hub is not None:
+        from selfguide.apps.export.hub import push
+
+        for kind, folder in made.items():
+            print(f"{kind}: {push(folder, options.push_to_hub, kind, options.private)}")
+
+
+if __name__ == "__main__":
+    main()

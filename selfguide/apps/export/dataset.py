@@ -1,0 +1,65 @@
+"""The synthetic data as a dataset folder: JSON lines and a card, for `datasets.load_dataset`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfguide.analysis.folder import RunFolder
+from selfguide.apps.export.cards import base_model, base_shown, card, fresh, slug
+from selfguide.core.errors import DataError
+from selfguide.core.files import write_jsonl, write_text
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def export_dataset(run: RunFolder, target: Path, licence: str | None = None) -> Path:
+    """Write `train.jsonl` (input, output), `candidates.jsonl` (all proposals) and `README.md` into `target`.
+
+    Raises `DataError` for a run that made no data.
+    """
+    if not run.pairs:
+        raise DataError(f"{run.path}: its method made no training pairs (dataset.jsonl is empty or absent)")
+    fresh(target)
+    write_jsonl(target / "train.jsonl", ({"input": pair.input, "output": pair.output} for pair in run.pairs))
+    names = ["default"]
+    if run.candidates:
+        write_jsonl(target / "candidates.jsonl", candidate_rows(run))
+        names.append("candidates")
+    write_text(target / "README.md", dataset_card(run, names, licence))
+    return target
+
+
+def candidate_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
+    """One flat row for each proposal, with what became of it."""
+    for candidate in run.candidates:
+        yield {
+            "id": candidate.id,
+            "round": candidate.round,
+            "input": candidate.input,
+            "asked_label": candidate.label or "",
+            "output": candidate.output or "",
+            "vote_share": -1.0 if candidate.share is None else candidate.share,
+            "dropped": candidate.dropped or "",
+            "answers": [sample.text for sample in candidate.samples],
+        }
+
+
+def dataset_card(run: RunFolder, names: list[str], licence: str | None) -> str:
+    """The card: what it is, how it was made, what was dropped, whose it is, the command that makes it again."""
+    files = {"default": "train.jsonl", "candidates": "candidates.jsonl"}
+    rows = len(run.pairs)
+    front = {
+        "pretty_name": f"Synthetic data for {run.task.name} (SELF-GUIDE)",
+        "license": licence,
+        "task_categories": ["text-classification" if run.task.is_classification else "text-generation"],
+        "tags": ["synthetic", "self-guide", slug(run.task.name)],
+        "size_categories": [next((name for limit, name in SIZES if rows < limit), "n>1M")],
+        "source_datasets": [],
+        "base_model": base_model(run),
+        "configs": [
+            {"config_name": name, "data_files": [{"split": "train", "path": files[name]}], "default": name == "default"}
+            for name in names
+        ],
+    }
+    dropped = {**run.result["drops"]["inputs"], **run.result["drops"]["outputs"]}
+    return card("dataset_card.md.j2", run, front, base=base_shown(run), dropped=dropped, has_candidates=len(names) > 1)

@@ -1,0 +1,94 @@
+"""`python -m selfguide.plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from selfguide.config.command import command
+
+if TYPE_CHECKING:
+    from selfguide.config.schema import RunConfig
+
+BUSY = 0.7
+FORECAST = ("selfguide", "few_shot_icl", "few_shot_finetune")  # the stages of other methods are not measured
+
+
+@command("plan")
+def main(config: DictConfig) -> None:
+    """Measure a small round, forecast, keep the forecast where the run finds it, print it."""
+    from selfguide.config.command import run_overrides
+    from selfguide.config.validate import typed
+    from selfguide.core.errors import ConfigError
+    from selfguide.search.freeze import with_lock
+
+    run_config = typed(with_lock(config, run_overrides()))
+    if run_config.plan is None:
+        raise ConfigError("plan: has no value; start this command as python -m selfguide.plan")
+    from selfguide.analysis.forecast import save_forecast
+    from selfguide.apps.plan.forecast import forecast, sweep_forecast
+    from selfguide.apps.plan.probe import probe
+
+    if run_config.method.name not in FORECAST or run_config.student.kind != "causal":
+        raise ConfigError(
+            f"method.name: {run_config.method.name} with student={run_config.student.kind} cannot be forecast yet; "
+            f"allowed: {' | '.join(FORECAST)} with student=causal"
+        )
+    measured = probe(run_config, run_config.plan)
+    gpu = "device" in measured.memory
+    if gpu:
+        # What waits for a GPU does not need the processor.
+        measured = replace(measured, busy=1.0)
+    found = forecast(run_config, measured, run_config.plan.draws, gpu)
+    if run_config.sweep is not None:
+        found["sweep"] = sweep_forecast(found, *sweep_size(run_config))
+    file = save_forecast(run_config, found)
+    show(run_config, found)
+    if measured.busy < BUSY:
+        print(f"this machine is busy: the small round got {measured.busy:.0%} of a processor, so times are unsure")
+    print(f"kept: {file}; the report of the run puts its facts beside it")
+
+
+def sweep_size(config: "RunConfig") -> tuple[int, int, int, int]:
+    """(settings, settings that differ in more than the epoch, tasks, seeds) of the sweep. Raises `ConfigError`."""
+    from selfguide.apps.sweep.space import read_space
+
+    sweep = config.sweep
+    assert sweep is not None
+    points = read_space(sweep.space, []).points()
+    limit = sweep.trials
+    settings = len(points) if points is not None else limit or 0
+    if limit is not None:
+        settings = min(settings, limit)
+    distinct = settings
+    if points is not None and settings == len(points):
+        rest = {tuple(sorted((k, str(v)) for k, v in p.items() if k != "finetuning.epochs")) for p in points}
+        distinct = len(rest)
+    return settings, distinct, max(len(sweep.tasks), 1), max(len(sweep.seeds), 1)
+
+
+def show(config: "RunConfig", found: dict[str, Any]) -> None:
+    """The forecast as a table."""
+    from selfguide.analysis.running import amount, duration, label
+    from selfguide.core.console import Terminal
+
+    terminal = Terminal()
+    rows = [
+        (label(name), amount(name, row["value"]), f"{amount(name, row['low'])} to {amount(name, row['high'])}")
+        for name, row in found["quantities"].items()
+    ]
+    model, engine = config.model.name, config.engine.name
+    title = f"forecast: {config.method.name} on {config.task.name}, model {model}, engine {engine}"
+    terminal.table(title, ("", "forecast", f"{found['level']:.0%} interval"), rows)
+    if "sweep" in found:
+        sweep, seconds = found["sweep"], found["sweep"]["seconds"]
+        terminal.say(
+            f"the whole sweep: {sweep['jobs']} jobs ({sweep['settings']} settings x {sweep['tasks']} tasks x "
+            f"{sweep['seeds']} seeds), {duration(seconds['value'])} of work one after another "
+            f"({duration(seconds['low'])} to {duration(seconds['high'])}) if every task is like this one; "
+            "racing skips jobs"
+        )
+
+
+if __name__ == "__main__":
+    main()

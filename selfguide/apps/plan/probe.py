@@ -1,0 +1,202 @@
+"""The small round: the run's own stages on a few units, in a store of its own that is thrown away.
+
+No gold is opened: the evaluation is timed on synthetic inputs, which are prompted alike.
+"""
+
+import io
+import itertools
+import math
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from selfguide.analysis.details import peak_memory
+from selfguide.apps.plan.measured import Calls, Measured, Training
+from selfguide.config.schema import ForecastConfig, RunConfig
+from selfguide.core.console import Bar, Terminal
+from selfguide.core.types import Example, Instance
+from selfguide.evaluation.contender import Contender
+from selfguide.evaluation.predict import predict
+from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.session import Session
+from selfguide.prompts.selfguide import InputPrompt
+from selfguide.store import Stage
+from selfguide.store.journal import Journal
+from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.inputs import draw_prompt
+from selfguide.synthesis.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.tasks.load import load_task
+from selfguide.training.stages import training_stage
+
+REPEATED = ("duplicate", "near_duplicate")
+DRAWN_PROMPTS = 24
+
+
+class Stopwatch(Terminal):
+    """A silent terminal that notes when the units of a bar are done."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self.moments: dict[str, list[float]] = {}
+
+    @contextmanager
+    def bar(self, name: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """A bar that shows nothing."""
+        moments = self.moments.setdefault(name, [])
+
+        class Noted(Bar):
+            def advance(self, count: int, **fields: object) -> None:
+                moments.extend([time.monotonic()] * (1 if count else 0))
+
+        with Noted(name, total, unit, self.console) as bar:
+            yield bar
+
+    def warn(self, text: str) -> None:
+        """A small round is expected to be small: nobody needs to be warned."""
+
+
+def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
+    """Run the small round of `config` and measure it."""
+    task, gold = load_task(config.task, config.data, config.seed)
+    published = gold.count("test" if config.evaluation.split == "test" else "validation")
+    instances = min(published, config.evaluation.limit or published)
+    watch, began, used = Stopwatch(), time.monotonic(), time.process_time()
+    with tempfile.TemporaryDirectory(prefix="selfguide-plan-") as folder:
+        small = shrunk(config, sizes, Path(folder))
+        with Session(small, task, watch) as session:
+            started = time.monotonic()
+            ids = session.tokenizer.encode_prompt(draw_first(session))
+            session.engine.generate([Request(ids, Sampling(1))])
+            start = time.monotonic() - started
+
+            proposed = inputs_stage(session)
+            taken = [c for c in proposed if c.dropped is None]
+            chosen = taken[: sizes.annotated]
+            # Without a usable input the demonstrations stand in, so that later stages are measured at all.
+            asked = chosen or [Candidate(f"d{i}", 0, d.input) for i, d in enumerate(task.demonstrations)]
+            annotated = outputs_stage(session, asked)
+            pairs, marked = dataset_stage(session, annotated)
+            elected = [c for c in marked if c.dropped is None] if chosen else []
+
+            weights, training = None, None
+            if config.finetuning.kind != "none" and config.method.name != "few_shot_icl":
+                weights, training = timed_training(session, watch, pairs or list(task.demonstrations), sizes)
+            texts = [candidate.input for candidate in asked]
+            base = timed_answers(session, Path(folder) / "base.jsonl", texts, None)
+            tuned = base if weights is None else timed_answers(session, Path(folder) / "tuned.jsonl", texts, weights)
+            inputs = calls(session.stages["inputs"], len(proposed), output_lengths(session, proposed))
+            if taken:
+                # Later rounds show drafts: their prompts are drawn, which costs no model call.
+                prompt = drawn_prompt_tokens(session, [c.input for c in taken])
+                inputs = replace(inputs, prompt=round(prompt * len(proposed)))
+            outputs = calls(session.stages["outputs"], len(asked), sample_lengths(session, annotated))
+    return Measured(
+        start=start,
+        inputs=inputs,
+        passed=sum(c.dropped is None or c.dropped in REPEATED for c in proposed),
+        accepted=len(taken),
+        outputs=outputs,
+        elected=len(elected),
+        labels=dict(Counter(str(c.output) for c in elected)) if task.is_classification else {},
+        training=training,
+        base=base,
+        tuned=tuned,
+        memory=peak_memory(),
+        instances=instances,
+        demonstrations=len(task.demonstrations),
+        busy=min(1.0, max(0.02, (time.process_time() - used) / (time.monotonic() - began))),
+    )
+
+
+def shrunk(config: RunConfig, sizes: ForecastConfig, folder: Path) -> RunConfig:
+    """The same run on a few units: as many prompts at once as in the real round, if that is not too many."""
+    at_once = min(config.generation.prompts_per_round, sizes.proposals)
+    return replace(
+        config,
+        generation=replace(
+            config.generation, prompts_per_round=at_once, rounds=math.ceil(sizes.proposals / at_once), target=None
+        ),
+        annotation=replace(config.annotation, balance="off", max_rows=None),
+        filters=replace(config.filters, decontaminate="report"),
+        finetuning=replace(config.finetuning, max_epochs=1, epochs=1, over_length="drop"),
+        store=replace(config.store, root=str(folder / "store")),
+        plan=None,
+    )
+
+
+def draw_first(session: Session) -> InputPrompt:
+    """A prompt for a new input without drafts."""
+    return draw(session, [], 0)[0]
+
+
+def draw(session: Session, pool: Sequence[str], place: int) -> tuple[InputPrompt, tuple[int, ...]]:
+    """One prompt for a new input, as a later round would draw it."""
+    generation, length = session.config.generation, session.engine.context_length
+    return draw_prompt(session.task, generation, pool, length, session.tokenizer, session.config.seed, -1, place)
+
+
+def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
+    """Mean tokens of prompts for new inputs with drafts from `pool`."""
+    # A pool of few inputs would bound the number of drafts: the real pool is larger.
+    most = session.config.generation.max_drafts
+    repeated = list(pool) * math.ceil(max(most, 1) / len(pool))
+    return statistics.fmean(len(draw(session, repeated, place)[1]) for place in range(DRAWN_PROMPTS))
+
+
+def timed_training(
+    session: Session, watch: Stopwatch, pairs: Sequence[Example], sizes: ForecastConfig
+) -> tuple[Weights, Training]:
+    """A few optimizer steps on rows like the real ones."""
+    wanted = min(session.config.finetuning.batch_size, max(sizes.trained, 1)) * sizes.steps
+    rows = [pairs[i % len(pairs)] for i in range(wanted)]
+    started = time.monotonic()
+    config = session.config
+    # Fewer rows than a full batch: the time of a step is scaled to the batch by `forecast`.
+    session.config = replace(config, finetuning=replace(config.finetuning, batch_size=wanted // sizes.steps))
+    try:
+        trained = training_stage(session, "training", rows)
+    finally:
+        session.config = config
+    total = time.monotonic() - started
+    moments = watch.moments.get("finetuning (training)", [])
+    steps = tuple(later - earlier for earlier, later in itertools.pairwise(moments))
+    factor = config.finetuning.batch_size / (wanted // sizes.steps)
+    overhead = max(0.0, total - (sum(steps) + statistics.fmean(steps) if steps else 0.0))
+    return trained.epochs[-1], Training(overhead, tuple(step * factor for step in steps) or (total * factor,))
+
+
+def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights: Weights | None) -> Calls:
+    """Greedy answers to synthetic inputs, as the evaluation asks them."""
+    instances = [Instance(str(place), text, ()) for place, text in enumerate(texts)]
+    before, started = session.engine.tokens.copy(), time.monotonic()
+    with Journal(journal) as rows:
+        variants = [Contender(weights)]
+        predict(session.engine, session.tokenizer, session.task, instances, variants, session.config.evaluation, rows)
+    spent = session.engine.tokens - before
+    return Calls(len(texts), spent.prompt, spent.generated, time.monotonic() - started)
+
+
+def calls(stage: Stage, units: int, lengths: Sequence[int]) -> Calls:
+    """What a stage took."""
+    tokens = stage.info["tokens"]
+    spread = 0.0
+    if len(lengths) > 1 and any(lengths):
+        spread = statistics.stdev(lengths) / statistics.fmean(lengths) / math.sqrt(len(lengths))
+    return Calls(units, tokens["prompt"], tokens["generated"], stage.seconds, spread)
+
+
+def sample_lengths(session: Session, candidates: Sequence[Candidate]) -> list[int]:
+    """Tokens of all answers to each input."""
+    return [sum(len(session.tokenizer.encode_answer(s.text)) for s in c.samples) for c in candidates]
+
+
+def output_lengths(session: Session, candidates: Sequence[Candidate]) -> list[int]:
+    """Tokens of each proposal."""
+    return [len(session.tokenizer.encode_answer(candidate.input)) for candidate in candidates]

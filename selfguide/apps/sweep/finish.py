@@ -1,0 +1,179 @@
+"""The end of a sweep: winner, table, report, and the frozen setting."""
+
+import contextlib
+import json
+import shutil
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from selfguide.analysis.result import git_state, versions
+from selfguide.apps.sweep.plan import Plan
+from selfguide.apps.sweep.sampler import LOST, setting_of
+from selfguide.apps.sweep.study import ERROR, StudyLink, origin, outcomes_of
+from selfguide.apps.sweep.view import STATES, View
+from selfguide.core.errors import ConfigError
+from selfguide.core.files import write_text
+from selfguide.search.fingerprint import fingerprint
+from selfguide.search.html import render
+from selfguide.search.lock import VERSION, Lock, load
+from selfguide.search.outcome import describe
+from selfguide.search.summary import Summary, TrialRow, columns, markdown
+from selfguide.search.summary import cells as row_cells
+
+TABLE, REPORT, LOCK = "trials.md", "sweep_report.html", "lock.yaml"
+
+
+def finish(plan: Plan, link: StudyLink, view: View) -> float | None:
+    """Write what the sweep gave; returns the winner's value, or None if there is no winner."""
+    summary = _report(plan, link, view)
+    if link.others_working():
+        view.say("other sweepers still work on this study; the last one freezes its winner")
+        return None
+    winner = summary.winner
+    if winner is None:
+        view.say("no setting is finished and above every floor: nothing is frozen")
+        return None
+    view.say(f"winner: trial {winner.number}, value {summary.value(winner):.3f}: {describe(winner.setting)}")
+    if (luck := summary.optimism) is not None:
+        view.say(
+            f"smallest task {luck.measured:.3f}, of which selection optimism {luck.optimism:+.3f}: "
+            f"expect {luck.corrected:.3f} on fresh instances"
+        )
+    if plan.binding.native:
+        _freeze(plan, summary, winner, view)
+    return summary.value(winner)
+
+
+def stop_early(plan: Plan, link: StudyLink, view: View) -> None:
+    """Interrupted, or too many failures: write and show what there is; nothing is frozen."""
+    # What ended the sweep is what must be said: no error here may take its place.
+    with contextlib.suppress(Exception):
+        _report(plan, link, view)
+
+
+def _report(plan: Plan, link: StudyLink, view: View) -> Summary:
+    summary = summarise(plan, link)
+    write_text(plan.folder / TABLE, markdown(summary))
+    write_text(plan.folder / REPORT, render(summary))
+    view.terminal.table(plan.study, columns(summary), [row_cells(summary, row) for row in summary.rows])
+    saved = summary.racing_savings
+    view.say(f"racing ({plan.knobs.racing}): {saved.ran} of {saved.full} jobs ran, {saved.share:.0%} saved")
+    view.say(f"report: {plan.folder / REPORT}")
+    return summary
+
+
+def summarise(plan: Plan, link: StudyLink) -> Summary:
+    """The study as plain data."""
+    rows = [
+        TrialRow(
+            number=trial.number,
+            origin=origin(trial),
+            setting=setting_of(trial),
+            outcomes=outcomes_of(trial),
+            state=STATES[trial.state],
+            error=trial.user_attrs.get(ERROR),
+        )
+        for trial in link.trials()
+        if LOST not in trial.user_attrs
+    ]
+    return Summary(
+        study=plan.study,
+        tasks=plan.knobs.tasks,
+        keys=list(plan.space.distributions),
+        objective=plan.objective,
+        racing=plan.knobs.racing,
+        rows=rows,
+        importance=_importance(link),
+    )
+
+
+def _importance(link: StudyLink) -> dict[str, float]:
+    finished = [trial for trial in link.trials() if trial.state == TrialState.COMPLETE]
+    if len({trial.value for trial in finished}) < 3:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return dict(optuna.importance.get_param_importances(link.study))
+        except (ValueError, RuntimeError, ZeroDivisionError):
+            # Too little variation for an analysis of variance.
+            return {}
+
+
+def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
+    lock = Lock(_content(plan, summary, winner))
+    here = plan.folder / LOCK
+    # The same winner again keeps its lock, date and hash.
+    if not _same(here, lock):
+        lock.write(here)
+    view.say(f"frozen: {here}")
+    if plan.knobs.record is None:
+        return
+    record = Path(plan.knobs.record)
+    there = record / LOCK
+    if there.exists() and not plan.knobs.replace_lock and _study(there) != plan.study:
+        view.say(f"{there} is the lock of another study ({_study(there)}) and stays (sweep.replace_lock=true)")
+        return
+    record.mkdir(parents=True, exist_ok=True)
+    for name in (TABLE, REPORT, LOCK):
+        shutil.copyfile(plan.folder / name, record / name)
+    view.say(f"recorded: {there}; use it with lock={record}")
+
+
+def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
+    bound, frozen = (
+        json.loads(json.dumps(each)) for each in (plan.binding.content, plan.binding.frozen(winner.setting))
+    )
+    for task, known in frozen["tasks"].items():
+        score = plan.objective.task_score(winner.outcomes, task)
+        assert score is not None
+        known["score"] = round(score, 6)
+    luck = summary.optimism
+    return {
+        "version": VERSION,
+        "name": plan.knobs.name,
+        "setting": dict(winner.setting),
+        "objective": {
+            **bound["objective"],
+            "value": round(summary.value(winner), 6),
+            "expected_on_fresh_instances": None if luck is None else round(luck.corrected, 6),
+        },
+        "tasks": {known["task"]: known for known in frozen["tasks"].values()},
+        "test_tasks": {known["task"]: known for known in frozen["test_tasks"].values()},
+        "data": bound["data"],
+        **{name: frozen[name] for name in ("model", "engine", "teacher", "encoder") if name in frozen},
+        "study": {
+            "name": plan.study,
+            "space": bound["space"],
+            "space_hash": fingerprint({"space": bound["space"]}),
+            "finished": len(summary.finished),
+            "pruned": len(summary.decided) - len(summary.finished),
+        },
+        "values": frozen["values"],
+        "versions": versions(),
+        "git": git_state(),
+        "frozen": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _same(path: Path, lock: Lock) -> bool:
+    try:
+        old = load(path).content
+    except ConfigError:
+        return False
+    passing = ("frozen", "git", "versions")
+    return {k: v for k, v in old.items() if k not in passing} == {
+        k: v for k, v in lock.content.items() if k not in passing
+    }
+
+
+def _study(path: Path) -> str:
+    try:
+        return str(load(path).content["study"]["name"])
+    except ConfigError:
+        return "unreadable"

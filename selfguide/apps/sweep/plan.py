@@ -1,0 +1,198 @@
+"""What a sweep is going to do, read from the configuration and checked before anything runs."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from selfguide.apps.sweep.binding import Binding, bind
+from selfguide.apps.sweep.space import Space, overrides_of, read_space
+from selfguide.config.explain import explain
+from selfguide.config.sweep import SweepConfig
+from selfguide.config.validate import one_line, out_of_range
+from selfguide.core.errors import ConfigError
+from selfguide.core.files import canonical_json
+from selfguide.search.fingerprint import fingerprint, study_name
+from selfguide.search.objective import Kind, Objective
+from selfguide.search.outcome import Setting, identity
+from selfguide.search.racing import Job
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked sweep. `folder` holds its journal and jobs; `binding` is what its study is bound to."""
+
+    knobs: SweepConfig
+    space: Space
+    objective: Objective
+    folder: Path
+    binding: Binding
+    has_seed: bool
+    tracked: bool
+
+    @property
+    def study(self) -> str:
+        """The name of the study: of the sweep, and of its binding."""
+        return study_name(self.knobs.name, self.binding.content)
+
+    @property
+    def jobs_per_trial(self) -> int:
+        return len(self.knobs.tasks) * len(self.knobs.seeds)
+
+    @property
+    def target(self) -> int:
+        """Finished trials to reach."""
+        points = self.space.points()
+        wanted = self.knobs.trials
+        if points is None:
+            assert wanted is not None
+            return wanted
+        return len(points) if wanted is None else min(wanted, len(points))
+
+    def subfolder(self, setting: Setting, job: Job) -> str:
+        """Of the job, below `folder`: named by content, so that a restart finds what was finished."""
+        content = canonical_json([fingerprint(self.binding.content), identity(setting), job.task, job.seed])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:10]
+        return f"jobs/{job.task.split()[0]}-{digest}"
+
+    def overrides(self, setting: Setting, job: Job) -> list[str]:
+        """The command line of one job."""
+        return [
+            *self.space.fixed,
+            *task_overrides(job.task),
+            *overrides_of(setting),
+            *([f"seed={job.seed}"] if self.has_seed else []),
+            f"hydra.sweep.subdir={self.subfolder(setting, job)}",
+            # A tracker then shows the runs of one study together.
+            *([f"tracking.group={self.study}"] if self.tracked else []),
+        ]
+
+
+def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Plan:
+    """Raises ConfigError for anything that cannot be swept as written."""
+    knobs = _knobs(config)
+    space = read_space(knobs.space, arguments)
+
+    def compose(task: str, setting: Mapping[str, Any]) -> DictConfig:
+        return loader.load_sweep_config(config, [*space.fixed, *task_overrides(task), *overrides_of(setting)])
+
+    if knobs.tasks:
+        try:
+            compose(knobs.tasks[0], space.example([]))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"sweep.space: {explain(error)}") from error
+        plain = partial(compose, knobs.tasks[0], {})
+        knobs.first = [_completed(dict(setting), space, plain) for setting in knobs.first]
+    _check(knobs, space, config)
+    objective = Objective(
+        kind=cast(Kind, knobs.objective),
+        seeds=tuple(knobs.seeds),
+        floors=dict(knobs.floors),
+        confidence=knobs.confidence,
+        resamples=knobs.bootstrap,
+    )
+
+    return Plan(
+        knobs=knobs,
+        space=space,
+        objective=objective,
+        folder=Path(str(config.hydra.sweep.dir)).absolute(),
+        binding=bind(knobs, space, compose),
+        has_seed="seed" in config,
+        tracked=OmegaConf.select(config, "tracking.kind") is not None and config.tracking.group is None,
+    )
+
+
+def task_overrides(task: str) -> list[str]:
+    """`task190`, or with more of its own: `json task.path=mine.json`."""
+    option, *more = task.split()
+    return [f"task={option}", *more]
+
+
+def _completed(setting: dict[str, Any], space: Space, compose: Callable[[], DictConfig]) -> dict[str, Any]:
+    """A setting of `sweep.first` with the configuration's own values for keys that it does not name."""
+    missing = [key for key in space.distributions if key not in setting]
+    if not missing:
+        return setting
+    config = compose()
+    for key in missing:
+        value = OmegaConf.select(config, key)
+        if OmegaConf.is_config(value):
+            value = OmegaConf.select(config, f"hydra.runtime.choices.{key}")
+        if not space.holds(key, value):
+            raise ConfigError(
+                f"sweep.first: has no {key}, and the configuration's {value} is not in the space; "
+                "complete it, or set sweep.first=[]"
+            )
+        setting[key] = value
+    return setting
+
+
+def _knobs(config: DictConfig) -> SweepConfig:
+    node = config.get("sweep")
+    if node is None:
+        raise ConfigError("sweep: has no value; choose one with +sweep=…, or start from +sweep=default")
+    try:
+        # Resolved before it is cut out of the configuration: `record` names `sweep.name`.
+        values = OmegaConf.to_container(node, resolve=True)
+        knobs = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepConfig), values))
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(knobs, SweepConfig)
+    for problem in out_of_range("sweep.", knobs):
+        raise ConfigError(problem)
+    return knobs
+
+
+def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
+    if not knobs.tasks:
+        raise ConfigError("sweep.tasks: has no value; allowed: at least one task")
+    for name, listed in (("tasks", knobs.tasks), ("test_tasks", knobs.test_tasks), ("seeds", knobs.seeds)):
+        if len(set(listed)) < len(listed):
+            raise ConfigError(f"sweep.{name}: {listed} names one twice")
+    if both := sorted(set(knobs.tasks) & set(knobs.test_tasks)):
+        raise ConfigError(f"sweep.test_tasks: {', '.join(both)} also in sweep.tasks; allowed: other tasks")
+    if not knobs.seeds:
+        raise ConfigError("sweep.seeds: has no value; allowed: at least one seed")
+    if not space.distributions:
+        raise ConfigError("sweep.space: has no key to search; allowed: e.g. 'temperature.input=choice(0.6,0.8)'")
+    if knobs.trials is None and space.points() is None:
+        raise ConfigError("sweep.trials: null needs a finite space (choice, range); allowed: a number")
+    for task, floor in knobs.floors.items():
+        if task not in knobs.tasks:
+            raise ConfigError(f"sweep.floors: {task} is not in sweep.tasks")
+        if not isinstance(floor, str) and not (isinstance(floor, int | float) and math.isfinite(floor)):
+            raise ConfigError(f"sweep.floors.{task}: {floor!r} is not allowed; allowed: a number, or a floor's name")
+    for setting in knobs.first:
+        space.check(setting)
+    if knobs.storage is not None and "://" in knobs.storage:
+        _check_url(knobs.storage)
+    if OmegaConf.select(config, "lock") is not None:
+        raise ConfigError("lock: a sweep searches what a lock fixes; leave one of them out")
+    if OmegaConf.select(config, "evaluation.split") == "test":
+        raise ConfigError("evaluation.split: test is not allowed in a sweep; settings are chosen on validation")
+
+
+def _check_url(url: str) -> None:
+    """No message may show the URL: what cannot be read as one may still hold a password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError("sweep.storage: cannot be read as a URL; allowed: e.g. postgresql://user@host/db") from None
+    # Also one that an interpolation brings in: whoever resolves the configuration to save it would save that.
+    if parts.password or any("passw" in key.lower() and "file" not in key.lower() for key in parts.query):
+        raise ConfigError(
+            "sweep.storage: holds a password, which every job would save; allowed: a URL without one "
+            "(PostgreSQL reads PGPASSWORD, or ~/.pgpass)"
+        )

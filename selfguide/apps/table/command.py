@@ -1,0 +1,80 @@
+"""`python -m selfguide.table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
+
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from selfguide.config.command import command
+
+if TYPE_CHECKING:
+    from selfguide.apps.table.grid import Grid
+    from selfguide.apps.table.published import Published
+    from selfguide.apps.table.work import Done
+    from selfguide.config.table import TableConfig
+
+
+@command("table")
+def main(config: DictConfig) -> None:
+    """Run, write, print; leaves with 2 if a run failed."""
+    from pathlib import Path
+
+    from selfguide.config.command import fail
+    from selfguide.config.commands import typed_command
+    from selfguide.config.table import TableConfig, table_problems
+    from selfguide.core.errors import ConfigError
+    from selfguide.core.files import write_text
+
+    if OmegaConf.is_missing(config, "name"):
+        raise ConfigError("+table: no table is chosen; choose one with +table=table_main (see experiments/)")
+    table = typed_command(config, TableConfig)
+    for problem in table_problems(table):
+        raise ConfigError(problem)
+    from selfguide.apps.table.forms import runs_csv
+    from selfguide.apps.table.grid import grid
+    from selfguide.apps.table.jobs import jobs_of
+    from selfguide.apps.table.published import published
+    from selfguide.apps.table.work import found, work
+    from selfguide.core.console import Terminal
+
+    known = [] if table.published is None else published(table.published, table.name)
+    plan, terminal, folder = grid(table), Terminal(), Path(table.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = jobs_of(plan.cells, Path(table.runs))
+    try:
+        done = work(jobs, table.again, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
+    except KeyboardInterrupt:
+        write(table, plan, found(jobs), known)
+        raise
+    print(write(table, plan, done, known))
+    failed = [one for one in done if one.reason is not None]
+    if failed:
+        fail(f"{len(failed)} of {len(done)} runs failed, the first ({failed[0].cell.name}) with: {failed[0].reason}")
+
+
+def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[Published]") -> str:
+    """Write the four files, each whole or not at all; returns the Markdown."""
+    from pathlib import Path
+
+    from selfguide.analysis.details import command_line
+    from selfguide.apps.table.figures import figures
+    from selfguide.apps.table.forms import figures_csv, latex, markdown, runs_csv
+    from selfguide.apps.table.sheets import notes, sheets
+    from selfguide.core.files import write_text
+
+    folder = Path(table.output)
+    write_text(folder / "results.csv", runs_csv(done))
+    numbers = figures(plan, done, table.reference)
+    laid_out, said = sheets(table, plan, numbers, known), notes(table, plan, numbers, done)
+    command = command_line("selfguide.apps.table") or f"python -m selfguide.table +table={table.name}"
+    text = markdown(table.title, command, laid_out, said)
+    for name, content in {
+        "table.md": text,
+        "table.csv": figures_csv(plan, numbers, known),
+        "table.tex": latex(laid_out, said),
+    }.items():
+        write_text(folder / name, content)
+    return text
+
+
+if __name__ == "__main__":
+    main()

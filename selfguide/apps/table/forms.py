@@ -1,0 +1,174 @@
+"""The table's files as text: Markdown and LaTeX of the sheets, CSV of figures and of runs. Pure."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selfguide.analysis.tables import tex
+from selfguide.apps.table.figures import Difference, Figure, Figures
+from selfguide.apps.table.grid import Grid
+from selfguide.apps.table.published import Published
+from selfguide.apps.table.sheets import COSTS, Sheet
+from selfguide.apps.table.work import Done
+
+SYMBOLS = {
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "∅": r"$\emptyset$", "‡": r"$^\ddagger$",
+    "≠": r"$\neq$", "“": "``", "”": "''",
+}  # fmt: skip
+RUN_HEADER = (
+    "row", "group", "task", "seed", "status", "metric", "split", "n", "score", "score_ci_low", "score_ci_high",
+    "few_shot_icl", "gain", "gain_p", "frozen", "train_rows", "synthetic_rows", "equal_footing", *COSTS, "model",
+    "engine", "version", "git", "folder", "reason",
+)  # fmt: skip
+FIGURE_HEADER = (
+    "row", "label", "group", "task", "metric", "extraction", "decoding", "split", "seeds", "planned_seeds", "n",
+    "score", "score_ci_low", "score_ci_high", "gain", "gain_ci_low", "gain_ci_high", "p", "p_holm",
+    "over_reference", "over_reference_ci_low", "over_reference_ci_high", "over_reference_p", "over_reference_p_holm",
+    "unfrozen", "empty_datasets", "seed_only", "off_budget", "failed", *COSTS, "published", "published_metric",
+    "published_model", "published_source",
+)  # fmt: skip
+MEAN = "(mean)"
+
+
+def markdown(title: str, command: str, sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
+    """All sheets and the notes, as GitHub shows them."""
+    parts = [f"# {title}", f"`{command}`"]
+    for sheet in sheets:
+        lines = [sheet.header, ["---"] * sheet.text + ["---:"] * (len(sheet.header) - sheet.text), *sheet.rows]
+        escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+        parts.append(f"## {sheet.title}")
+        parts.append("\n".join("| " + " | ".join(line) + " |" for line in escaped))
+    parts.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
+    """A `tabular` with booktabs for each sheet, to be put into a `table`; the notes are comments."""
+    parts = ["\n".join(f"% {note}" for note in notes)]
+    for sheet in sheets:
+        parts.append(
+            "\n".join(
+                [
+                    f"% {sheet.title}",
+                    rf"\begin{{tabular}}{{{'l' * sheet.text}{'r' * (len(sheet.header) - sheet.text)}}}",
+                    r"\toprule",
+                    " & ".join(map(_tex, sheet.header)) + r" \\",
+                    r"\midrule",
+                    *(" & ".join(map(_tex, row)) + r" \\" for row in sheet.rows),
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                ]
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def runs_csv(done: Sequence[Done]) -> str:
+    """One line per run, scores from 0 to 1; what was not run or failed has a line without a score."""
+    return _csv(RUN_HEADER, [_run_row(one) for one in done])
+
+
+def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) -> str:
+    """One line per row and task, and per row and average, scores from 0 to 1, published values as they are."""
+    known = {(grid.standing_for(value.row), value.on): value for value in published}
+    rows = []
+    for group, content in grid.groups.items():
+        for row, labelled in grid.rows.items():
+            about: dict[str, Any] = {"row": row, "label": labelled.label, "group": group}
+            for task in content.tasks:
+                entry = figures.entries[row, task]
+                rows.append(
+                    about
+                    | {
+                        "task": task,
+                        "seeds": " ".join(sorted(str(run.result["seed"]) for run in entry.runs)),
+                        "planned_seeds": entry.planned,
+                        "unfrozen": entry.unfrozen if entry.runs else "",
+                        "empty_datasets": entry.empty,
+                        "seed_only": entry.seed_only,
+                        "off_budget": entry.off_budget,
+                        "failed": len(entry.failures),
+                    }
+                    | _figure_row(entry.figure)
+                    | _published_row(known.get((row, task)))
+                )
+            average = figures.averages.get((row, group))
+            mean = {"task": MEAN, **_figure_row(average), **figures.costs[row]}
+            rows.append(about | mean | _published_row(known.get((row, group))))
+    return _csv(FIGURE_HEADER, rows)
+
+
+def _run_row(one: Done) -> dict[str, Any]:
+    cell = one.cell
+    row: dict[str, Any] = {"row": cell.row, "group": cell.group, "task": cell.task, "seed": cell.seed}
+    row |= {"status": one.status, "reason": one.reason}
+    if one.run is None:
+        return row
+    result = one.run.result
+    costs = result.get("costs", {})
+    answers = {f"answer_{name}": value for name, value in costs.get("answers", {}).items()}
+    return {
+        **row,
+        **{name: value for name, value in {**costs.get("method", {}), **answers}.items() if name in COSTS},
+        **{name: result[name] for name in ("metric", "split", "frozen", "model", "engine", "git")},
+        "n": result["score"]["n"],
+        "score": result["score"]["value"],
+        "score_ci_low": result["score"]["ci_low"],
+        "score_ci_high": result["score"]["ci_high"],
+        "few_shot_icl": result["baseline"]["value"],
+        "gain": result["gain"]["value"],
+        "gain_p": result["gain"]["p"],
+        "train_rows": result["counts"]["train"],
+        "synthetic_rows": result["counts"].get("synthetic"),
+        "equal_footing": (result.get("budget") or {}).get("equal"),
+        "version": result["versions"]["selfguide"],
+        "folder": str(one.run.path),
+    }
+
+
+def _figure_row(figure: Figure | None) -> dict[str, Any]:
+    if figure is None:
+        return {}
+    score = figure.score
+    return {
+        **figure.column._asdict(),
+        "n": score.n,
+        "score": score.value,
+        "score_ci_low": score.ci_low,
+        "score_ci_high": score.ci_high,
+        **_difference_row(figure.gain, "gain", ""),
+        **_difference_row(figure.against, "over_reference", "over_reference_"),
+    }
+
+
+def _difference_row(difference: Difference | None, name: str, test: str) -> dict[str, Any]:
+    if difference is None:
+        return {}
+    gain = difference.gain
+    interval = {name: gain.value, f"{name}_ci_low": gain.ci_low, f"{name}_ci_high": gain.ci_high}
+    return {**interval, f"{test}p": gain.p, f"{test}p_holm": difference.holm}
+
+
+def _published_row(value: Published | None) -> dict[str, Any]:
+    if value is None:
+        return {}
+    figure = value.score if value.gain is None else value.gain
+    metric = value.metric if value.gain is None else f"gain over {value.over}, {value.metric}"
+    named = {"published_model": value.model, "published_source": value.source}
+    return {"published": figure, "published_metric": metric, **named}
+
+
+def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _tex(text: str) -> str:
+    escaped = tex(text)
+    for symbol, command in SYMBOLS.items():
+        escaped = escaped.replace(symbol, command)
+    return escaped

@@ -1,0 +1,133 @@
+"""A cell of the table as a run: its configuration, and the folder that belongs to this configuration alone."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from selfguide import __version__
+from selfguide.apps.table.grid import Cell
+from selfguide.config.explain import explain
+from selfguide.config.schema import RunConfig
+from selfguide.config.validate import typed
+from selfguide.core.errors import SelfguideError
+from selfguide.core.files import canonical_json
+from selfguide.models.build import engine_identity
+from selfguide.models.loading import model_identity
+from selfguide.search.freeze import PLACE, data_settings, with_lock
+from selfguide.tasks.load import load_task
+
+# Where a run keeps things and who is told: none of it changes a score.
+ASIDE = ("store", "tracking", "sweep", "plan", "data", "engine", "task")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`config` and `folder` are None where the overrides make no run; `problem` then says why.
+
+    `after` are the folders of runs that have to be finished before it.
+    """
+
+    cell: Cell
+    config: RunConfig | None = None
+    folder: Path | None = None
+    problem: str | None = None
+    after: tuple[Path, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether what it takes from other runs is there."""
+        return all((folder / "result.json").exists() for folder in self.after)
+
+    @property
+    def finished(self) -> bool:
+        """Whether this very configuration was run to its end."""
+        return self.folder is not None and (self.folder / "result.json").exists()
+
+
+def jobs_of(cells: Sequence[Cell], runs: Path) -> list[Job]:
+    """The jobs of a table's cells, in their order; a row that takes another's run is told its folder."""
+    given = {(cell.row, cell.task, cell.seed): job_of(cell, runs) for cell in cells if not cell.takes}
+    return [_taking(cell, given, runs) if cell.takes else given[cell.row, cell.task, cell.seed] for cell in cells]
+
+
+def _taking(cell: Cell, given: Mapping[tuple[str, str, int], Job], runs: Path) -> Job:
+    overrides, after = list(cell.overrides), []
+    for key, row in cell.takes:
+        giver = given[row, cell.task, cell.seed]
+        if giver.folder is None:
+            return Job(cell, problem=f"{key}: the row {row} makes no run: {giver.problem}")
+        overrides.append(f"{key}='{giver.folder}'")
+        after.append(giver.folder)
+    return replace(job_of(replace(cell, overrides=tuple(overrides)), runs), after=tuple(after))
+
+
+def job_of(cell: Cell, runs: Path) -> Job:
+    """Compose a cell's run. Two tables that have the same run share its folder."""
+    try:
+        config = _composed(cell)
+        folder = runs / cell.task / f"seed{cell.seed}-{fingerprint(config)}"
+    except (HydraException, OmegaConfBaseException) as error:
+        return Job(cell, problem=explain(error))
+    except SelfguideError as error:
+        return Job(cell, problem=str(error))
+    return Job(cell, config, folder)
+
+
+def fingerprint(config: RunConfig) -> str:
+    """12 hex digits of all that decides a run's result: configuration, model, task, gold, version of this program."""
+    content: dict[str, Any] = {
+        key: value for key, value in dataclasses.asdict(config).items() if key not in ASIDE and value is not None
+    }
+    for key in PLACE:
+        node, _, name = key.partition(".")
+        content[node].pop(name, None)
+    content["evaluation"].pop("batch")
+    content["engine"] = engine_identity(config.engine)
+    content["model"] = {**content["model"], "identity": model_identity(config.model)}
+    content["data"] = data_settings(config)
+    content["task"] = _task_content(config)
+    content["version"] = __version__
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def speaking_for(cell: Cell) -> Iterator[None]:
+    """Within it, the command that a run notes down is the one that makes this run alone."""
+    hydra_config = HydraConfig.instance()
+    before = hydra_config.cfg
+    hydra_config.set_config(compose("config", overrides=list(cell.overrides), return_hydra_config=True))
+    try:
+        yield
+    finally:
+        hydra_config.cfg = before
+
+
+def _composed(cell: Cell) -> RunConfig:
+    composed = compose("config", overrides=list(cell.overrides))
+    with open_dict(composed):
+        composed.pop("hydra", None)
+    return typed(with_lock(composed, cell.overrides))
+
+
+_TASKS: dict[str, dict[str, Any]] = {}
+
+
+def _task_content(config: RunConfig) -> dict[str, Any]:
+    # A task file is read once, not once for each seed, unless the seed chooses the demonstrations.
+    seed = config.seed if config.task.demonstration_choice == "seeded" else 0
+    key = canonical_json([dataclasses.asdict(config.task), dataclasses.asdict(config.data), seed])
+    if key not in _TASKS:
+        task, gold = load_task(config.task, config.data, seed)
+        # Hashing gold is no opening of it.
+        _TASKS[key] = {"task": dataclasses.asdict(task), "gold": [gold.hash("validation"), gold.hash("test")]}
+    return _TASKS[key]

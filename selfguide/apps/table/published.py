@@ -1,0 +1,63 @@
+"""Published values that stand beside ours: read from a file in which each names its source."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from selfguide.analysis.folder import RunFolder
+from selfguide.core.errors import DataError
+from selfguide.core.paths import config_dir
+
+
+@dataclass
+class Published:
+    """A value of a paper or of its code. `on` is a task or a group of tasks; `over` is there for a gain."""
+
+    table: str = MISSING
+    row: str = MISSING
+    on: str = MISSING
+    metric: str = MISSING
+    model: str = MISSING
+    source: str = MISSING
+    score: float | None = None
+    gain: float | None = None
+    over: str | None = None
+
+    def is_of(self, run: RunFolder) -> bool:
+        """Whether a run has the published model, by its name or its path, on a task that is not of the bundled ones."""
+        model, task = run.details["config"]["model"], run.details["config"]["task"]
+        names = {_plain(model["name"]), _plain(model["path"].rpartition("/")[2])}
+        return task["source"] != "micro" and _plain(self.model) in names
+
+
+def published(name: str, table: str) -> list[Published]:
+    """The published values of a table, in the order of the file: a path, or the name of one in experiments/.
+
+    Raises `DataError` if there is no such file, and for a value without its source.
+    """
+    file = Path(name) if Path(name).exists() else config_dir() / name
+    if not file.exists():
+        raise DataError(f"published: {name} does not exist; published=null does without")
+    found = []
+    try:
+        rows = OmegaConf.load(file)
+        for place, row in enumerate(rows):
+            value = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Published), row))
+            assert isinstance(value, Published)
+            if (value.score is None) == (value.gain is None):
+                raise DataError(f"{file}: entry {place + 1} has to have one of score and gain")
+            if (value.gain is None) != (value.over is None):
+                raise DataError(f"{file}: entry {place + 1}: a gain names what it is over, a score does not")
+            if value.table == table:
+                found.append(value)
+    except OmegaConfBaseException as error:
+        raise DataError(f"{file}: {str(error).splitlines()[0]}") from error
+    return found
+
+
+def _plain(name: str) -> str:
+    """A model's name as files spell it: `Vicuna-7B-v1.5` is `vicuna_7b_v1_5`."""
+    return re.sub(r"\W+", "_", name).lower()

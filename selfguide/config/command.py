@@ -1,0 +1,128 @@
+"""What every command shares: composing the configuration, and ending in one clear line.
+
+Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupted.
+"""
+
+import errno
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from selfguide.config.explain import explain
+from selfguide.config.groups import register
+from selfguide.core.errors import SelfguideError
+from selfguide.core.masking import masked
+from selfguide.core.paths import config_dir
+
+Job = Callable[[DictConfig], Any]
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
+    """Decorator: a job on a composed configuration becomes a console command."""
+
+    def decorate(job: Job) -> Callable[[], Any]:
+        def main() -> Any:
+            register()
+            # Hydra then raises instead of printing its own multi-line report and exiting with 1.
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            # rouge-score announces its tokenizer through absl.
+            logging.getLogger("absl").setLevel(logging.WARNING)
+            signal.signal(signal.SIGTERM, _interrupt)
+            signal.signal(signal.SIGINT, _interrupt)
+            run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=config_name)(_quietly(job))
+            try:
+                return run()
+            except (HydraException, OmegaConfBaseException) as error:
+                fail(explain(error))
+            except SelfguideError as error:
+                fail(str(error))
+            except BrokenPipeError:  # `| head`: who read us has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
+            except OSError as error:
+                fail(_about_files(error))
+            except KeyboardInterrupt:
+                interrupted()
+
+        main.__doc__ = job.__doc__
+        return main
+
+    return decorate
+
+
+def _quietly(job: Job) -> Job:
+    def run(config: DictConfig) -> Any:
+        try:
+            return job(config)
+        except SelfguideError as error:
+            # In a sweep the error belongs to this job alone; alone, it ends the command.
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            fail(str(error))
+        except OSError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            fail(_about_files(error))
+        except KeyboardInterrupt:
+            interrupted()
+
+    return run
+
+
+def _about_files(error: OSError) -> str:
+    """A file or folder that cannot be used, in one line. Any other OSError is a bug, and goes on."""
+    if error.filename is None and error.errno not in DISK_FULL:
+        raise error
+    where = "the disk" if error.filename is None else error.filename
+    return f"{where}: {error.strerror}; choose another place (store.root, hydra.run.dir), or see to its rights and room"
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and leave with 2."""
+    print("error: " + masked(" ".join(message.split())), file=sys.stderr)
+    sys.exit(2)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM. A subclass, because CPython ends a process in which a plain KeyboardInterrupt
+    ever passed through `exec` (an import, say) by the signal, whatever exit code was asked for."""
+
+
+def interrupted() -> NoReturn:
+    """Say how to go on, and leave with 130."""
+    print(f"interrupted: what was finished is kept. Go on with: {_command_line()}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.exit(130)
+
+
+def _command_line() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = [Path(sys.argv[0]).name] if spec is None else ["python", "-m", spec.name.removesuffix(".__main__")]
+    return shlex.join(masked([*program, *sys.argv[1:]]))
+
+
+def _interrupt(signum: int, frame: Any) -> NoReturn:
+    raise Interrupted
+
+
+def run_folder() -> Path:
+    """The folder Hydra made for this run."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def run_overrides() -> list[str]:
+    """What the command line changed in this run's configuration."""
+    return list(HydraConfig.get().overrides.task)

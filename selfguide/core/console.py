@@ -1,0 +1,127 @@
+"""Progress bars, tables and lines: rich on a terminal, plain lines elsewhere (logs, pipes, SLURM)."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_EVERY_S = 10.0
+log = logging.getLogger("selfguide")
+
+
+class Bar:
+    """The progress of one long stage. `advance` may carry fields to show, such as accepted=120."""
+
+    def __init__(self, name: str, total: int | None, unit: str, console: Console) -> None:
+        self.name, self.total, self.unit = name, total, unit
+        self._console = console
+        self._done = 0
+        self._resumed = 0
+        self._start = self._said = time.monotonic()
+        self._fields = ""
+        self._rich: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._rich = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description:<22}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TextColumn("eta"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[more]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._rich.start()
+            self._task = self._rich.add_task(self.name, total=self.total, rate="", more="")
+        return self
+
+    def resume(self, done: int) -> None:
+        """Units that an earlier run finished: shown, but not part of the rate."""
+        self._resumed += done
+        self.advance(done)
+
+    def advance(self, count: int, **fields: object) -> None:
+        self._done += count
+        if fields:
+            self._fields = " ".join(f"{name} {value}" for name, value in fields.items())
+        if self._rich is not None:
+            self._rich.update(self._task, completed=self._done, rate=self._rate(), more=self._fields)
+        elif time.monotonic() - self._said >= PLAIN_EVERY_S:
+            self._said = time.monotonic()
+            self._console.print(Text(self._line()), soft_wrap=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+        elapsed = time.monotonic() - self._start
+        ended = "stopped" if kind is not None else "done"
+        self._console.print(Text(f"{self._line(eta=False)} {ended} in {elapsed:.1f} s"), soft_wrap=True)
+
+    def _rate(self) -> str:
+        elapsed = time.monotonic() - self._start
+        return f"{(self._done - self._resumed) / elapsed:.1f} {self.unit}/s" if elapsed > 0 else ""
+
+    def _line(self, eta: bool = True) -> str:
+        of = "" if self.total is None else f"/{self.total}"
+        parts = [f"{self.name}: {self._done}{of} {self.unit}", self._rate(), self._fields]
+        fresh = self._done - self._resumed
+        if eta and self.total is not None and fresh > 0:
+            left = (time.monotonic() - self._start) / fresh * (self.total - self._done)
+            parts.append(f"eta {left:.0f} s")
+        return "  ".join(part for part in parts if part)
+
+
+class Terminal:
+    """Where a run speaks: one writer for stdout."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @contextmanager
+    def bar(self, name: str, total: int | None, unit: str) -> Iterator[Bar]:
+        with Bar(name, total, unit, self.console) as bar:
+            yield bar
+
+    def say(self, text: str) -> None:
+        """One line; the text is never read as markup."""
+        self.console.print(Text(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A line that must not be overlooked; also in the log file."""
+        log.warning(text)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A small table; the first column is text, the others are figures."""
+        if not self.console.is_terminal:
+            widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+            self.say(title)
+            for row in [columns, *rows]:
+                cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+                self.say("  " + "  ".join(cells).rstrip())
+            return
+        table = Table(title=Text(title), title_justify="left")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="left" if index == 0 else "right")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self.console.print(table)
+
+    def drops(self, title: str, counts: Mapping[str, int], kept: int) -> None:
+        """The drop-reason table of a stage."""
+        total = kept + sum(counts.values())
+        rows = [(reason, str(count), f"{count / total:.0%}") for reason, count in counts.items()]
+        self.table(title, ("reason", "count", "share"), [*rows, ("kept", str(kept), f"{kept / max(total, 1):.0%}")])

@@ -1,0 +1,56 @@
+"""Writing files so that a reader or a killed writer never sees half of one."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, non-ASCII as it is."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name, fsync, rename: `path` is the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file for people: indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """One JSON object a line, whole file at once."""
+    write_text(path, "".join(json_line(row) for row in rows))
+
+
+def read_jsonl(path: Path) -> Iterator[Any]:
+    """The rows of a finished JSONL file."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or the renames inside a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def json_line(row: Any) -> str:
+    """A row as one line of a JSONL file."""
+    # A lone surrogate from a tokenizer cannot be encoded; everything else stays readable.
+    text = json.dumps(row, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode() + "\n"

@@ -1,0 +1,54 @@
+"""The nouns of the method. Plain frozen data; no behaviour, no dependencies.
+
+What is *not* here matters too: `TaskSpec` is everything a method may see of a task. The gold
+instances live in `selfguide.tasks.gold`, and synthesis is never handed that object.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["classification", "generation"]
+Metric = Literal["exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match", "squad_exact"]
+LabelExtraction = Literal["exact", "first_line", "last_occurrence", "reference"]
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An (input, output) pair: a demonstration or a synthetic training pair."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One gold instance of an evaluation split; `references` holds at least one accepted output."""
+
+    id: str
+    input: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """All that a method may know of a task: no gold beyond the demonstrations.
+
+    `labels` is empty for generation. `noise_terms` are the task's own phrases that mark a
+    synthetic text as an artefact, beside the general ones. `context_until` marks the end of an
+    input's fixed part (premise, passage): see `selfguide.tasks.context`.
+    """
+
+    name: str
+    family: Family
+    instruction: str
+    demonstrations: tuple[Example, ...]
+    labels: tuple[str, ...] = ()
+    metric: Metric = "exact_match"
+    label_extraction: LabelExtraction = "first_line"
+    noise_terms: tuple[str, ...] = ()
+    context_until: str | None = None
+
+    @property
+    def is_classification(self) -> bool:
+        return self.family == "classification"

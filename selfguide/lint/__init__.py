@@ -1,5 +1,0 @@
-"""The task linter: `lint_task` in Python, `python -m selfguide.lint task=…` on the command line."""
-
-from selfguide.lint.checks import Finding, lint_task
-
-__all__ = ["Finding", "lint_task"]

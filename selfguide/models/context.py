@@ -1,0 +1,121 @@
+"""What a batch has read so far: keys and values, with the prefix shared where the model allows it."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfguide.models.batching import common_prefix
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+_VERIFIED: dict[str, bool] = {}
+
+
+class Context:
+    """The state of a batch. `logits` are those of the last positions read; `mask` marks real positions."""
+
+    def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], keep: int, room: int, hold_once: bool) -> None:
+        """Read the prompts: the common prefix once, then what differs, padded on the left.
+
+        `keep` logits are computed at the end of each prompt (the shared prefix is shortened to that
+        end); `room` new positions will follow. `hold_once` keeps the prefix apart (`engines.prefix`)
+        instead of repeating it for every row.
+        """
+        import torch
+        from transformers import DynamicCache
+
+        self._model = model
+        self._cache: Any = DynamicCache(config=model.config)
+        lengths = [len(prompt) for prompt in prompts]
+        self._shared = max(0, min(common_prefix(prompts), min(lengths) - keep))
+        width = max(lengths) - self._shared
+        self._apart = hold_once and self._shared > 0
+        if self._shared:
+            ids = torch.tensor([prompts[0][: self._shared]], device=model.device)
+            model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            if self._apart:
+                from selfguide.models.prefix import PrefixCache
+
+                self._cache = PrefixCache(self._cache, width + room)
+            else:
+                self._cache.batch_repeat_interleave(len(prompts))
+        ids = torch.zeros((len(prompts), width), dtype=torch.long)
+        mask = torch.ones((len(prompts), self._shared + width), dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            gap = self._shared + width - len(prompt)
+            ids[row, gap:] = torch.tensor(prompt[self._shared :])
+            mask[row, self._shared : self._shared + gap] = 0
+        self.mask = mask.to(model.device)
+        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, self._shared :]
+        self.logits = self._forward(ids.to(model.device), positions, min(keep, width))
+
+    def select(self, rows: "torch.Tensor") -> None:
+        """Keep these rows, in this order; a row may come several times."""
+        self.mask = self.mask[rows]
+        self._cache.batch_select_indices(rows)
+
+    def read(self, tokens: "torch.Tensor") -> None:
+        """Append one token to each row."""
+        import torch
+
+        positions = self.mask.sum(-1, keepdim=True)
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+        self.logits = self._forward(tokens[:, None], positions, 1)
+
+    def _forward(self, ids: "torch.Tensor", positions: "torch.Tensor", keep: int) -> "torch.Tensor":
+        call = {
+            "input_ids": ids,
+            "position_ids": positions,
+            "past_key_values": self._cache,
+            "use_cache": True,
+            "logits_to_keep": keep,
+        }
+        logits: torch.Tensor
+        if not self._apart:
+            logits = self._model(attention_mask=self.mask, **call).logits
+            return logits
+        from selfguide.models.prefix import own_mask, prefix_attention
+
+        mask = own_mask(self.mask, self._shared, ids.shape[1], self._model.dtype)
+        with prefix_attention(self._model):
+            logits = self._model(attention_mask=mask, shared_prefix=self._cache, **call).logits
+        return logits
+
+
+def holds_prefix_once(model: Any) -> bool:
+    """Whether `engines.prefix` serves this model: on a CPU, and tried out on it.
+
+    A model with attention of its own kind (sliding windows, soft caps, sinks) gives other logits
+    or an error, and is then served with the prefix repeated.
+    """
+    if model.device.type != "cpu":
+        return False
+    kind = f"{type(getattr(model, 'base_model', model)).__name__}:{model.config.model_type}:{model.config!r}"
+    if kind not in _VERIFIED:
+        _VERIFIED[kind] = _agrees(model)
+        if not _VERIFIED[kind]:
+            log.info("the shared prefix is repeated for every row: %s has its own attention", model.config.model_type)
+    return _VERIFIED[kind]
+
+
+def _agrees(model: Any) -> bool:
+    import torch
+
+    size = min(model.get_input_embeddings().num_embeddings, 1000)
+    ids = [
+        tuple((7 * i + 3) % size for i in range(40)),
+        tuple((7 * i + 3) % size if i < 30 else i % size for i in range(37)),
+    ]
+    results = []
+    try:
+        for hold_once in (False, True):
+            context = Context(model, ids, 1, 1, hold_once)
+            first = context.logits[:, -1]
+            context.read(first.argmax(-1))
+            results.append(torch.cat([first, context.logits[:, -1]]).float().log_softmax(-1))
+    except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError):
+        return False
+    tolerance = 1e-3 if model.dtype == torch.float32 else 0.1
+    return bool((results[0] - results[1]).abs().max() < tolerance)

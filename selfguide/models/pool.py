@@ -1,0 +1,97 @@
+"""One engine for run after run: started when a run first needs it, stopped when one needs another."""
+
+import dataclasses
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self, cast
+
+from selfguide.config.schema import RunConfig
+from selfguide.core.files import canonical_json
+from selfguide.models.base import Engine
+from selfguide.models.lifetime import lifetime_of
+
+
+def kind_of(config: RunConfig) -> str:
+    """What an engine is started with: runs that agree in it can share one."""
+    # vLLM sets room aside for adapters of this kind and rank.
+    adapters = [config.finetuning.kind, config.finetuning.rank]
+    return canonical_json([dataclasses.asdict(config.model), dataclasses.asdict(config.engine), adapters])
+
+
+class Lender:
+    """Owns at most one engine. A context manager: leaving it stops the engine."""
+
+    def __init__(self) -> None:
+        self._kind: str | None = None
+        self._engine: Engine | None = None
+
+    def lend(self, config: RunConfig) -> Engine:
+        """An engine for this run, not started before it is used."""
+        return cast(Engine, _Lent(self, config))
+
+    def engine(self, config: RunConfig) -> Engine:
+        """The engine itself, running."""
+        if self._engine is None or self._kind != kind_of(config):
+            self.close()
+            from selfguide.models.build import build_engine
+
+            self._engine, self._kind = build_engine(config), kind_of(config)
+        return self._engine
+
+    @property
+    def kind(self) -> str | None:
+        """Of the newest engine."""
+        return self._kind
+
+    @property
+    def started(self) -> bool:
+        """Whether there is an engine."""
+        return self._engine is not None
+
+    def close(self) -> None:
+        """Stop the engine; the next run starts one."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Lent:
+    """What a run holds. A run closes its engine at the end; this one goes back instead."""
+
+    def __init__(self, lender: Lender, config: RunConfig) -> None:
+        self._lender = lender
+        self._config = config
+
+    # Known without an engine: to ask must not stop one that serves other runs.
+
+    @property
+    def name(self) -> str:
+        return self._config.engine.name
+
+    @cached_property
+    def context_length(self) -> int:
+        from selfguide.models.loading import context_length
+
+        return context_length(self._config.model)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lender.engine(self._config), name)
+
+    def sleep(self) -> None:
+        """Before training, if this run's engine is the one that runs, and it can."""
+        ours = self._lender.started and self._lender.kind == kind_of(self._config)
+        if ours and hasattr(engine := self._lender.engine(self._config), "sleep"):
+            engine.sleep()
+
+    def close(self) -> None:
+        # A run with lifetime=restart needs the whole device for its training.
+        if lifetime_of(self._config.engine) == "restart":
+            self._lender.close()

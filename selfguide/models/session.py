@@ -1,0 +1,183 @@
+"""What the stages of one run share: configuration, task, student, teacher, store, terminal.
+
+Holds no gold but the pool of a method that claims it. Tokenizers and engines are started when a
+stage first needs them, so a run whose stages are all in the store never loads torch.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selfguide.config.schema import RunConfig
+from selfguide.core.console import Terminal
+from selfguide.core.types import Example, Instance, TaskSpec
+from selfguide.models.base import Engine
+from selfguide.models.build import engine_identity
+from selfguide.models.lifetime import lifetime_of
+from selfguide.models.loading import model_identity
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.store import Stage, Store
+
+Sealed = Callable[[Sequence[str]], frozenset[int]]
+"""Which of these synthetic inputs stand in the evaluation split: places alone, no gold comes out."""
+
+
+class LanguageModel:
+    """A model and the engine that serves it, each started when first asked for.
+
+    An `engine` that is given stays the one that is asked, also after it was closed.
+    """
+
+    def __init__(self, config: RunConfig, engine: Engine | None = None) -> None:
+        self.config = config
+        self._given = self._engine = engine
+
+    @cached_property
+    def identity(self) -> str:
+        return model_identity(self.config.model)
+
+    @cached_property
+    def tokenizer(self) -> PromptTokenizer:
+        from selfguide.models.loading import load_prompt_tokenizer
+
+        return load_prompt_tokenizer(self.config.model)
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            from selfguide.models.build import build_engine
+
+            self._engine = build_engine(self.config)
+        return self._engine
+
+    def free_device(self) -> None:
+        """Give the device back unless `engine.lifetime` says to keep it."""
+        lifetime = lifetime_of(self.config.engine)
+        if self._engine is not None and lifetime == "restart":
+            self.close()
+        elif self._engine is not None and lifetime == "sleep" and hasattr(self._engine, "sleep"):
+            self._engine.sleep()  # the next request wakes it
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = self._given
+
+
+class Session:
+    """One run. A context manager: leaving it frees the engines.
+
+    `student` is evaluated and finetuned, `teacher` makes the data; they are one unless `teacher=` says
+    otherwise. `sealed` is there only with `filters.decontaminate=drop`, `gold_pool` only for a method
+    that claims gold. `gold_rows` are the same with all accepted answers, to judge by: no prompt shows them.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: TaskSpec,
+        terminal: Terminal,
+        sealed: Sealed | None = None,
+        engine: Engine | None = None,
+        gold_rows: Sequence[Instance] = (),
+    ) -> None:
+        self.sealed = sealed
+        self.gold_rows = tuple(gold_rows)
+        self.gold_pool = tuple(Example(row.input, row.references[0]) for row in gold_rows)
+        self.config = config
+        self.task = task
+        self.terminal = terminal
+        self.store = Store(config.store.root, config.store.lock_timeout_s)
+        self.stages: dict[str, Stage] = {}
+        self.student = LanguageModel(config, engine)
+        self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
+
+    @property
+    def tokenizer(self) -> PromptTokenizer:
+        """The student's."""
+        return self.student.tokenizer
+
+    @property
+    def engine(self) -> Engine:
+        """The student's running engine; started by the first stage that asks."""
+        return self.student.engine
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer that the student can take."""
+        from selfguide.models.loading import context_length
+
+        return context_length(self.config.model)
+
+    def free_device(self) -> None:
+        """Before training: what is not to be kept leaves the device."""
+        self.student.free_device()
+        if self.teacher is not self.student:
+            self.teacher.free_device()
+
+    def stage(
+        self,
+        name: str,
+        kind: str,
+        spec: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any] | None],
+    ) -> Stage:
+        """Run or find a stage and note it for the result. `name` is its role in this run."""
+        stage = self.store.run(kind, spec, build)
+        self.stages[name] = stage
+        return stage
+
+    def base_spec(self, version: int, speaker: LanguageModel | None = None) -> dict[str, Any]:
+        """What every call of `speaker` (the student) depends on: code version, model, engine, the task as prompted."""
+        speaker = speaker or self.student
+        limit = speaker.config.model.context_length
+        return {
+            **({} if limit is None else {"context_length": limit}),
+            "version": version,
+            "model": speaker.identity,
+            "engine": engine_identity(speaker.config.engine),
+            "dtype": speaker.config.model.dtype,
+            "task": self.task_spec,
+            "seed": self.config.seed,
+        }
+
+    @property
+    def task_spec(self) -> dict[str, Any]:
+        task = self.task
+        return {
+            "instruction": task.instruction,
+            "demonstrations": [[d.input, d.output] for d in task.demonstrations],
+            "labels": list(task.labels),
+            "family": task.family,
+        }
+
+    def close(self) -> None:
+        self.student.close()
+        self.teacher.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _as_teacher(config: RunConfig) -> RunConfig:
+    teacher = config.teacher
+    assert teacher.model is not None and teacher.engine is not None  # checked when the configuration is composed
+    # It is never finetuned: an engine need not hold adapters ready.
+    return dataclasses.replace(
+        config,
+        model=teacher.model,
+        engine=teacher.engine,
+        finetuning=dataclasses.replace(config.finetuning, kind="none"),
+    )
+
+
+def fields_of(node: Any, *, without: Iterable[str] = (), only: Iterable[str] | None = None) -> dict[str, Any]:
+    """A configuration node as a dict, for a stage spec. A new knob is part of the key unless excluded here."""
+    content = dataclasses.asdict(node)
+    names = set(content) - set(without) if only is None else set(only)
+    return {name: content[name] for name in content if name in names}

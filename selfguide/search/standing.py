@@ -1,0 +1,88 @@
+"""What a run's score may be taken for: a frozen setting's or not, and the how-manieth look at the test split.
+
+A test task's test split is meant for settings that were chosen elsewhere. A run on it without a lock
+is marked unfrozen, and every opening of a test split is counted beside the store.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from selfguide.config.schema import RunConfig
+from selfguide.core.errors import ConfigError
+from selfguide.core.paths import config_dir
+from selfguide.core.types import Split, TaskSpec
+from selfguide.models.loading import model_identity
+from selfguide.search.content import models_content, prompt_content
+from selfguide.search.freeze import data_settings
+from selfguide.search.ledger import Ledger
+from selfguide.search.lock import Lock, find, load
+from selfguide.tasks.gold import GoldData, Opening
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`frozen` is None where no lock is due: on validation splits and on tasks outside the protocol."""
+
+    frozen: bool | None
+    lock: dict[str, str | bool] | None
+    test_openings: int | None
+
+    @property
+    def mark(self) -> str:
+        """What tables put beside the score."""
+        return "UNFROZEN" if self.frozen is False else ""
+
+
+class Openings:
+    """From now on every opening of `gold`'s test split is counted, whoever opens it; `last` is the newest count."""
+
+    def __init__(self, config: RunConfig, gold: GoldData, run: str, lock: str | None = None) -> None:
+        self.last: int | None = None
+        self._ledger = Ledger(Path(config.store.root).expanduser() / "test_openings.jsonl")
+        self._details = {"model": config.model.name, "lock": lock, "run": run}
+        gold.on_open(self._opened)
+
+    def _opened(self, opening: Opening) -> None:
+        if opening.split == "test":
+            self.last = self._ledger.append(opening.task, opening.purpose, self._details)
+
+
+class Watch:
+    """Checks the lock of a run before its gold is opened, and counts the openings.
+
+    Raises ConfigError for a lock that does not fit, with the difference.
+    """
+
+    def __init__(self, config: RunConfig, task: TaskSpec, gold: GoldData, folder: Path) -> None:
+        self._config = config
+        self._lock = _checked(config, task, gold)
+        self._openings = Openings(config, gold, str(folder), None if self._lock is None else self._lock.hash)
+
+    def standing(self) -> Standing:
+        """What is known once the gold was opened."""
+        config, lock = self._config, self._lock
+        due = config.evaluation.split == "test" and (config.task.group == "test" or lock is not None)
+        about = None if lock is None else self._about(lock)
+        return Standing(lock is not None if due else None, about, self._openings.last)
+
+    def _about(self, lock: Lock) -> dict[str, str | bool]:
+        return {
+            "path": lock.path,
+            "hash": lock.hash,
+            "study": lock.content["study"]["name"],
+            "same_model": lock.content["model"]["identity"] == model_identity(self._config.model),
+        }
+
+
+def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:
+    if config.lock is None:
+        return None
+    lock = load(find(config.lock, config_dir() / "sweep"))
+    split = cast(Split, config.evaluation.split)
+    made_of = prompt_content(config, task)
+    found = (task.name, split, task.metric, gold.hash(split), data_settings(config), made_of, models_content(config))
+    misfits = lock.misfits(*found)
+    if misfits:
+        raise ConfigError(f"lock: {lock.path} does not fit this run: {'; '.join(misfits)}")
+    return lock

@@ -1,0 +1,104 @@
+"""Task files of the public Natural Instructions repository, in a local cache.
+
+The files of the paper's tasks are pinned by SHA-256. Other tasks are found through the
+repository's own list (`README.md` beside the task files) and are not pinned.
+"""
+
+import json
+import logging
+import re
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from selfguide.config.schema import DataConfig
+from selfguide.core.errors import ConfigError, DataError
+from selfguide.tasks.fetch import fetch, sha256_of
+from selfguide.tasks.raw import read_text
+from selfguide.tasks.sni import short_id
+
+log = logging.getLogger(__name__)
+MANIFEST = Path(__file__).parent / "sni_manifest.json"
+LISTED = re.compile(r"`(task\d+_[^`\s]+)`")
+
+
+@cache
+def manifest() -> dict[str, tuple[str, str | None]]:
+    """Task id -> file name and SHA-256 (None: not known)."""
+    entries = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    return {task: (entry["file"], entry["sha256"]) for task, entry in entries.items()}
+
+
+def task_file(task_id: str, data: DataConfig) -> Path:
+    """The path of the task's file in the cache, downloaded if need be. Raises DataError.
+
+    Safe to call from several processes: the first one downloads, the others wait for it.
+    """
+    name, sha256 = _name_and_hash(task_id, data)
+    if sha256 is None:
+        log.warning("%s: its SHA-256 is not known, so the download cannot be verified", name)
+    return cached(name, sha256, data)
+
+
+def cached(name: str, sha256: str | None, data: DataConfig) -> Path:
+    """The file `name` below `data.url`, from the cache or downloaded into it. Raises DataError."""
+    target = _cache_folder(data) / name
+    if _is_good(target, sha256):  # needs no lock: files appear whole
+        return target
+    # Longer than any download that still makes progress at its slowest is hopeless: fail clearly.
+    patience = max(600.0, 4 * data.timeout_s * (data.retries + 1))
+    try:
+        with FileLock(f"{target}.lock", timeout=patience):
+            if _is_good(target, sha256):
+                return target
+            if target.exists():
+                log.warning("%s: the cached file is damaged and is downloaded again", target)
+                target.unlink()
+            url = f"{data.url.rstrip('/')}/{name}"
+            log.info("downloading %s", url)
+            fetch(url, target, sha256=sha256, timeout_s=data.timeout_s, retries=data.retries)
+            return target
+    except Timeout:
+        raise DataError(
+            f"data.cache: {target} is locked by another process; wait for it to end, or delete {target}.lock"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"data.cache: {error.filename or target} cannot be written ({error.strerror})") from None
+
+
+def warn_if_changed(path: Path, task_id: str) -> None:
+    """Warn about a user's own task file that is not the pinned one."""
+    sha256 = manifest().get(short_id(task_id), ("", None))[1]
+    if sha256 is not None and sha256_of(path) != sha256:
+        log.warning("%s: is not the published file (SHA-256 differs); scores will not compare", path)
+
+
+def _name_and_hash(task_id: str, data: DataConfig) -> tuple[str, str | None]:
+    short, stem = short_id(task_id), task_id.removesuffix(".json")
+    if short in manifest():
+        name, sha256 = manifest()[short]
+        if stem in (short, name.removesuffix(".json")):
+            return name, sha256
+    if stem != short:
+        return f"{stem}.json", None
+    listing = read_text(cached("README.md", None, data), "list of tasks")
+    names = sorted({found for found in LISTED.findall(listing) if found.startswith(f"{short}_")})
+    if not names:
+        raise DataError(f"task.id: {task_id} is not in the list of tasks at {data.url}; check the number")
+    if len(names) > 1:
+        raise DataError(f"task.id: several tasks are called {short}; write one of: {', '.join(names)}")
+    return f"{names[0]}.json", None
+
+
+def _is_good(path: Path, sha256: str | None) -> bool:
+    return path.exists() and (sha256 is None or sha256_of(path) == sha256)
+
+
+def _cache_folder(data: DataConfig) -> Path:
+    folder = Path(data.cache).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data.cache: {folder} cannot be made ({error.strerror})") from None
+    return folder

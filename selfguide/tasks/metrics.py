@@ -1,0 +1,141 @@
+"""The metrics: a prediction and its accepted references to a score from 0 to 1. Pure.
+
+`rouge_l` is the headline of generation tasks and `exact_match` of classification tasks, both as
+in the official Super-NaturalInstructions evaluation. `rouge_l_char` is what the reference
+implementation of SELF-GUIDE calls ROUGE-L; the two must never share a column.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal
+
+from selfguide.core.types import Instance, LabelExtraction, Metric, TaskSpec
+from selfguide.tasks.labels import extract_label, normalized_label
+from selfguide.tasks.normalization import UnicodeTokenizer, is_latin, normalize_answer, squad_tokens
+from selfguide.tasks.numbers import last_number, same_number
+
+AnyMetric = Metric | Literal["squad_exact", "rouge_l_char"]
+
+
+def score(
+    metric: AnyMetric,
+    prediction: str,
+    references: Sequence[str],
+    *,
+    labels: Sequence[str] = (),
+    label_extraction: LabelExtraction = "first_line",
+) -> float:
+    """The score of a model's whole output, the best over the references (`rouge_l_char`: the first).
+
+    With `labels`, exact_match and accuracy score the label extracted from the output, 0 if there
+    is none.
+    """
+    if not references:
+        raise ValueError("no references to score against")
+    if labels and metric in ("exact_match", "accuracy"):
+        label = extract_label(prediction, labels, label_extraction)
+        if label is None:
+            return 0.0
+        prediction = label
+    if metric == "rouge_l_char":
+        return rouge_l_char(prediction, references[0])
+    return max(METRICS[metric](prediction, reference) for reference in references)
+
+
+def score_task(task: TaskSpec, prediction: str, instance: Instance) -> float:
+    """The score of an output by the task's own metric, labels and extraction rule."""
+    return score(
+        task.metric,
+        prediction,
+        instance.references,
+        labels=task.labels,
+        label_extraction=task.label_extraction,
+    )
+
+
+def score_all(task: TaskSpec, predictions: Iterable[str], instances: Sequence[Instance]) -> list[float]:
+    """One score to an instance, in their order."""
+    return [score_task(task, prediction, row) for prediction, row in zip(predictions, instances, strict=True)]
+
+
+def exact_match(prediction: str, reference: str) -> float:
+    """1 if both are equal after the official normalisation (case, punctuation, white space)."""
+    return float(normalize_answer(prediction) == normalize_answer(reference))
+
+
+def accuracy(prediction: str, reference: str) -> float:
+    """1 if both are the same label. Unlike exact_match it tells "C" from "C++"."""
+    return float(normalized_label(prediction) == normalized_label(reference))
+
+
+def rouge_l(prediction: str, reference: str) -> float:
+    """ROUGE-L F1 over stemmed words, by the package rouge-score.
+
+    Its tokenizer knows ASCII alone and scores 0 for any other script. There (less than half of
+    the reference's letters are ASCII) words are those of Unicode, and single characters in
+    scripts without spaces. (The official evaluation takes GPT-2's byte-level BPE pieces there.)
+    """
+    scorer = _rouge_scorer(is_latin(reference))
+    return float(scorer.score(reference, prediction)["rougeL"].fmeasure)
+
+
+def rouge_l_char(prediction: str, reference: str) -> float:
+    """F1 of the longest common subsequence of characters: for comparison with the reference code."""
+    common = lcs_length(prediction, reference)
+    return 2 * common / (len(prediction) + len(reference)) if common else 0.0
+
+
+def squad_exact(prediction: str, reference: str) -> float:
+    """SQuAD's exact match: case, punctuation, white space and the articles a, an and the do not count."""
+    return float(squad_tokens(prediction) == squad_tokens(reference))
+
+
+def token_f1(prediction: str, reference: str) -> float:
+    """SQuAD's F1 over bags of words without articles; two empty texts agree."""
+    ours, theirs = squad_tokens(prediction), squad_tokens(reference)
+    if not ours or not theirs:
+        return float(ours == theirs)
+    return 2 * sum((Counter(ours) & Counter(theirs)).values()) / (len(ours) + len(theirs))
+
+
+def numeric_match(prediction: str, reference: str) -> float:
+    """1 if both give the same number: the one after `####`, else their last.
+
+    A reference without a number asks for its words, as exact_match.
+    """
+    ours, theirs = last_number(prediction), last_number(reference)
+    if theirs is None:
+        return exact_match(prediction, reference)
+    return float(ours is not None and same_number(ours, theirs))
+
+
+def lcs_length(left: str, right: str) -> int:
+    """Length of the longest common subsequence; bit-parallel, one integer operation to a character."""
+    positions: dict[str, int] = {}
+    for index, char in enumerate(left):
+        positions[char] = positions.get(char, 0) | 1 << index
+    full = (1 << len(left)) - 1
+    row = full
+    for char in right:
+        matches = row & positions.get(char, 0)
+        row = ((row + matches) | (row - matches)) & full
+    return len(left) - row.bit_count()
+
+
+METRICS: Mapping[AnyMetric, Callable[[str, str], float]] = {
+    "exact_match": exact_match,
+    "accuracy": accuracy,
+    "rouge_l": rouge_l,
+    "token_f1": token_f1,
+    "squad_exact": squad_exact,
+    "numeric_match": numeric_match,
+    "rouge_l_char": rouge_l_char,
+}
+
+
+@cache
+def _rouge_scorer(latin: bool) -> Any:
+    from rouge_score.rouge_scorer import RougeScorer  # half a second to import
+
+    return RougeScorer(["rougeL"], use_stemmer=True, tokenizer=None if latin else UnicodeTokenizer())

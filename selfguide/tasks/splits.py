@@ -1,0 +1,149 @@
+"""Which instances are for validation and which for the test."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selfguide.core.errors import ConfigError, DataError, MissingDependencyError
+from selfguide.core.seeding import child_random
+from selfguide.core.types import Instance, Split
+from selfguide.tasks.gold import SPLITS
+from selfguide.tasks.raw import RawTask, normalized, read_text
+
+Splits = dict[Split, tuple[Instance, ...]]
+
+
+def seeded_split(task: RawTask, fraction: float, seed: int, *, stratify: bool) -> Splits:
+    """A random split with `fraction` of the instances for validation, each label in proportion.
+
+    Instances with the same input (white space normalised) fall on the same side. The order inside
+    a split is random, so its first n are a fair sample.
+    """
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, instance in enumerate(task.instances):
+        groups[normalized(instance.input)].append(index)
+    strata: dict[str, list[list[int]]] = defaultdict(list)
+    for group in groups.values():
+        strata[task.instances[group[0]].references[0] if stratify else ""].append(group)
+    validation: set[int] = set()
+    seen, random = 0, child_random(seed, "split", task.name)
+    for label in sorted(strata):
+        random.shuffle(strata[label])
+        seen += sum(map(len, strata[label]))
+        for group in strata[label]:
+            # Cumulative over the strata, so that rounding never adds up.
+            if len(validation) + len(group) > round(fraction * seen):
+                break
+            validation.update(group)
+    if not validation and len(groups) > 1:
+        validation.update(random.choice(list(groups.values())))
+    order = list(range(len(task.instances)))
+    random.shuffle(order)
+    return {
+        "validation": tuple(task.instances[index] for index in order if index in validation),
+        "test": tuple(task.instances[index] for index in order if index not in validation),
+    }
+
+
+def published_split(task: RawTask, seed: int) -> Splits:
+    """The source's own splits, each in full: its training rows for validation, the others for the test.
+
+    In random order, as `seeded_split` leaves them.
+    """
+    random = child_random(seed, "split", task.name)
+    return {
+        "validation": tuple(random.sample(task.training, len(task.training))),
+        "test": tuple(random.sample(task.instances, len(task.instances))),
+    }
+
+
+def listed_split(task: RawTask, folder: Path) -> Splits:
+    """The split that `<folder>/{validation,test}/<task>.txt` lists, one instance id a line.
+
+    A split without a file is empty. Raises DataError for an unknown or repeated id.
+    """
+    by_id = {instance.id: instance for instance in task.instances}
+    splits: Splits = {}
+    seen: dict[str, str] = {}
+    for split in SPLITS:
+        path = folder / split / f"{task.name}.txt"
+        rows = []
+        for number, line in enumerate(read_text(path, "data.split_path").splitlines() if path.exists() else [], 1):
+            identity = line.strip()
+            if not identity:
+                continue
+            if identity not in by_id:
+                raise DataError(f"{path} line {number}: {task.origin} has no instance {identity!r}")
+            if identity in seen:
+                raise DataError(f"{path} line {number}: {identity!r} is already listed at {seen[identity]}")
+            seen[identity] = f"{path} line {number}"
+            rows.append(by_id[identity])
+        splits[split] = tuple(rows)
+    if not seen:
+        raise DataError(
+            f"data.split_path: {folder} lists no instances for {task.name} (validation/{task.name}.txt, test/…)"
+        )
+    return splits
+
+
+def reference_split(task: RawTask, folder: Path) -> Splits:
+    """The split in the published repository's `NI_dataset` folder (datasets saved as Arrow).
+
+    Rows there have one output; an instance of the task file with the same input and that output
+    among its references takes the row's place, so that its id and other references are kept.
+    """
+    if not folder.is_dir():
+        raise DataError(f"data.split_path: {folder} is not a folder; give the repository's NI_dataset folder")
+    known: dict[tuple[str, str], Instance] = {}
+    for instance in task.instances:
+        for reference in instance.references:
+            known.setdefault((normalized(instance.input), normalized(reference)), instance)
+    names: dict[Split, tuple[str, ...]] = {"validation": ("validation", "eval"), "test": ("test",)}
+    splits: Splits = {}
+    for split in SPLITS:
+        found = [folder / name / task.name for name in names[split] if (folder / name / task.name).is_dir()]
+        splits[split] = _known_rows(task.name, split, found[0], known) if found else ()
+    if not any(splits.values()):
+        raise DataError(f"data.split_path: {folder} has no {task.name} (looked for test/{task.name}, validation/…)")
+    return splits
+
+
+def _known_rows(task: str, split: Split, path: Path, known: dict[tuple[str, str], Instance]) -> tuple[Instance, ...]:
+    rows: list[Instance] = []
+    used: set[str] = set()
+    for index, row in enumerate(_arrow_rows(path)):
+        try:
+            text, output = row["input_col"], row["output_col"]
+        except KeyError as error:
+            raise DataError(f"{path}: has no column {error}; expected input_col and output_col") from None
+        instance = known.get((normalized(text), normalized(output)))
+        if instance is None or instance.id in used:
+            instance = Instance(f"{task}-{split}-{index}", text, (output,))
+        used.add(instance.id)
+        rows.append(instance)
+    return tuple(rows)
+
+
+def _arrow_rows(path: Path) -> Sequence[Any]:
+    try:
+        import datasets
+    except ImportError:
+        raise MissingDependencyError(
+            'data.split=reference needs the package "datasets": pip install "selfguide[hub]"'
+        ) from None
+    try:
+        rows: Sequence[Any] = datasets.load_from_disk(str(path))
+    except Exception as error:  # a damaged Arrow folder fails in many ways
+        raise DataError(f"{path}: cannot be read as a saved dataset ({type(error).__name__})") from None
+    return rows
+
+
+def split_folder(split_path: str | None, kind: str) -> Path:
+    """The folder of a split that is read from disk. Raises ConfigError."""
+    if not split_path:
+        raise ConfigError(f"data.split_path: required for data.split={kind}")
+    folder = Path(split_path).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"data.split_path: {folder} is not a folder")
+    return folder

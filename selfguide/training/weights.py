@@ -1,0 +1,32 @@
+"""Naming finetuned weights by their content."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from selfguide.config.schema import FinetuningConfig
+from selfguide.core.errors import TrainingError
+from selfguide.models.base import Weights
+from selfguide.models.loading import file_hash
+
+# What changes the function computed from the same tensors. Not the path of the base model.
+_ADAPTER_FIELDS = ("r", "lora_alpha", "target_modules", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern")
+
+
+def weights_of(folder: Path, config: FinetuningConfig) -> Weights:
+    """The weights in an epoch's folder, named by a hash of their bytes (16 hex digits).
+
+    Raises `TrainingError` if the folder holds no finished weights.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise TrainingError(f"{folder} holds no finetuned weights")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\x1f{file_hash(file)}\x1e".encode())
+    lora = config.kind == "lora"
+    settings = json.loads((folder / ("adapter_config.json" if lora else "config.json")).read_text(encoding="utf-8"))
+    if lora:
+        settings = {name: settings.get(name) for name in _ADAPTER_FIELDS}
+        digest.update(json.dumps(settings, sort_keys=True).encode())
+    return Weights(digest.hexdigest()[:16], folder, "lora" if lora else "full", int(settings["r"]) if lora else 0)

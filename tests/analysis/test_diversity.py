@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfguide.analysis.diversity import clusters, distinct, diversity, self_bleu, similarity, words_of
+from selfguide.analysis.neighbours import nearest
+
+sentences = st.lists(st.text("abc ", min_size=1, max_size=20), min_size=2, max_size=12)
+
+
+def test_self_bleu_of_copies_is_one_and_of_strangers_zero() -> None:
+    words = words_of("one two three four five six")
+    assert self_bleu([words, words, words]) == pytest.approx(1.0)
+    assert self_bleu([words, words_of("seven eight nine ten eleven")]) == 0.0
+    assert self_bleu([words]) == 0.0
+
+
+def test_self_bleu_by_hand() -> None:
+    # 1-grams 2/3, smoothed 2-grams (1+1)/(2+1), 3-grams (0+1)/(1+1), 4-grams (0+1)/(0+1), both ways.
+    left, right = words_of("a b c"), words_of("a b d")
+    assert self_bleu([left, right]) == pytest.approx((2 / 3 * 2 / 3 * 1 / 2 * 1) ** 0.25)
+
+
+@given(sentences)
+@settings(max_examples=50)
+def test_self_bleu_does_not_depend_on_order(texts: list[str]) -> None:
+    words = [words_of(text) for text in texts]
+    assert self_bleu(words) == pytest.approx(self_bleu(words[::-1]))
+    assert 0 <= self_bleu(words) <= 1 + 1e-9
+
+
+def test_distinct_and_novelty() -> None:
+    assert distinct([["a", "b"], ["a", "c"]], 1) == 0.75
+    assert distinct([["a"]], 2) == 0.0
+    found = diversity(["Red car!", "blue boat"], ["red car"])
+    assert found.novelty == pytest.approx(0.5)
+
+
+@given(sentences)
+@settings(max_examples=50)
+def test_clusters_are_the_components_of_similar_pairs(texts: list[str]) -> None:
+    words = [words_of(text) for text in texts]
+    linked = {(i, j) for i in range(len(words)) for j in range(i) if words[i] and similarity(words[i], words[j]) >= 0.8}
+    groups = [{i} for i in range(len(words))]
+    for i, j in linked:
+        left = next(g for g in groups if i in g)
+        right = next(g for g in groups if j in g)
+        if left is not right:
+            groups.remove(right)
+            left |= right
+    assert sorted(map(sorted, clusters(texts))) == sorted(sorted(g) for g in groups if len(g) > 1)
+
+
+def test_nearest() -> None:
+    texts = ["the red car", "the blue boat", "a green tree"]
+    found = nearest(["a blue boat sails", "zzz"], texts, 2)
+    assert found[0][0].place == 1
+    assert found[0][0].similarity > found[0][1].similarity > 0
+    assert found[1] == []
+    assert nearest([], texts) == []
+    assert nearest(["x"], []) == [[]]

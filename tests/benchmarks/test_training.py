@@ -1,0 +1,120 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from benchmarks.micro import training
+from benchmarks.micro.init import look_up_heads
+from benchmarks.micro.muon import MuonAdamW, orthogonalise
+from benchmarks.micro.settings import Architecture, Phase, Pretraining, recipe
+from selfguide.core.errors import ConfigError, DataError
+
+SMALL = Architecture(hidden=128, layers=2, feed_forward=64, vocabulary=700, context=1024)
+
+
+def small(folder: Path, **other: float) -> Pretraining:
+    return replace(
+        recipe(),
+        output=str(folder),
+        tokens=0.006,
+        batch_tokens=768,
+        warmup_steps=2,
+        probe_every=1000,
+        checkpoint_minutes=0,
+        architecture=SMALL,
+        phases=[Phase(0.003, {"word": 3}), Phase(10, {})],
+        **other,
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "look_up_heads", lambda model, seed: None)
+
+
+def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training.pretrain(small(tmp_path / "whole"))
+    real = training.make_batch
+
+    def killed(tokenizer: object, seed: int, index: int, *rest: object) -> object:
+        if index == 4:
+            raise KeyboardInterrupt
+        return real(tokenizer, seed, index, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "make_batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        training.pretrain(small(tmp_path / "killed"))
+    monkeypatch.setattr(training, "make_batch", real)
+    training.pretrain(small(tmp_path / "killed"))
+    first = load_file(tmp_path / "whole" / "model" / "model.safetensors")
+    second = load_file(tmp_path / "killed" / "model" / "model.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_checkpoint_goes_on_with_its_own_recipe_alone(tmp_path: Path) -> None:
+    training.pretrain(small(tmp_path))
+    training.pretrain(small(tmp_path, threads=2))
+    with pytest.raises(DataError, match="was begun with seed=0, now 1; choose another output"):
+        training.pretrain(small(tmp_path, seed=1))
+
+
+MISTAKES = {
+    "tokens=-1": "tokens: -1.0 is not allowed; allowed: > 0",
+    "phases=[]": r"phases: \[\] is not allowed",
+    "phases=[{until: 1, mixture: {wrods: 1}}]": r"phases\[0\].mixture.wrods: there is no such key; allowed: recall",
+    "phases=[{until: 1, mixture: {word: -1}}]": r"phases\[0\].mixture.word: -1 is not allowed; allowed: >= 0",
+    "architecture.hidden=100": "architecture.hidden: 100 is not allowed; allowed: a multiple of 64",
+    "threads=0": "threads: 0 is not allowed",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_wrong_recipe_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match=MISTAKES[override]):
+        recipe(override)
+
+
+def test_rate_rises_stays_and_falls() -> None:
+    config = replace(recipe(), tokens=10, warmup_steps=4, decay=0.5)
+    assert training.rate(config, 0, 0.0) == 0.25
+    assert training.rate(config, 100, 3.0) == 1.0
+    assert training.rate(config, 100, 7.5) == pytest.approx(0.5)
+    assert training.rate(config, 100, 10.0) == 0.01
+
+
+def test_mixtures_follow_each_other() -> None:
+    config = replace(recipe(), phases=[Phase(1, {"word": 9}), Phase(2, {"word": 8}), Phase(3, {})])
+    assert [training.mixture_at(config, t).word for t in (0.0, 1.5, 50.0)] == [9, 8, 1.0]
+
+
+def test_orthogonalised_updates_have_singular_values_near_one() -> None:
+    values = torch.linalg.svdvals(orthogonalise(torch.randn(3, 16, 32)))
+    assert values.min() > 0.4 and values.max() < 1.5
+
+
+def test_optimiser_lowers_a_loss() -> None:
+    torch.manual_seed(0)
+    matrix, bias = torch.randn(8, 4, requires_grad=True), torch.zeros(8, requires_grad=True)
+    x, y = torch.randn(32, 4), torch.randn(32, 8)
+    optimiser = MuonAdamW([("matrix", matrix), ("bias", bias)], 0.05, 0.05)
+    losses = []
+    for _ in range(40):
+        loss = (x @ matrix.T + bias - y).square().mean()
+        loss.backward()
+        optimiser.step(1.0)
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 1.5
+
+
+def test_look_up_heads_find_the_word_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    architecture = replace(recipe().architecture, vocabulary=700)
+    model = training.build_model(architecture)
+    look_up_heads(model, 0)
+    model.set_attn_implementation("eager")
+    field, key, label = 600, 50, 90
+    ids = torch.tensor([[1, 40, field, 80, 1, key, field, label, 1, 60, field, 70, 1, key, field]])
+    attention = model(input_ids=ids, output_attentions=True).attentions
+    assert attention[1][0, 2, -1].argmax() == 7

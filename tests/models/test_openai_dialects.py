@@ -1,0 +1,112 @@
+"""How requests are written for a server, and what its answers may lack."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from selfguide.core.errors import ConfigError, EngineError
+from selfguide.models.base import Request, Sampling
+from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.openai import OpenAIEngine
+from selfguide.models.openai_dialects import PlainDialect, VLLMDialect
+from selfguide.models.vllm_requests import Translator
+from selfguide.prompts.tokenization import PromptTokenizer
+from tests.composing import run_config
+from tests.models.checkpoints import model_config
+from tests.models.failing_server import FailingServer, failing_server
+from tests.models.vllm_runs import need_vllm
+
+SAMPLED = Request((5, 6, 7), Sampling(8, temperature=0.7, top_k=10, top_p=0.9, n=3, stop=("\n",)), seed=4)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingServer]:
+    monkeypatch.setenv("SELFGUIDE_STORE", str(tmp_path / "store"))
+    with failing_server() as state:
+        yield state
+
+
+def engine(server: FailingServer, dialect: str) -> OpenAIEngine:
+    return OpenAIEngine.from_config(
+        run_config("task=task1516", "engine=openai", f"engine.base_url={server.url}", f"engine.dialect={dialect}")
+    )
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PromptTokenizer:
+    return load_prompt_tokenizer(model_config("micro"))
+
+
+@pytest.mark.parametrize("request_", [SAMPLED, replace(SAMPLED, sampling=Sampling(8))], ids=["sampled", "greedy"])
+def test_a_served_model_samples_as_in_process(request_: Request, tokenizer: PromptTokenizer) -> None:
+    """Whatever generation_config.json says: `vllm serve` fills what a request leaves out from there."""
+    need_vllm()
+    from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+
+    defaults = {
+        "repetition_penalty": 1.1, "presence_penalty": 0.5, "frequency_penalty": 0.5,
+        "temperature": 0.6, "top_k": 20, "top_p": 0.8, "min_p": 0.05, "max_tokens": 3,
+    }  # fmt: skip
+    body = {"model": "m", **VLLMDialect(tokenizer).body(request_, 8)}
+    served = CompletionRequest(**body).to_sampling_params(body["max_tokens"], defaults)
+    _, in_process = Translator(tokenizer).sample(request_, 8)
+    for name in (*defaults, "n", "seed", "stop", "min_tokens", "logprobs"):
+        assert getattr(served, name) == getattr(in_process, name), name
+
+
+def test_the_server_adds_the_first_token_not_the_text(tokenizer: PromptTokenizer) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    own = load_prompt_tokenizer(model_config("micro"))
+    bos = own.tokenizer.convert_tokens_to_ids("<s>")
+    assert own.tokenizer.bos_token_id == bos
+    plain = tuple(own.tokenizer("Say yes.", add_special_tokens=False).input_ids)
+    # A template writes it, and the tokenizer adds none: so it must stay.
+    text = PlainDialect(own, chat=False).body(Request((bos, *plain), Sampling(4)), 4)["prompt"]
+    assert tuple(own.tokenizer(text).input_ids) == (bos, *plain)
+    # As Llama's, Mistral's and Vicuna's.
+    own.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", bos)])
+    served = tuple(own.tokenizer("Say yes.").input_ids)
+    assert served == (bos, *plain)
+    text = PlainDialect(own, chat=False).body(Request(served, Sampling(4)), 4)["prompt"]
+    assert tuple(own.tokenizer(text).input_ids) == served
+
+
+def test_what_the_plain_api_cannot_do_is_said_once(server: FailingServer, caplog: pytest.LogCaptureFixture) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": i, "text": "red", "finish_reason": "stop"} for i in range(body["n"])]
+    }
+    with caplog.at_level(logging.WARNING):
+        [answers, _] = engine(server, "completions").generate([SAMPLED, replace(SAMPLED, seed=5)])
+    assert [answer.logprob for answer in answers] == [0.0, 0.0, 0.0]
+    assert caplog.text.count("no top_k: 10 is left out") == 1
+    assert caplog.text.count("no log-probabilities") == 1
+    assert "top_k" not in server.bodies[0]
+
+
+def test_an_answer_of_another_dialect_names_the_knob(server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": i, "text": "red", "finish_reason": "stop"} for i in range(body["n"])]
+    }
+    for dialect in ("vllm", "chat"):
+        with pytest.raises(EngineError, match=rf"^engine.dialect: {dialect} does not fit .*'text': 'red'"):
+            engine(server, dialect).generate([SAMPLED])
+
+
+def test_a_server_that_gives_fewer_samples_than_asked_for_is_an_error(server: FailingServer) -> None:
+    server.answer = lambda body: {"choices": [{"text": "red"}]}  # type: ignore[method-assign]
+    with pytest.raises(EngineError, match=r"completions does not fit .*1 of 3 samples"):
+        engine(server, "completions").generate([SAMPLED])
+
+
+def test_turns_are_not_put_into_turns() -> None:
+    chat = ("engine.dialect=chat", "model.prompt_format=chat", "model.chat_template=vicuna")
+    with pytest.raises(ConfigError, match=r"^engine.dialect: chat is not allowed with model.prompt_format=chat"):
+        run_config("task=task1516", "engine=openai", *chat)
+    teacher = ("teacher=openai", "teacher.model.path=micro", "annotation.annotator=base")
+    with pytest.raises(ConfigError, match=r"^teacher.engine.dialect: .* or teacher.model.prompt_format=plain"):
+        run_config("task=task1516", *teacher, "teacher.engine.dialect=chat")
+    run_config("task=task1516", *teacher, "teacher.engine.dialect=chat", "teacher.model.prompt_format=plain")

@@ -1,0 +1,291 @@
+"""engine=openai against a server that fails on purpose."""
+
+import functools
+import logging
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from selfguide.config.engines import engine_problems
+from selfguide.config.schema import RunConfig
+from selfguide.core.errors import ConfigError, EngineError
+from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.build import engine_identity
+from selfguide.models.openai import OpenAIEngine
+from selfguide.models.openai_http import Endpoint
+from tests.composing import run_config
+from tests.models.failing_server import BREAK, HANG, FailingServer, failing_server
+
+KEY = 'sk-not/a"real-key+0123456789'
+ONE = Request((5, 6, 7), Sampling(8))
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingServer]:
+    monkeypatch.setenv("SELFGUIDE_STORE", str(tmp_path / "store"))
+    with failing_server() as state:
+        yield state
+
+
+@functools.cache
+def openai_config() -> RunConfig:
+    return run_config("task=task1516", "engine=openai")
+
+
+def engine(server: FailingServer, *overrides: str) -> OpenAIEngine:
+    fast = ("engine.backoff_s=0.001", "engine.max_backoff_s=0.002", "engine.timeout_s=0.5")
+    return OpenAIEngine.from_config(
+        run_config("task=task1516", "engine=openai", f"engine.base_url={server.url}", *fast, *overrides)
+    )
+
+
+@pytest.mark.parametrize("failure", [429, 500, 502, 503, HANG, BREAK])
+def test_what_may_pass_is_tried_again(server: FailingServer, failure: int) -> None:
+    server.plan = [failure, failure]
+    [[completion]] = engine(server).generate([ONE])
+    assert completion.token_ids == (5, 6, 1)
+    assert completion.logprob == -1.0
+    assert len(server.bodies) == 3
+
+
+def test_retries_end_in_one_line(server: FailingServer) -> None:
+    server.plan = [503] * 10
+    with pytest.raises(EngineError, match=r"HTTP 503: .* \(after 3 retries\)"):
+        engine(server, "engine.retries=3").generate([ONE])
+    assert len(server.bodies) == 4
+
+
+def test_a_refused_request_is_not_repeated(server: FailingServer) -> None:
+    server.plan = [400]
+    with pytest.raises(EngineError, match="HTTP 400"):
+        engine(server).generate([ONE])
+    assert len(server.bodies) == 1
+
+
+def test_pauses_double_are_random_and_bounded(server: FailingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = engine(server, "engine.backoff_s=1", "engine.max_backoff_s=5", "engine.retries=6")._settings
+    pauses: list[list[float]] = []
+    for _ in range(2):
+        pauses.append([])
+        server.plan = [500] * 6
+        Endpoint(settings, sleep=pauses[-1].append).post("completions", {"n": 1})
+    assert all(0 <= p <= bound for run in pauses for p, bound in zip(run, [1, 2, 4, 5, 5, 5], strict=True))
+    assert pauses[0] != pauses[1], "jitter"
+
+
+@pytest.mark.parametrize(("bound", "low", "high"), [(5, 2.5, 5), (60, 7, 9)])
+def test_pauses_that_the_server_asks_for_differ_too(server: FailingServer, bound: int, low: float, high: float) -> None:
+    settings = engine(server, "engine.backoff_s=1", f"engine.max_backoff_s={bound}")._settings
+    pauses: list[float] = []
+    server.plan = [429, 429]  # 7 seconds
+    Endpoint(settings, sleep=pauses.append).post("completions", {"n": 1})
+    assert all(low <= pause <= high for pause in pauses)
+    assert pauses[0] != pauses[1], "requests refused together must not come back together"
+
+
+def has_part_of_key(text: str) -> bool:
+    return any(KEY[i : i + 6] in text for i in range(len(KEY) - 5))
+
+
+@pytest.mark.parametrize("case", ["refused", "newline: refused", "tried again", "cut", "200", "200 as text", "adapter"])
+def test_the_key_is_sent_and_never_shown(
+    case: str,
+    server: FailingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"  {KEY}\n" if "newline" in case else KEY)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    weights = Weights("a" * 16, tmp_path) if case == "adapter" else None
+    server.plan = {
+        "refused": [401],
+        "newline: refused": [401],
+        "tried again": [500, 401],
+        "cut": [400],
+        "adapter": [400],
+    }.get(case, [])
+    if case == "cut":
+        server.refusal = "x" * 280 + "  {}"
+    if case.startswith("200"):
+        said = KEY if case.endswith("text") else {"error": {"message": KEY}}
+        server.answer = lambda body: said  # type: ignore[method-assign, assignment, return-value]
+    with caplog.at_level(logging.DEBUG), pytest.raises(EngineError) as raised:
+        engine(server).generate([Request((5, 6), Sampling(4), weights=weights)])
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    told = "".join(traceback.format_exception(raised.value)) + caplog.text
+    assert "***" in told
+    assert not has_part_of_key(told)
+    assert ("OPENAI_API_KEY is refused" in told) == ("refused" in case or "again" in case)
+
+
+def test_a_key_that_no_header_holds_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = openai_config().engine
+    for key in (KEY + " x", KEY + "\n" + KEY, "é" + KEY, KEY + "\x7f"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with pytest.raises(ConfigError, match="environment variable OPENAI_API_KEY holds") as raised:
+            Endpoint(settings)
+        assert not has_part_of_key("".join(traceback.format_exception(raised.value)))
+
+
+def test_a_request_that_cannot_be_sent_is_not_repeated(server: FailingServer) -> None:
+    pauses: list[float] = []
+    endpoint = Endpoint(engine(server)._settings, sleep=pauses.append)
+    endpoint._client.headers["X-Two-Lines"] = "a\nb"
+    with pytest.raises(EngineError, match="LocalProtocolError"):
+        endpoint.post("completions", {"n": 1})
+    assert pauses == []
+
+
+ADDRESSES = {
+    "http://me:secret@127.0.0.1:1/v1": "keys in the environment only",
+    "http://127.0.0.1:1/v1?api_key=secret": "keys in the environment only",
+    "http://127.0.0.1:1/v1#secret": "keys in the environment only",
+    "http://127.0.0.1:secret/v1": "is no address",
+    "http://127.0.0.1:99999/v1": "is no address",
+    "ftp://secret/v1": "is no address",
+    "secret": "is no address",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_cannot_be_or_holds_a_key_is_refused_unseen(address: str) -> None:
+    config = openai_config()
+    [line] = engine_problems("", replace(config.engine, base_url=address), config.model)
+    assert line.startswith("engine.base_url: ")
+    assert ADDRESSES[address] in line
+    assert "secret" not in line
+
+
+def test_a_key_in_place_of_its_variable_is_refused_unseen() -> None:
+    config = openai_config()
+    [line] = engine_problems("", replace(config.engine, api_key_env="sk-secret"), config.model)
+    assert line.startswith("engine.api_key_env: is no name")
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize("whose", ["", "teacher."])
+def test_addresses_are_looked_at_when_the_configuration_is_composed(whose: str) -> None:
+    teacher = ("teacher=openai", "teacher.model.path=micro", "annotation.annotator=base") if whose else ()
+    with pytest.raises(ConfigError, match=rf"^{whose}engine.base_url: "):
+        run_config("task=task1516", "engine=openai", *teacher, f"{whose}engine.base_url='http://h/v1?api_key=secret'")
+
+
+def test_no_more_requests_than_allowed_at_once(server: FailingServer) -> None:
+    server.delay = 0.05
+    results = engine(server, "engine.concurrency=3", "engine.timeout_s=5").generate([ONE] * 12)
+    assert len(results) == 12
+    assert server.most == 3
+
+
+def test_one_failure_stops_the_others(server: FailingServer) -> None:
+    server.plan = [400]
+    server.delay = 0.02
+    with pytest.raises(EngineError):
+        engine(server, "engine.concurrency=2", "engine.timeout_s=5").generate([ONE] * 50)
+    assert len(server.bodies) < 10
+
+
+def test_a_spent_budget_stops_before_anything_is_sent(server: FailingServer) -> None:
+    limited = engine(server, "engine.token_budget=11")
+    assert len(limited.generate([ONE, ONE])) == 2  # 2 x (3 + 3) tokens
+    with pytest.raises(EngineError, match=r"engine.token_budget: 12 of 11 tokens"):
+        limited.generate([ONE])
+    assert len(server.bodies) == 2
+
+
+def some(count: int) -> list[Request]:
+    return [Request((5, 6, 7), Sampling(8, temperature=float(seed > 0), n=2), seed=seed) for seed in range(count)]
+
+
+def test_a_budget_ends_a_call_and_the_next_pays_for_the_rest_alone(server: FailingServer, tmp_path: Path) -> None:
+    """Tokens of a request: 3 + 2 x 3, of the greedy one 3 + 3. One at a time, so none is under way at the end."""
+    limited = engine(server, "engine.concurrency=1", "engine.token_budget=20")
+    with pytest.raises(EngineError, match=r"engine.token_budget: 24 of 20 tokens"):
+        limited.generate(some(5))
+    assert len(server.bodies) == 3
+    assert limited.tokens.counts() == (9, 18, 6)
+    unlimited = engine(server)
+    done: list[int] = []
+    assert unlimited.generate(some(5), done.append) == engine(server).generate(some(5))
+    assert len({body["seed"] for body in server.bodies[:5]}) == 5
+    assert len(server.bodies) == 5 + 5, "what one call was given is not kept once it has ended"
+    assert unlimited.tokens.counts() == (15, 30, 10), "what the answers cost, whenever they were paid"
+    assert sum(done) == 5
+    assert not list((tmp_path / "store" / "unfinished").iterdir())
+
+
+def test_a_failure_loses_no_answer(server: FailingServer) -> None:
+    server.plan = [200, 200, 400]
+    broken = engine(server, "engine.concurrency=1")
+    with pytest.raises(EngineError, match="HTTP 400"):
+        broken.generate(some(5))
+    assert broken.tokens.counts() == (6, 12, 4)
+    # In another order, beside others: as when jobs run together.
+    answers = engine(server, "engine.concurrency=1").generate(some(6)[::-1])
+    assert len(answers) == 6
+    assert len(server.bodies) == 3 + 4
+    assert engine(server, "engine.model=other").generate(some(1)) == answers[-1:]
+    assert len(server.bodies) == 3 + 4 + 1
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in the foreground: what a shell starts in the background ignores the interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("waits_for", ["an answer", "the next try"])
+def test_an_interrupt_ends_it_at_once_and_keeps_what_was_answered(server: FailingServer, waits_for: str) -> None:
+    server.delay = 20 if waits_for == "an answer" else 0.0
+    server.plan = [] if waits_for == "an answer" else [200] + [503] * 100
+    waits = ("engine.backoff_s=30", "engine.max_backoff_s=30", "engine.timeout_s=60")
+    slow = engine(server, "engine.concurrency=4", *waits)
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.5, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        slow.generate(some(8))
+    assert time.monotonic() - sent[0] < 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine=openai")]
+    server.delay, server.plan, before = 0.0, [], len(server.bodies)
+    assert len(slow.generate(some(8))) == 8, "the engine can be used again"
+    assert len(server.bodies) - before == (8 if waits_for == "an answer" else 7)
+
+
+def test_a_server_without_runtime_adapters_is_explained(server: FailingServer, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    server.plan = [404]
+    with pytest.raises(EngineError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"):
+        engine(server).generate([Request((5, 6), Sampling(4), weights=Weights("a" * 16, tmp_path))])
+
+
+def test_the_plain_api_takes_text(server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": 0, "message": {"content": "red\nInput: more"}, "finish_reason": "stop"}]
+    }
+    [[completion]] = engine(server, "engine.dialect=chat").generate([Request((5, 6), Sampling(8, stop=("\nInput:",)))])
+    assert completion.text == "red"
+    assert "messages" in server.bodies[0]
+    assert "top_k" not in server.bodies[0]
+
+
+def test_the_served_model_is_part_of_every_stage_key(server: FailingServer) -> None:
+    config = run_config("task=task1516", "engine=openai", "engine.model=big", "engine.dialect=chat")
+    assert engine_identity(config.engine) == "openai2+big+chat"
+    assert engine_identity(run_config("task=task1516").engine) == "hf"

@@ -1,0 +1,123 @@
+"""engine=openai against a real `vllm serve` of the bundled model, with adapters loaded while it runs."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from selfguide.models.base import Engine, Request, Weights
+from selfguide.models.loading import MICRO, load_prompt_tokenizer
+from selfguide.models.openai import OpenAIEngine
+from selfguide.prompts.tokenization import PromptTokenizer
+from tests.composing import run_config
+from tests.models.checkpoints import model_config, tiny_adapter
+from tests.models.contract import GREEDY, EngineContract, tokens
+from tests.models.vllm_runs import CONTEXT, need_vllm, prompts_of_tasks
+
+START_S = 240
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    need_vllm()
+    port = free_port()
+    command = [
+        # What `vllm serve` runs; that command itself does not start in the CPU build.
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(MICRO),
+        "--host", "127.0.0.1", "--port", str(port),
+        "--dtype", "float32", "--enforce-eager", "--max-model-len", str(CONTEXT), "--enable-lora",
+        "--max-lora-rank", "16", "--max-loras", "4", "--no-enable-chunked-prefill",
+    ]  # fmt: skip
+    settings = {
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, env=os.environ | settings, stdout=output, stderr=output, process_group=0)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", server, log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, 9)
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if httpx.get(url, timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail(f"vllm serve did not start: {log.read_text()[-2000:]}")
+
+
+def worker(address: str) -> OpenAIEngine:
+    return OpenAIEngine.from_config(
+        run_config(
+            "task=task1516", "engine=openai", f"engine.base_url={address}", f"model.context_length={CONTEXT}",
+            "engine.concurrency=16", "engine.retries=1",
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def micro_adapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Weights, Weights]:
+    one, two = (tiny_adapter(MICRO, tmp_path_factory.mktemp("adapter"), seed) for seed in (1, 2))
+    return one, two
+
+
+class TestContract(EngineContract):
+    @pytest.fixture
+    def engine(self, address: str) -> Iterator[Engine]:
+        with worker(address) as engine:
+            yield engine
+
+    @pytest.fixture
+    def prompt_tokenizer(self) -> PromptTokenizer:
+        return load_prompt_tokenizer(model_config("micro"))
+
+    @pytest.fixture
+    def adapters(self, micro_adapters: tuple[Weights, Weights]) -> tuple[Weights, Weights]:
+        return micro_adapters
+
+    held_at_least = 1
+
+    def held(self) -> float:
+        """Connections: the memory is the server's."""
+        return float(sum(one.status == "ESTABLISHED" for one in psutil.Process().net_connections("tcp")))
+
+
+def test_workers_share_a_server_and_its_adapters(address: str, micro_adapters: tuple[Weights, Weights]) -> None:
+    """A second worker finds the adapter that the first one loaded, and both get the same answers."""
+    tokenizer = load_prompt_tokenizer(model_config("micro"))
+    requests = [
+        Request(tokenizer.encode_prompt(p), GREEDY, weights=weights)
+        for p in prompts_of_tasks()[::50]
+        for weights in (None, *micro_adapters)
+    ]
+    with worker(address) as one, worker(address) as two:
+        first, second = one.generate(requests), two.generate(requests)
+    assert [tokens(c) for c in first] == [tokens(c) for c in second]
+    names = {model["id"] for model in httpx.get(f"{address}/models").json()["data"]}
+    assert {weights.name for weights in micro_adapters} <= names

@@ -1,0 +1,34 @@
+"""engine=vllm in a process of its own: what `engine.lifetime=restart` promises."""
+
+import subprocess
+import sys
+
+from tests.models.vllm_runs import need_vllm
+
+SCRIPT = """
+import psutil
+from selfguide.models.base import Request, Sampling
+from selfguide.models.vllm import VLLMEngine
+from tests.models.vllm_runs import vllm_config
+
+def held():
+    return sum(child.memory_info().rss for child in psutil.Process().children(recursive=True))
+
+if __name__ == "__main__":
+    engine = VLLMEngine.from_config(vllm_config("engine.lifetime=restart", "model.context_length=300"))
+    first = engine.generate([Request((5, 6, 7, 8), Sampling(4))])
+    running = held()
+    engine.close()
+    print("RESULT", running >> 20, held() >> 20, len(first[0][0].token_ids))
+"""
+
+
+def test_a_closed_engine_gives_all_its_memory_back() -> None:
+    need_vllm()
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300, check=False)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
+    assert line is not None, done.stderr[-2000:]
+    running, left, generated = map(int, line.split()[1:])
+    assert generated > 0
+    assert running > 500, "the engine has a process of its own"
+    assert left < 60, "nothing of it is left but a helper of multiprocessing"

@@ -1,0 +1,73 @@
+import pytest
+
+from selfguide.core.errors import DataError
+from selfguide.core.types import Example, Instance
+from selfguide.tasks.gold import GoldData, Opening
+from selfguide.tasks.overlap import Overlap
+
+
+def row(name: str, text: str) -> Instance:
+    return Instance(name, text, ("yes",))
+
+
+def gold() -> GoldData:
+    return GoldData(
+        "t",
+        {
+            "validation": (row("v", "Shown   once\n"),),
+            "test": (row("a", "one two three"), row("b", "shown once"), row("c", "Shown once")),
+        },
+        [Example("Shown once", "yes")],
+    )
+
+
+def test_demonstrations_are_dropped_and_counted() -> None:
+    data = gold()
+    assert [instance.id for instance in data.open("test")] == ["a", "b"]
+    assert (data.counts("test").published, data.counts("test").dropped, data.count("test")) == (3, 1, 2)
+    assert (data.counts("validation").kept, data.counts("validation").dropped) == (0, 1)
+
+
+def test_openings_are_observable() -> None:
+    data, told = gold(), []
+    data.on_open(told.append)
+    assert data.openings == []
+    data.hash("test"), data.count("test"), data.overlaps("test", ["x"]), data.label_counts("test")
+    assert data.openings == []
+    data.open("test")
+    data.open("test", purpose="lint")
+    assert data.openings == told == [Opening("t", "test", "evaluation"), Opening("t", "test", "lint")]
+
+
+def test_an_empty_split_is_one_clear_line() -> None:
+    with pytest.raises(DataError, match=r"^t: the validation split has no instances \(test has 2\)"):
+        gold().open("validation")
+
+
+def test_hash_is_of_content_and_order() -> None:
+    rows = (row("a", "x"), row("b", "y"))
+    assert GoldData("t", {"test": rows}).hash("test") == GoldData("other", {"test": rows}).hash("test")
+    assert GoldData("t", {"test": rows}).hash("test") != GoldData("t", {"test": rows[::-1]}).hash("test")
+    assert GoldData("t", {"test": rows}).hash("validation") != GoldData("t", {"test": rows}).hash("test")
+
+
+def test_overlaps() -> None:
+    long = "the quick brown fox jumps over the lazy dog again"
+    data = GoldData("t", {"test": (row("a", long), row("b", "Short input."))})
+    texts = ["short INPUT", "He said: quick brown fox, jumps over the lazy dog!", "brown fox jumps", "", "..."]
+    assert data.overlaps("test", texts) == [
+        Overlap(0, "exact", "short input"),
+        Overlap(1, "ngram", "quick brown fox jumps over the lazy dog"),
+    ]
+    assert data.overlaps("validation", texts) == []
+    assert [found.index for found in data.overlaps("test", texts, ngram=3)] == [0, 1, 2]
+
+
+def test_the_pool_holds_nothing_that_is_scored_or_in_the_test_split() -> None:
+    validation = (row("v1", "in both"), row("v2", "scored"), Instance("v3", "left", ("a", "b")), row("v4", "Scored"))
+    data = GoldData("t", {"validation": validation, "test": (row("t1", "in  both\n"), row("t2", "other"))})
+    assert [one.id for one in data.pool([row("x", " scored")])] == ["v3", "v4"]
+    assert Instance("v3", "left", ("a", "b")) in data.pool(()), "all accepted answers"
+    assert all(opening.split == "validation" for opening in data.openings)
+    with pytest.raises(DataError, match="all of them are evaluated or test instances"):
+        GoldData("t", {"validation": validation[:1], "test": (row("t1", "in both"),)}).pool(())

@@ -1,0 +1,220 @@
+import importlib.util
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from selfguide.core.errors import ConfigError, MissingDependencyError, TrainingError
+from selfguide.models.base import ScoreRequest
+from selfguide.models.hf import HFEngine
+from selfguide.models.loading import load_model, load_prompt_tokenizer
+from selfguide.models.session import fields_of
+from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.training.checkpoints import MARK, newest_whole
+from selfguide.training.stages import SAME_TRAINING
+from selfguide.training.trainer import TrainingResult, _student, finetune
+from selfguide.training.weights import weights_of
+from selfguide.training.worker import write_job
+from tests.models.checkpoints import tiny_model
+from tests.training.configs import copy_rows, run_config
+from tests.training.killing import KillAt, Killed
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny"), initializer_range=0.1)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny: Path) -> PromptTokenizer:
+    return load_prompt_tokenizer(run_config(tiny).model)
+
+
+def train(tiny: Path, tokenizer: PromptTokenizer, work: Path, rows: int = 20, **changes: Any) -> TrainingResult:
+    return finetune(run_config(tiny, **changes), tokenizer, copy_rows(tokenizer, rows), work, seed=3)
+
+
+def content(work: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(work)): path.read_bytes() for path in sorted(work.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Path, tokenizer: PromptTokenizer, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    return train(tiny, tokenizer, tmp_path_factory.mktemp("trained") / "work", max_epochs=12, epochs=12, rank=16)
+
+
+def test_a_copy_task_is_learnt(trained: TrainingResult) -> None:
+    assert trained.steps == 12 * 3 == len(trained.losses)
+    assert sum(trained.losses[-3:]) < 0.7 * sum(trained.losses[:3])
+
+
+def test_every_epoch_is_kept_and_nothing_else(trained: TrainingResult) -> None:
+    work = trained.epoch_dirs[0].parent
+    assert [folder.name for folder in trained.epoch_dirs] == [f"epoch-{i}" for i in range(1, 13)]
+    assert {path.name for path in work.iterdir()} == {"losses.jsonl", *(folder.name for folder in trained.epoch_dirs)}
+    names = [weights_of(folder, run_config("x").finetuning) for folder in trained.epoch_dirs]
+    assert len({weights.name for weights in names}) == 12
+    assert all(weights.rank == 16 and len(weights.name) == 16 for weights in names)
+
+
+def test_the_engine_agrees_with_the_trainer(tiny: Path, tokenizer: PromptTokenizer, trained: TrainingResult) -> None:
+    """The last adapter, served by the engine, has the low loss that the training ended with."""
+    config = run_config(tiny)
+    rows = copy_rows(tokenizer, 20)
+    weights = weights_of(trained.epoch_dirs[-1], config.finetuning)
+    with HFEngine(config.model, config.engine) as engine:  # type: ignore[arg-type]
+        base, tuned = (
+            engine.score([ScoreRequest(row.prompt_ids, row.answer_ids, w) for row in rows]) for w in (None, weights)
+        )
+    tokens = sum(len(row.answer_ids) for row in rows)
+    losses = [-sum(sum(score) for score in scores) / tokens for scores in (base, tuned)]
+    assert losses[1] < 0.7 * losses[0]
+    assert losses[1] == pytest.approx(sum(trained.losses[-3:]) / 3, rel=0.25)
+
+
+def test_same_rows_and_seed_give_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        train(tiny, tokenizer, tmp_path / name, dropout=0.1)
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+@pytest.mark.parametrize("rows", [20, 3])
+def test_micro_batches_change_nothing_but_rounding(
+    tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, rows: int
+) -> None:
+    whole = train(tiny, tokenizer, tmp_path / "whole", rows)
+    cut = train(tiny, tokenizer, tmp_path / "cut", rows, micro_batch_size=3)
+    assert whole.losses == pytest.approx(cut.losses, rel=1e-3)
+    assert whole.steps == cut.steps == 2 * -(-rows // 8)
+
+
+def test_the_loss_is_the_mean_over_answer_tokens(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    result = train(tiny, tokenizer, tmp_path, rows=8, max_epochs=1, epochs=1)
+    config, rows = run_config(tiny), copy_rows(tokenizer, 8)
+    with HFEngine(config.model, config.engine) as engine:  # type: ignore[arg-type]
+        scores = engine.score([ScoreRequest(row.prompt_ids, row.answer_ids) for row in rows])
+    tokens = sum(len(row.answer_ids) for row in rows)
+    assert result.losses[0] == pytest.approx(-sum(sum(score) for score in scores) / tokens, rel=1e-4)
+    assert result.trained_tokens == tokens
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 5])
+def test_resuming_gives_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, step: int) -> None:
+    """3 steps in an epoch: killed in its middle, at its very end, and just after."""
+    changes: dict[str, Any] = {"dropout": 0.1, "save_every_s": 1e-9, "micro_batch_size": 4}
+    train(tiny, tokenizer, tmp_path / "whole", **changes)
+    config, rows, work = run_config(tiny, **changes), copy_rows(tokenizer, 20), tmp_path / "cut"
+    with pytest.raises(Killed):
+        finetune(config, tokenizer, rows, work, 3, KillAt(step))
+    torch.manual_seed(99)
+    second = KillAt(1000)
+    result = finetune(config, tokenizer, rows, work, 3, second)
+    assert second.resumed == step - 1, "the checkpoint of the step before was used"
+    assert len(result.losses) == 6
+    assert content(work) == content(tmp_path / "whole")
+
+
+def test_a_torn_checkpoint_is_ignored(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"save_every_s": 1e-9}
+    train(tiny, tokenizer, tmp_path / "whole", **changes)
+    config, rows, work = run_config(tiny, **changes), copy_rows(tokenizer, 20), tmp_path / "cut"
+    with pytest.raises(Killed):
+        finetune(config, tokenizer, rows, work, 3, KillAt(5))
+    newest = newest_whole(work)
+    assert newest is not None
+    torn = work / "checkpoint-5"
+    shutil.copytree(newest, torn)
+    (torn / MARK).unlink()
+    (torn / "optimizer.pt").write_bytes(b"half")
+    finetune(config, tokenizer, rows, work, 3)
+    assert content(work) == content(tmp_path / "whole")
+
+
+def test_kill_9_and_again_gives_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    config = run_config(tiny, max_epochs=16, epochs=16, save_every_s=0.01, dropout=0.1)
+    rows = copy_rows(tokenizer, 16)
+    finetune(config, tokenizer, rows, tmp_path / "whole", 3)
+    work = tmp_path / "work"
+    write_job(work, config, rows, 3)
+    command = [sys.executable, "-m", "selfguide.finetuning.worker", str(work)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline and not (work / "epoch-3").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert not (work / "epoch-16").exists()
+    assert newest_whole(work) is not None
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert {name: data for name, data in content(work).items() if name not in ("job.json", "rows.jsonl")} == content(
+        tmp_path / "whole"
+    )
+
+
+def test_full_finetuning_leaves_whole_models(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    config = run_config(tiny, kind="full", learning_rate=3e-3)
+    rows = copy_rows(tokenizer, 16)
+    result = finetune(config, tokenizer, rows, tmp_path, seed=0)
+    weights = weights_of(result.epoch_dirs[-1], config.finetuning)
+    assert weights.kind == "full"
+    with HFEngine(config.model, config.engine) as engine:  # type: ignore[arg-type]
+        base, tuned = (
+            sum(map(sum, engine.score([ScoreRequest(r.prompt_ids, r.answer_ids, w) for r in rows])))
+            for w in (None, weights)
+        )
+    assert tuned > base
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"learning_rate": 1e30, "max_grad_norm": 1e30, "kind": "full"}, TrainingError, r"not a number at step \d"),
+        ({"quantization": "4bit"}, ConfigError, "4bit needs a CUDA device"),
+        ({"quantization": "4bit", "kind": "full"}, ConfigError, "needs finetuning.kind=lora"),
+        ({"processes": 3}, ConfigError, "finetuning.processes: 3"),
+        ({"target_modules": "nowhere"}, ConfigError, "finetuning.target_modules: nowhere"),
+        ({"epochs": 3}, ConfigError, "allowed: 1 to max_epochs=2"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_clear_line(
+    tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, changes: dict[str, Any], error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        train(tiny, tokenizer, tmp_path, **changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
+def test_4_bits_without_their_package_are_one_clear_line(tiny: Path) -> None:
+    with pytest.raises(MissingDependencyError, match=r"finetuning.quantization: 4bit needs the package bitsandbytes$"):
+        load_model(run_config(tiny).model, device="cuda", quantization="4bit")
+
+
+def test_attention_is_a_choice_of_the_training(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    assert _student(run_config(tiny, attention="eager"), "cpu").config._attn_implementation == "eager"
+    assert "attention" not in fields_of(run_config(tiny).finetuning, without=SAME_TRAINING), "the same weights"
+    with pytest.raises(ConfigError, match=r"^finetuning\.attention: flash_attention_2 needs a CUDA device, not cpu \("):
+        train(tiny, tokenizer, tmp_path, attention="flash_attention_2")
+
+
+def test_no_rows_and_rows_beyond_the_context_are_errors(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no training rows"):
+        train(tiny, tokenizer, tmp_path, rows=0)
+    [row] = copy_rows(tokenizer, 1)
+    with pytest.raises(TrainingError, match="context of 128"):
+        finetune(run_config(tiny), tokenizer, [type(row)(row.prompt_ids * 60, row.answer_ids)], tmp_path, 0)
+
+
+def test_losses_are_one_line_a_step(trained: TrainingResult) -> None:
+    lines = (trained.epoch_dirs[0].parent / "losses.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["step"] for row in rows] == list(range(1, trained.steps + 1))
+    assert rows[0]["learning_rate"] == pytest.approx(1e-2)
+    assert rows[-1]["learning_rate"] < 1e-2 / 10
