@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "selfguide"
 HEAVY = {"torch", "transformers", "peft", "vllm", "datasets", "wandb", "tensorboard", "accelerate", "ray"}
 
-# Each package may import itself and those before it. Modules beside the packages (main, pipeline, commands) are the top.
+# Each package may import itself and those before it. Modules beside them (main, commands) are the top.
 ORDER = (
     "core",
     "config",

@@ -1,6 +1,7 @@
-"""What a knob may hold, declared beside the knob: `rank: int = knob(ge=1)`."""
+"""What a knob may hold and what it affects, declared beside it: `rank: int = knob(ge=1, affects={"training"})`."""
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,14 @@ def knob(
     le: float | None = None,
     lt: float | None = None,
     default: Any = MISSING,
+    affects: Collection[str] | None = None,
 ) -> Any:
-    """A schema field with its allowed values. Values live in `conf/`; the schema has none."""
-    return dataclasses.field(default=default, metadata={"allowed": Allowed(one_of, ge, gt, le, lt)})
+    """A schema field with its allowed values. Values live in `conf/`; the schema has none.
+
+    `affects` names the kinds of stages whose content the knob decides (see `selfguide.config.identity`).
+    A knob that says nothing is part of every key of its node; `NOTHING` is for place and speed.
+    """
+    metadata = {"allowed": Allowed(one_of, ge, gt, le, lt), "affects": None if affects is None else frozenset(affects)}
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)

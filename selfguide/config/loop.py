@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from selfguide.config.identity import CHOICE
 from selfguide.config.knobs import knob
 
 
@@ -45,7 +46,7 @@ class PlanConfig:
     kind: str = knob(one_of=("none", "conditions", "rationales"))
     source: str = knob(one_of=("generated", "demonstrations", "gold"))
     items: int | None = knob(ge=1)
-    per_item: int = knob(ge=1)
+    per_item: int = knob(ge=1, affects={CHOICE})
     attempts: int = knob(ge=1)
     draw: DrawConfig = field(default_factory=DrawConfig)
 

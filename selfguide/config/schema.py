@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from selfguide.config.budget import BudgetConfig
 from selfguide.config.curation import CurationConfig
+from selfguide.config.identity import CHOICE, NOTHING, REPORT
 from selfguide.config.knobs import knob
 from selfguide.config.methods import MethodConfig
 from selfguide.config.students import StudentConfig
@@ -173,35 +174,35 @@ class GenerationConfig:
 class FiltersConfig:
     """Steps 2 and 4: which synthetic texts are dropped."""
 
-    input_length: str = knob(one_of=("auto", "on", "off"))
-    output_length: str = knob(one_of=("auto", "on", "off"))
+    input_length: str = knob(one_of=("auto", "on", "off"), affects={"inputs", "proposals"})
+    output_length: str = knob(one_of=("auto", "on", "off"), affects={"dataset"})
     length_sigmas: float = knob(gt=0)
     length_floor: float = knob(ge=0)
     length_fallback: float = knob(gt=0)
     noise: bool = MISSING
     noise_terms: list[str] = MISSING
-    duplicates: bool = MISSING
-    near_duplicates: float | None = knob(gt=0, le=1)
+    duplicates: bool = knob(affects={"inputs", "proposals"})
+    near_duplicates: float | None = knob(gt=0, le=1, affects={"inputs", "proposals"})
     strip_quotes: bool = MISSING
-    decontaminate: str = knob(one_of=("report", "drop"))
+    decontaminate: str = knob(one_of=("report", "drop"), affects={"dataset"})
 
 
 @dataclass
 class AnnotationConfig:
     """Step 3: outputs for the accepted inputs, by few-shot prompting and a vote."""
 
-    samples: int = knob(ge=1)
-    best_of: int = knob(ge=1)
-    top_k: int = knob(ge=0)
-    top_p: float = knob(gt=0, le=1)
-    max_new_tokens: int = knob(ge=1)
-    min_share: float = knob(ge=0, le=1)
-    share_of: str = knob(one_of=("asked", "survivors"))
-    asked_label_votes: int = knob(ge=0)
-    annotator: str = knob(one_of=("base", "few_shot_finetuned"))
-    balance: str = knob(one_of=("downsample", "oversample", "off"))
-    max_rows: int | None = knob(ge=1)
-    batch: int = knob(ge=1)
+    samples: int = knob(ge=1, affects={"dataset"})
+    best_of: int = knob(ge=1, affects={"outputs"})
+    top_k: int = knob(ge=0, affects={"outputs"})
+    top_p: float = knob(gt=0, le=1, affects={"outputs"})
+    max_new_tokens: int = knob(ge=1, affects={"outputs"})
+    min_share: float = knob(ge=0, le=1, affects={"dataset"})
+    share_of: str = knob(one_of=("asked", "survivors"), affects={"dataset"})
+    asked_label_votes: int = knob(ge=0, affects={"dataset"})
+    annotator: str = knob(one_of=("base", "few_shot_finetuned"), affects={CHOICE})
+    balance: str = knob(one_of=("downsample", "oversample", "off"), affects={"dataset"})
+    max_rows: int | None = knob(ge=1, affects={"dataset"})
+    batch: int = knob(ge=1, affects=NOTHING)
 
 
 # Where and how fast the same training happens: none of these changes which weights come out.
@@ -213,7 +214,7 @@ class FinetuningConfig:
     """Step 5: the same model on its own data."""
 
     kind: str = knob(one_of=("lora", "full", "none"))
-    epochs: int = knob(ge=1)
+    epochs: int = knob(ge=1, affects={CHOICE})
     max_epochs: int = knob(ge=1)
     learning_rate: float = knob(gt=0)
     schedule: str = knob(one_of=("linear", "cosine", "constant"))
@@ -221,41 +222,41 @@ class FinetuningConfig:
     weight_decay: float = knob(ge=0)
     max_grad_norm: float = knob(gt=0)
     batch_size: int = knob(ge=1)
-    micro_batch_size: int = knob(ge=1)
+    micro_batch_size: int = knob(ge=1, affects=NOTHING)
     max_length: int = knob(ge=16)
-    over_length: str = knob(one_of=("drop", "error"))
+    over_length: str = knob(one_of=("drop", "error"), affects={CHOICE})
     shuffle_demonstrations: bool = MISSING
-    demonstration_copies: int = knob(ge=1)
-    added_demonstrations: int = knob(ge=0)
+    demonstration_copies: int = knob(ge=1, affects={CHOICE})
+    added_demonstrations: int = knob(ge=0, affects={CHOICE})
     rank: int = knob(ge=1)
     alpha: float = knob(gt=0)
     dropout: float = knob(ge=0, lt=1)
     target_modules: str = MISSING
     dtype: str = knob(one_of=("auto", "float32", "bfloat16"))
-    gradient_checkpointing: bool = MISSING
-    attention: str = knob(one_of=ATTENTION)
+    gradient_checkpointing: bool = knob(affects=NOTHING)
+    attention: str = knob(one_of=ATTENTION, affects=NOTHING)
     quantization: str = knob(one_of=("none", "4bit"))
-    processes: int = knob(ge=1)
-    sharding: str = knob(one_of=("none", "fsdp"))
-    save_every_s: float = knob(gt=0)
+    processes: int = knob(ge=1, affects=NOTHING)
+    sharding: str = knob(one_of=("none", "fsdp"), affects=NOTHING)
+    save_every_s: float = knob(gt=0, affects=NOTHING)
 
 
 @dataclass
 class EvaluationConfig:
     """Step 6: base and tuned model on gold instances, same prompts, greedy."""
 
-    split: str = knob(one_of=("validation", "test"))
-    limit: int | None = knob(ge=1)
+    split: str = knob(one_of=("validation", "test"), affects={CHOICE})
+    limit: int | None = knob(ge=1, affects={CHOICE})
     max_new_tokens: int = knob(ge=1)
     decoding: str = knob(one_of=("free", "constrained"))
-    label_scoring: bool = MISSING
-    bootstrap: int = knob(ge=100)
-    confidence: float = knob(gt=0.5, lt=1)
-    controls: bool = MISSING
-    epochs: str = knob(one_of=("chosen", "all"))
-    canary: bool = MISSING
-    canary_tolerance: float | None = knob(gt=0)
-    batch: int = knob(ge=1)
+    label_scoring: bool = knob(affects={REPORT})
+    bootstrap: int = knob(ge=100, affects={REPORT})
+    confidence: float = knob(gt=0.5, lt=1, affects={REPORT})
+    controls: bool = knob(affects={REPORT})
+    epochs: str = knob(one_of=("chosen", "all"), affects={REPORT})
+    canary: bool = knob(affects={REPORT})
+    canary_tolerance: float | None = knob(gt=0, affects={REPORT})
+    batch: int = knob(ge=1, affects=NOTHING)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.console import Bar
 from selfguide.core.files import read_jsonl, write_jsonl
@@ -18,7 +19,7 @@ from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.predict import Prediction, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.journal import Journal
 from selfguide.store.stages import fingerprint, journal_tokens
 from selfguide.tasks.metrics import score_task
@@ -57,7 +58,7 @@ def evaluate(
         **session.base_spec(version=1),
         "instances": fingerprint([(i.id, i.input) for i in instances]),
         "variants": list(unique),
-        "evaluation": fields_of(config, only=("max_new_tokens", "decoding")),
+        "evaluation": knobs_of(config, "predictions"),
     }
     # Greedy answers do not depend on the seed of the run.
     del spec["seed"]

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example
 from selfguide.evaluation.canary import trusted
 from selfguide.methods.scoring import losses_of
 from selfguide.models.base import Weights
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.stages import fingerprint
 from selfguide.synthesis.curation import Quality, reasons_to_drop
 from selfguide.synthesis.dataset import still_in
@@ -42,7 +43,7 @@ def curate_stage(session: Session, pairs: Sequence[Example], name: str = "curati
         "losses": fingerprint(losses),
         "pairs": fingerprint([(pair.input, pair.output) for pair in pairs]),
         "labels": list(session.task.labels),
-        "curation": fields_of(config),
+        "curation": knobs_of(config, "curation"),
     }
 
     def build(work: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
@@ -16,7 +17,7 @@ from selfguide.evaluation.contender import Contender
 from selfguide.methods.curation import curated
 from selfguide.methods.outcome import Outcome
 from selfguide.models.base import Weights
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.journal import Journal
 from selfguide.store.stages import fingerprint
 from selfguide.synthesis.budget import Footing, fit_rows, footing
@@ -173,7 +174,7 @@ def encoder_stage(
         config = replace(config, epochs=1)
     spec = {
         "version": 1,
-        "encoder": {**fields_of(config, without=("path", "revision")), "identity": encoder_identity(config)},
+        "encoder": {**knobs_of(config, "encoder"), "identity": encoder_identity(config)},
         "labels": list(task.labels),
         "context_until": task.context_until,
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),

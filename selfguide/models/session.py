@@ -5,7 +5,7 @@ stage first needs them, so a run whose stages are all in the store never loads t
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -174,10 +174,3 @@ def _as_teacher(config: RunConfig) -> RunConfig:
         engine=teacher.engine,
         finetuning=dataclasses.replace(config.finetuning, kind="none"),
     )
-
-
-def fields_of(node: Any, *, without: Iterable[str] = (), only: Iterable[str] | None = None) -> dict[str, Any]:
-    """A configuration node as a dict, for a stage spec. A new knob is part of the key unless excluded here."""
-    content = dataclasses.asdict(node)
-    names = set(content) - set(without) if only is None else set(only)
-    return {name: content[name] for name in content if name in names}

@@ -9,24 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example
 from selfguide.models.base import Weights
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store import Stage
 from selfguide.store.journal import Journal
 from selfguide.store.stages import fingerprint, journal_tokens
 from selfguide.synthesis.candidates import Candidate, drop_counts
-
-INPUT_FILTERS = (
-    "strip_quotes", "input_length", "length_sigmas", "length_floor", "length_fallback", "noise", "noise_terms",
-    "duplicates", "near_duplicates",
-)  # fmt: skip
-OUTPUT_FILTERS = (
-    "strip_quotes", "output_length", "length_sigmas", "length_floor", "length_fallback", "noise", "noise_terms",
-)  # fmt: skip
-ELECTION = ("samples", "min_share", "share_of", "asked_label_votes")
-COMPOSITION = ("balance", "max_rows")
 
 
 def inputs_stage(session: Session) -> list[Candidate]:
@@ -38,10 +29,8 @@ def inputs_stage(session: Session) -> list[Candidate]:
     propose = stream_inputs if config.generation.schedule == "streaming" else propose_inputs
     spec = {
         **session.base_spec(1, session.teacher),
-        "generation": fields_of(
-            config.generation, without=() if config.generation.schedule == "streaming" else ("max_in_flight",)
-        ),
-        "filters": fields_of(config.filters, only=INPUT_FILTERS),
+        "generation": knobs_of(config.generation, "inputs"),
+        "filters": knobs_of(config.filters, "inputs"),
         "task_noise_terms": list(session.task.noise_terms),
         "temperature": config.temperature.input,
     }
@@ -87,7 +76,7 @@ def outputs_stage(
     spec = {
         **session.base_spec(1, session.teacher),
         "inputs": fingerprint([(c.id, c.input) for c in candidates if c.dropped is None]),
-        "annotation": fields_of(config.annotation, without=(*ELECTION, *COMPOSITION, "batch", "annotator")),
+        "annotation": knobs_of(config.annotation, "outputs"),
         "temperature": config.temperature.output,
         **({} if weights is None else {"weights": weights.name}),
         **({} if tokens is None else {"tokens": tokens, "batch": config.annotation.batch}),
@@ -132,8 +121,8 @@ def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[li
         "version": 1,
         "outputs": session.stages["outputs"].key,
         "contaminated": [c.id for c in candidates if c.dropped == "contaminated"],
-        "annotation": fields_of(config.annotation, only=(*ELECTION, *COMPOSITION)),
-        "filters": fields_of(config.filters, only=OUTPUT_FILTERS),
+        "annotation": knobs_of(config.annotation, "dataset"),
+        "filters": knobs_of(config.filters, "dataset"),
         "task_noise_terms": list(session.task.noise_terms),
         "label_extraction": session.task.label_extraction,
         "seed": config.seed,

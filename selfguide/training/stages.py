@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import TRAINING_PLACE, FinetuningConfig
+from selfguide.config.identity import knobs_of
+from selfguide.config.schema import FinetuningConfig
 from selfguide.core.files import write_jsonl
 from selfguide.core.types import Example
 from selfguide.models.base import Weights
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.stages import fingerprint
-
-# The weights of every epoch are kept; what was dropped or added shows in the pairs.
-SAME_TRAINING = (*TRAINING_PLACE, "epochs", "over_length", "demonstration_copies", "added_demonstrations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def training_stage(
         **session.base_spec(version=2),
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),
         "leave_one_out": leave_one_out,
-        "finetuning": fields_of(config.finetuning, without=SAME_TRAINING),
+        "finetuning": knobs_of(config.finetuning, "training"),
     }
     del spec["engine"]
 

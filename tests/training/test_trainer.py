@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from selfguide.config.identity import knobs_of
 from selfguide.core.errors import ConfigError, MissingDependencyError, TrainingError
 from selfguide.models.base import ScoreRequest
 from selfguide.models.hf import HFEngine
 from selfguide.models.loading import load_model, load_prompt_tokenizer
-from selfguide.models.session import fields_of
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import MARK, newest_whole
-from selfguide.training.stages import SAME_TRAINING
 from selfguide.training.trainer import TrainingResult, _student, finetune
 from selfguide.training.weights import weights_of
 from selfguide.training.worker import write_job
@@ -199,7 +198,7 @@ def test_4_bits_without_their_package_are_one_clear_line(tiny: Path) -> None:
 
 def test_attention_is_a_choice_of_the_training(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
     assert _student(run_config(tiny, attention="eager"), "cpu").config._attn_implementation == "eager"
-    assert "attention" not in fields_of(run_config(tiny).finetuning, without=SAME_TRAINING), "the same weights"
+    assert "attention" not in knobs_of(run_config(tiny).finetuning, "training"), "the same weights"
     with pytest.raises(ConfigError, match=r"^finetuning\.attention: flash_attention_2 needs a CUDA device, not cpu \("):
         train(tiny, tokenizer, tmp_path, attention="flash_attention_2")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.config.loop import DiagnoseConfig, LoopConfig, held_out_rows
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random, child_seed
@@ -15,7 +16,7 @@ from selfguide.evaluation.evaluate import identity
 from selfguide.evaluation.predict import predict
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.student import Student
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.journal import Journal
 from selfguide.store.stages import fingerprint, journal_tokens
 from selfguide.synthesis.slots import Exemplar
@@ -71,7 +72,7 @@ def answers_stage(session: Session, inputs: Sequence[str], student: Contender, r
         **session.base_spec(1),
         "inputs": fingerprint(list(inputs)),
         "student": identity(student),
-        "evaluation": fields_of(run.evaluation, only=("max_new_tokens", "decoding")),
+        "evaluation": knobs_of(run.evaluation, "predictions"),
     }
     del spec["seed"]
 

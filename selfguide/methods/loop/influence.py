@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example
 from selfguide.methods.scoring import losses_of
 from selfguide.methods.student import EncoderAnswerer, Student
 from selfguide.models.base import Weights
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.stages import fingerprint
 
 
@@ -29,7 +30,7 @@ def influence_stage(
     if encoder is not None:
         spec["student"] = encoder.identity
         spec["validation"] = fingerprint([(p.input, p.output) for p in validation])
-        spec["influence"] = fields_of(config.student.influence)
+        spec["influence"] = knobs_of(config.student.influence, "influence")
     else:
         # The loss asks for no validation rows: they are no part of it.
         spec |= {**session.base_spec(1), "student": None if weights is None else weights.name}

@@ -5,13 +5,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import knobs_of
 from selfguide.config.loop import LoopConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
 from selfguide.methods.annotator import annotated
 from selfguide.methods.loop.state import State, require_pool
-from selfguide.models.session import Session, fields_of
+from selfguide.models.session import Session
 from selfguide.store.journal import Journal
 from selfguide.store.stages import fingerprint, journal_tokens
 from selfguide.synthesis.bank import fill_bank, known_conditions
@@ -20,7 +21,7 @@ from selfguide.synthesis.dataset import compose
 from selfguide.synthesis.judge import Judge
 from selfguide.synthesis.proposing import Budget, fill
 from selfguide.synthesis.slots import Bank, Slot
-from selfguide.synthesis.stages import INPUT_FILTERS, candidates_in, decontaminated
+from selfguide.synthesis.stages import candidates_in, decontaminated
 from selfguide.synthesis.vote import elect
 from selfguide.tasks.context import opening
 
@@ -39,7 +40,7 @@ def plan_stage(session: Session, config: LoopConfig) -> Bank:
         return Bank(tuple(stream.sample(found, len(found) if plan.items is None else min(plan.items, len(found)))))
     spec = {
         **session.base_spec(1, session.teacher),
-        "plan": fields_of(plan, without=("per_item",)),
+        "plan": knobs_of(plan, "plan"),
         "show_demonstrations": config.propose.show_demonstrations,
         "batch": config.propose.batch,
         "context_until": task.context_until,
@@ -89,11 +90,11 @@ def proposals_stage(
         # 2: a reply that repeats its fixed part is read without it.
         **session.base_spec(1 if task.context_until is None else 2, session.teacher),
         "slots": fingerprint([asdict(slot) for slot in slots]),
-        "propose": fields_of(config.propose),
+        "propose": knobs_of(config.propose, "proposals"),
         "round": round_number,
         "source": source,
-        "filter": fields_of(config.filter),
-        "filters": fields_of(run.filters, only=INPUT_FILTERS) if config.filter.selfguide else {},
+        "filter": knobs_of(config.filter, "proposals"),
+        "filters": knobs_of(run.filters, "proposals") if config.filter.selfguide else {},
         "task_noise_terms": list(task.noise_terms) if config.filter.selfguide else [],
         "label_extraction": task.label_extraction,
         "context_until": task.context_until,
