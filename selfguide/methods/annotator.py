@@ -26,9 +26,20 @@ def annotate(
     beyond = set() if payable is None else set(accepted[payable:])
     cut = [replace(c, dropped="budget") if c.id in beyond else c for c in candidates]
     weights = annotator(session) if len(beyond) < len(accepted) else None
+    return annotate_with(session, cut, weights, budget.tokens, name)
+
+
+def annotate_with(
+    session: Session,
+    candidates: Sequence[Candidate],
+    weights: Weights | None = None,
+    tokens: int | None = None,
+    name: str = "outputs",
+) -> Finished[Candidates]:
+    """The candidates with sampled answers, once finetuned `weights` that give them have passed the canary."""
     if weights is not None:
         trusted(session, weights)
-    return annotate_inputs(session, cut, weights, budget.tokens, name)
+    return annotate_inputs(session, candidates, weights, tokens, name)
 
 
 def annotator(session: Session) -> Weights | None:
