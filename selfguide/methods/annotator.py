@@ -23,9 +23,16 @@ def annotated(session: Session, candidates: Sequence[Candidate], budget: Budget 
     beyond = set() if payable is None else set(accepted[payable:])
     cut = [replace(c, dropped="budget") if c.id in beyond else c for c in candidates]
     weights = annotator(session) if len(beyond) < len(accepted) else None
+    return answered(session, cut, weights, budget.tokens)
+
+
+def answered(
+    session: Session, candidates: Sequence[Candidate], weights: Weights | None = None, tokens: int | None = None
+) -> list[Candidate]:
+    """The candidates with sampled answers, once finetuned `weights` that give them have passed the canary."""
     if weights is not None:
         trusted(session, weights)
-    return outputs_stage(session, cut, weights, budget.tokens)
+    return outputs_stage(session, candidates, weights, tokens)
 
 
 def annotator(session: Session) -> Weights | None:
