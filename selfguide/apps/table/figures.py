@@ -164,9 +164,8 @@ def _measure(key: Key, runs: Mapping[Key, tuple[RunFolder, ...]], reference: str
         except DataError:
             # Evaluated on different instances (other demonstrations, say): there is nothing to pair.
             against = None
-    return _Measured(
-        group.column, group.score if len(group.runs) == 1 else None, group.scores, None if is_baseline else group.scores - group.baselines, against
-    )  # fmt: skip
+    gains = None if is_baseline else group.scores - group.baselines
+    return _Measured(group.column, group.score if len(group.runs) == 1 else None, group.scores, gains, against)
 
 
 def _group(key: Key, runs: Sequence[RunFolder]) -> Group:
