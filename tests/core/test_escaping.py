@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -39,6 +39,7 @@ def test_plain_text_stays_and_all_else_is_visible(text: str) -> None:
     assert "\x1b" not in shown and "\r" not in shown
 
 
+@settings(deadline=None)  # the first call imports pandas
 @given(st.text())
 def test_a_cell_is_one_line(text: str) -> None:
     assert "\n" not in markdown_cell(text) and "\n" not in latex(text)
