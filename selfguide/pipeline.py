@@ -14,11 +14,11 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
 from selfguide.core.types import Split, TaskSpec
 from selfguide.evaluation.columns import label_columns, sibling_columns
-from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
+from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_named, uses_gold
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
 from selfguide.search.standing import Watch
@@ -63,11 +63,11 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             terminal.warn(warning)
 
         every_epoch = outcome.epochs if settings.epochs == "all" else ()
-        epochs = {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(every_epoch, 1)}
-        contenders = _contenders(session, outcome)
-        scored = evaluate(session, "tuned", instances, epochs | contenders) if epochs | contenders else {}
-        columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
-        shown = {"few_shot_icl": base, **{name: scored[name] for name in contenders}}
+        epochs = {f"epoch {number}": System(epoch) for number, epoch in enumerate(every_epoch, 1)}
+        systems = _systems(session, outcome)
+        scored = evaluate(session, "tuned", instances, epochs | systems) if epochs | systems else {}
+        columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
+        shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
         columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
         record = RunRecord(
@@ -79,7 +79,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             base=base,
             tuned=tuned,
             gain=gain(base, tuned, settings),
-            controls={name: scored[name] for name in contenders if name != config.method.name},
+            controls={name: scored[name] for name in systems if name != config.method.name},
             epochs={name: scored[name] for name in epochs},
             columns=columns,
             stages=session.stages,
@@ -91,19 +91,19 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     return RunResult(outcome.status, tuned.score, base.score, folder)
 
 
-def _contenders(session: Session, outcome: Outcome) -> dict[str, Contender]:
+def _systems(session: Session, outcome: MethodResult) -> dict[str, System]:
     """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
     config = session.config
-    found = {} if outcome.contender is None else {config.method.name: outcome.contender}
+    found = {} if outcome.system is None else {config.method.name: outcome.system}
     trained = outcome.weights is not None or config.student.kind == "encoder"
     if config.evaluation.controls and trained and config.method.name != "few_shot_finetune":
-        control = few_shot_finetune.run(session).contender
+        control = few_shot_finetune.run(session).system
         assert control is not None
         found["few_shot_finetune"] = control
     return found
 
 
-def _with_oracle(config: RunConfig, task: TaskSpec, outcome: Outcome) -> Outcome:
+def _with_oracle(config: RunConfig, task: TaskSpec, outcome: MethodResult) -> MethodResult:
     """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
     if config.task.source != "micro":
         return outcome

@@ -18,7 +18,7 @@ from selfguide.models.build import engine_identity
 from selfguide.models.lifetime import lifetime_of
 from selfguide.models.loading import model_identity
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store import Finished, Stage, Store, StoredStage, run_stage
+from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
 
 T = TypeVar("T")
 
@@ -104,6 +104,7 @@ class Session:
         self.task = task
         self.terminal = terminal
         self.store = Store(config.store.root, config.store.lock_timeout_s)
+        self._warned: set[str] = set()
         self.stages: dict[str, StoredStage] = {}
         self.student = LanguageModel(config, engine)
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
@@ -125,6 +126,12 @@ class Session:
 
         return context_length(self.config.model)
 
+    def warn_once(self, text: str) -> None:
+        """A line that must not be overlooked, however often this run comes by."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.terminal.warn(text)
+
     def free_device(self) -> None:
         """Before training: what is not to be kept leaves the device."""
         self.student.free_device()
@@ -133,7 +140,7 @@ class Session:
 
     def run(self, name: str, stage: Stage[T]) -> Finished[T]:
         """The stage's result, found in the store or built; the result of the run lists it as `name`, its role."""
-        finished = run_stage(self.store, stage, self.terminal, self.free_device)
+        finished = run_stage(self.store, stage, lambda path: Workspace(path, self.terminal, name, self.free_device))
         self.stages.setdefault(name, finished.stored)
         if self.stages[name].key != finished.key:
             self.stages[name] = finished.stored

@@ -21,9 +21,9 @@ from selfguide.models.loading import context_length, load_model, pick_device, re
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole
 from selfguide.training.processes import check_processes, launch, workers
+from selfguide.training.reference import write_reference
 from selfguide.training.rows import TrainingRow
 from selfguide.training.sharding import check_sharding, resumable, shard_on_cpu, sharding_arguments, whole_weights
-from selfguide.training.witness import write_witness
 
 LOSSES = "losses.jsonl"
 
@@ -241,7 +241,7 @@ def _save(
     weights = whole_weights(trainer)
     if first:
         model.save_pretrained(folder, state_dict=weights)
-    write_witness(model, rows, folder if first else None)
+    write_reference(model, rows, folder if first else None)
     if not first:
         return
     if config.finetuning.kind == "full":

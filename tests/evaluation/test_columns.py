@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.console import Terminal
-from selfguide.core.files import write_jsonl
 from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
-from selfguide.evaluation.contender import BASE
 from selfguide.evaluation.evaluate import evaluate, scored
+from selfguide.evaluation.predict import BASE, Prediction
 from selfguide.models.base import ScoreRequest
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
@@ -77,9 +76,7 @@ def test_both_figures_of_question_answering_are_of_the_same_answers(tmp_path: Pa
     task = TaskSpec("qa", "generation", "Answer.", (Example("a", "b"),), metric="token_f1")
     instances = [Instance(str(i), "q", ("the red hat", "a hat")) for i in range(3)]
     texts = ("Hat.", "red coat", "no")
-    file = tmp_path / "answers.jsonl"
-    write_jsonl(file, ({"id": str(i), "text": text} for i, text in enumerate(texts)))
-    headline = scored(task, instances, file, config)
+    headline = scored(task, instances, tuple(Prediction(str(i), text) for i, text in enumerate(texts)), config)
     assert headline.scores == (1.0, 0.5, 0.0)
     [(name, variants)] = sibling_columns(task, instances, {"few_shot_icl": headline}, config).items()
     exact = variants["few_shot_icl"]

@@ -1,6 +1,6 @@
 """What the trainer itself thinks of some training answers: kept beside the weights of each epoch.
 
-An engine that serves those weights must agree (`selfguide.evaluation.parity`).
+An engine that serves those weights must agree (`selfguide.evaluation.canary`).
 """
 
 import json
@@ -11,19 +11,19 @@ from typing import Any
 from selfguide.core.files import write_text
 from selfguide.training.rows import TrainingRow
 
-FILE = "witness.json"
+FILE = "reference_logprobs.json"
 ROWS = 32
 TOKENS = 64
 """Only the first tokens of an answer are kept: they tell as much."""
 
 
-def witness_places(rows: int) -> list[int]:
+def reference_rows(rows: int) -> list[int]:
     """At most `ROWS` places, spread evenly over the training rows."""
     step = max(1, rows / ROWS)
     return [int(i * step) for i in range(min(rows, ROWS))]
 
 
-def write_witness(model: Any, rows: Sequence[TrainingRow], folder: Path | None) -> None:
+def write_reference(model: Any, rows: Sequence[TrainingRow], folder: Path | None) -> None:
     """Log-probabilities of some rows' answers under the model as it stands, in evaluation mode.
 
     Without a folder they are computed only: sharded weights need every process to take part.
@@ -35,7 +35,7 @@ def write_witness(model: Any, rows: Sequence[TrainingRow], folder: Path | None) 
     kept = []
     try:
         with torch.no_grad():
-            for place in witness_places(len(rows)):
+            for place in reference_rows(len(rows)):
                 row = rows[place]
                 answer = row.answer_ids[:TOKENS]
                 ids = torch.tensor([[*row.prompt_ids, *answer]], device=model.device)
