@@ -1,6 +1,6 @@
 """The adapter canary: before a tuned score is believed, does the engine serve what was trained?
 
-Three questions, on up to 32 training rows (see `selfguide.training.witness`):
+Three questions, on up to 32 training rows (see `selfguide.training.reference`):
 the weights change the model's log-probabilities; the engine's log-probability of the answers is
 the trainer's; the prompts that an evaluation sends are, id for id, the prompts trained on.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from selfguide.core.errors import EngineError
 from selfguide.models.base import Engine, ScoreRequest, Weights
-from selfguide.training.witness import FILE
+from selfguide.training.reference import FILE
 
 TOLERANCE = {"float32": 0.01, "bfloat16": 0.1, "float16": 0.1}
 """Mean absolute difference per token, in nats, between the engine and the trainer in that dtype."""
@@ -58,21 +58,20 @@ def check(engine: Engine, weights: Weights, served: Mapping[int, tuple[int, ...]
 
     Raises `EngineError` with the reason if the canary is red.
     """
-    witness = read(weights.path)
-    asked = [
-        (ScoreRequest(tuple(row["prompt"]), tuple(row["answer"]), weights), row["logprobs"]) for row in witness["rows"]
-    ]
-    tuned = engine.score([request for request, _ in asked])
-    base = engine.score([ScoreRequest(request.prompt_ids, request.completion_ids) for request, _ in asked])
-    pairs = list(zip(tuned, base, (logprobs for _, logprobs in asked), strict=True))
+    reference = read(weights.path)
+    rows = reference["rows"]
+    requests = [ScoreRequest(tuple(row["prompt"]), tuple(row["answer"]), weights) for row in rows]
+    tuned = engine.score(requests)
+    base = engine.score([ScoreRequest(request.prompt_ids, request.completion_ids) for request in requests])
+    pairs = list(zip(tuned, base, (row["logprobs"] for row in rows), strict=True))
     verdict = Verdict(
         weights=weights.name,
-        rows=len(asked),
+        rows=len(rows),
         base_to_trainer=_distance((b, t) for _, b, t in pairs),
         engine_to_trainer=_distance((e, t) for e, _, t in pairs),
         largest_change=max(abs(a - b) for e, own, _ in pairs for a, b in zip(e, own, strict=True)),
         tolerance=tolerance,
-        prompts_equal=all(served.get(row["row"]) == tuple(row["prompt"]) for row in witness["rows"]),
+        prompts_equal=all(served.get(row["row"]) == tuple(row["prompt"]) for row in rows),
     )
     if reason := verdict.red():
         raise EngineError(f"canary: weights {weights.name}: {reason}; nothing that they answer is used")

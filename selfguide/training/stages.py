@@ -15,7 +15,7 @@ from selfguide.core.files import write_jsonl
 from selfguide.core.types import Example
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
-from selfguide.store.stages import fingerprint
+from selfguide.store import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def training_stage(
 
     config = replace(session.config, finetuning=finetuning or session.config.finetuning)
     spec = {
-        **session.base_spec(version=2),
+        **session.base_spec(version=3),
         "pairs": fingerprint([(p.input, p.output) for p in pairs]),
         "leave_one_out": leave_one_out,
         "finetuning": knobs_of(config.finetuning, "training"),
@@ -52,8 +52,9 @@ def training_stage(
     del spec["engine"]
 
     def build(work: Path) -> dict[str, Any]:
+        from selfguide.training.job import steps_per_epoch
         from selfguide.training.rows import build_rows, show_row
-        from selfguide.training.trainer import finetune, steps_per_epoch
+        from selfguide.training.trainer import finetune
 
         write_jsonl(work / "pairs.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
         built = build_rows(session.task, pairs, session.tokenizer, config.finetuning, config.seed, leave_one_out)
