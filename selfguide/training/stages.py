@@ -32,7 +32,7 @@ class Train(Stage[Trained]):
     """
 
     kind: ClassVar[str] = "training"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     model: LanguageModel = field(metadata=keyed(lambda model: model.weights_identity))
     task: TaskSpec
@@ -42,8 +42,9 @@ class Train(Stage[Trained]):
     leave_one_out: bool = False
 
     def build(self, work: Workspace) -> dict[str, Any]:
+        from selfguide.training.job import steps_per_epoch
         from selfguide.training.rows import build_rows, show_row
-        from selfguide.training.trainer import finetune, steps_per_epoch
+        from selfguide.training.trainer import finetune
 
         write_jsonl(work.path / PAIRS, ({"input": p.input, "output": p.output} for p in self.pairs))
         settings, tokenizer = self.finetuning, self.model.tokenizer

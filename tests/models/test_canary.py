@@ -9,7 +9,7 @@ from selfguide.core.errors import EngineError
 from selfguide.evaluation.canary import check, tolerance_for
 from selfguide.models.base import ScoreRequest, Weights
 from selfguide.models.hf import HFEngine
-from selfguide.training.reference import ROWS, reference_rows, write_reference
+from selfguide.training.reference import ROWS, reference_indices, write_reference_logprobs
 from selfguide.training.rows import TrainingRow
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
 
@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Weights
     adapter, other = (tiny_adapter(base, tmp_path_factory.mktemp("adapter"), seed) for seed in (1, 2))
     engine = HFEngine(model_config(base), engine_config())
     with engine._rack.use(adapter) as model:
-        write_reference(model, ROWS_TRAINED, adapter.path)
+        write_reference_logprobs(model, ROWS_TRAINED, adapter.path)
     return engine, adapter, other
 
 
@@ -72,7 +72,7 @@ def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
 ) -> None:
     engine = trained[0]
     with engine._rack.use(None) as model:
-        write_reference(model, ROWS_TRAINED, tmp_path)
+        write_reference_logprobs(model, ROWS_TRAINED, tmp_path)
 
     class Ignoring:
         def score(self, requests: list[ScoreRequest]) -> list[tuple[float, ...]]:
@@ -83,7 +83,7 @@ def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
 
 
 def test_places_and_tolerances() -> None:
-    assert reference_rows(3) == [0, 1, 2]
-    assert len(set(reference_rows(1000))) == ROWS
+    assert reference_indices(3) == [0, 1, 2]
+    assert len(set(reference_indices(1000))) == ROWS
     assert tolerance_for("float32", "float32", False) < tolerance_for("bfloat16", "float32", False)
     assert tolerance_for("float32", "float32", True) == 0.3
