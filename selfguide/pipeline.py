@@ -49,12 +49,12 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     watch = Watch(config, task, gold, folder)
     instances = choose_instances(gold.open(split), settings.limit, config.data.split_seed)
 
-    def sealed(texts: Sequence[str]) -> frozenset[int]:
+    def overlap_check(texts: Sequence[str]) -> frozenset[int]:
         return frozenset(overlap.index for overlap in gold.overlaps(split, texts))
 
     drop = config.filters.decontaminate == "drop"
     pool = gold.pool(instances) if uses_gold(config.method) else ()
-    with Session(config, task, terminal, sealed if drop else None, engine, pool) as session:
+    with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
@@ -82,7 +82,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             controls={name: scored[name] for name in systems if name != config.method.name},
             epochs={name: scored[name] for name in epochs},
             columns=columns,
-            stages=session.stages,
+            stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),
             standing=watch.standing(),
         )
@@ -91,16 +91,16 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     return RunResult(outcome.status, tuned.score, base.score, folder)
 
 
-def _systems(session: Session, outcome: MethodResult) -> dict[str, System]:
+def _systems(session: Session, made: MethodResult) -> dict[str, System]:
     """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
     config = session.config
-    found = {} if outcome.system is None else {config.method.name: outcome.system}
-    trained = outcome.weights is not None or config.student.kind == "encoder"
+    systems = {} if made.system is None else {config.method.name: made.system}
+    trained = made.weights is not None or config.student.kind == "encoder"
     if config.evaluation.controls and trained and config.method.name != "few_shot_finetune":
         control = few_shot_finetune.run(session).system
         assert control is not None
-        found["few_shot_finetune"] = control
-    return found
+        systems["few_shot_finetune"] = control
+    return systems
 
 
 def _with_oracle(config: RunConfig, task: TaskSpec, outcome: MethodResult) -> MethodResult:

@@ -13,7 +13,7 @@ from selfguide.synthesis.candidates import Candidate
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """What answers for the method: finetuned `weights`, other `demonstrations` in the prompt, or an `predictor`.
+    """What answers for the method: finetuned `weights`, other `demonstrations` in the prompt, or a `predictor`.
 
     With none of them the score is the base model's. `status` is "empty_dataset" when a method that
     should have made data found nothing to use. `diagnostics` is any JSON, kept in `result.json`.

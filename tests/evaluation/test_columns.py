@@ -59,7 +59,7 @@ def test_the_headline_may_be_restricted_to_the_labels(tmp_path: Path) -> None:
         with Session(config, TASK, Terminal()) as session:
             found = evaluate(session, "baseline", INSTANCES, {"few_shot_icl": BASE})["few_shot_icl"]
             column = label_columns(session, INSTANCES, {"few_shot_icl": BASE})
-        headlines[decoding] = (session.stages["baseline"].key, [one.text for one in found.predictions])
+        headlines[decoding] = (session.log.stages["baseline"].key, [one.text for one in found.predictions])
         assert column == {}
     assert headlines["free"][0] != headlines["constrained"][0], "answers of their own"
     assert set(headlines["constrained"][1]) <= set(TASK.labels)

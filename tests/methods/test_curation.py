@@ -144,7 +144,7 @@ def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
         kept = curate(session, rows)
         figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
-        assert session.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
+        assert session.log.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
     assert figures[-1]["confidence"] == min(row["confidence"] for row in figures)
     assert all(row["variability"] > 0 for row in figures)
     assert rows[-1] not in kept
