@@ -23,14 +23,16 @@ SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "
 
 
 def sibling_columns(
-    task: TaskSpec, instances: Sequence[Instance], variants: Mapping[str, Evaluated], config: EvaluationConfig
+    task: TaskSpec, instances: Sequence[Instance], systems: Mapping[str, Evaluated], config: EvaluationConfig
 ) -> dict[str, dict[str, Evaluated]]:
-    """[metric][variant] with the answers that `variants` gave; empty for a metric without a sibling."""
+    """[metric][system] with the answers that `systems` gave; empty for a metric without a sibling."""
     metric = SIBLINGS.get(task.metric)
     if metric is None:
         return {}
     other = replace(task, metric=metric)
-    return {metric: {name: scored(other, instances, one.predictions, config) for name, one in variants.items()}}
+    return {
+        metric: {name: scored(other, instances, evaluated.predictions, config) for name, evaluated in systems.items()}
+    }
 
 
 @dataclass(frozen=True)

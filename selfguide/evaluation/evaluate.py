@@ -68,9 +68,9 @@ class Predict(Stage[list[tuple[Prediction, ...]]]):
                 if system.predictor is None:
                     texts = [next(stream).text for _ in self.instances]
                 else:
-                    with work.journal(f"journal-{number}.jsonl") as own:
-                        texts = system.predictor.answer([i.input for i in self.instances], own, bar.advance)
-                        spent.append(journal_tokens(own))
+                    with work.journal(f"journal-{number}.jsonl") as units:
+                        texts = system.predictor.answer([i.input for i in self.instances], units, bar.advance)
+                        spent.append(journal_tokens(units))
                 rows = ({"id": i.id, "text": text} for i, text in zip(self.instances, texts, strict=True))
                 write_jsonl(work.path / f"predictions-{number}.jsonl", rows)
         known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
@@ -88,7 +88,7 @@ def evaluate(
     config = session.config.evaluation
     # A name for an epoch and one for the chosen epoch may be the same weights: asked once.
     unique = {system.stage_identity: system for system in systems.values()}
-    canary = {key: trusted(session, one.weights) for key, one in unique.items() if one.weights is not None}
+    canary = {key: trusted(session, system.weights) for key, system in unique.items() if system.weights is not None}
     stage = Predict(session.student, session.task, config, without_references(instances), tuple(unique.values()))
     done = session.run(name, stage)
     if done.info["too_long"]:
