@@ -200,7 +200,7 @@ def test_batches_suit_the_engine_that_answers_them(overrides: list[str], annotat
 
 
 def test_the_linter_has_a_help_of_its_own(tmp_path: Path) -> None:
-    done = command("--help", cwd=tmp_path, module="selfguide.apps.lint")
+    done = command("--help", cwd=tmp_path, module="selfguide.lint")
     assert done.returncode == 0 and "python -m selfguide.lint task=" in done.stdout
     assert "selfguide.main" not in done.stdout
 

@@ -92,7 +92,7 @@ def test_the_wheel_ships_configuration_model_and_tasks(wheel: Path) -> None:
     for name in (
         "selfguide/resources/micro/model/model.safetensors",
         "selfguide/resources/micro/model/tokenizer.json",
-        "selfguide/data/sni_manifest.json",
+        "selfguide/tasks/sni_manifest.json",
         "selfguide/resources/chat_templates/vicuna.jinja",
         "selfguide/conf/experiment/demo.yaml",
     ):

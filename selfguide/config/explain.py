@@ -9,6 +9,15 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationErr
 
 from selfguide.config.renamed import renamed_key, renamed_value
 
+LAUNCHERS = {
+    "joblib": "joblib",
+    "ray": "ray",
+    "ray_aws": "ray",
+    "submitit_local": "slurm",
+    "submitit_slurm": "slurm",
+}
+"""Options that Hydra knows once the packages of an extra are installed."""
+
 
 def explain(error: BaseException) -> str:
     """One line for the user; falls back to the first line of the innermost message."""
@@ -39,6 +48,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _missing_option(group: str, option: str, text: str) -> str:
     if line := renamed_value(group, option):
         return line
+    if group == "hydra/launcher" and (extra := LAUNCHERS.get(option)):
+        return f"{group}={option} needs packages that are not installed: pip install 'selfguide[{extra}]'"
     listed = re.search(r"Available options in '[^']+':\n((?:\t.*\n?)*)", text)
     options = listed[1].split() if listed else []
     near = difflib.get_close_matches(option, options, n=3)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
+from selfguide.core.similarity import lcs_f1
 from selfguide.core.types import Instance, LabelExtraction, Metric, TaskSpec
 from selfguide.tasks.labels import extract_label, normalized_label
 from selfguide.tasks.normalization import UnicodeTokenizer, is_latin, normalize_answer, squad_tokens
@@ -82,8 +83,7 @@ def rouge_l(prediction: str, reference: str) -> float:
 
 def rouge_l_char(prediction: str, reference: str) -> float:
     """F1 of the longest common subsequence of characters: for comparison with the reference code."""
-    common = lcs_length(prediction, reference)
-    return 2 * common / (len(prediction) + len(reference)) if common else 0.0
+    return lcs_f1(prediction, reference)
 
 
 def squad_exact(prediction: str, reference: str) -> float:
@@ -108,19 +108,6 @@ def numeric_match(prediction: str, reference: str) -> float:
     if theirs is None:
         return exact_match(prediction, reference)
     return float(ours is not None and same_number(ours, theirs))
-
-
-def lcs_length(left: str, right: str) -> int:
-    """Length of the longest common subsequence; bit-parallel, one integer operation to a character."""
-    positions: dict[str, int] = {}
-    for index, char in enumerate(left):
-        positions[char] = positions.get(char, 0) | 1 << index
-    full = (1 << len(left)) - 1
-    row = full
-    for char in right:
-        matches = row & positions.get(char, 0)
-        row = ((row + matches) | (row - matches)) & full
-    return len(left) - row.bit_count()
 
 
 METRICS: Mapping[AnyMetric, Callable[[str, str], float]] = {

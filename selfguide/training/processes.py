@@ -95,7 +95,7 @@ def launch(
     write_job(work, config, rows, seed)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nnodes=1", f"--nproc-per-node={config.finetuning.processes}",
-        "--master-addr=127.0.0.1", f"--master-port={_free_port()}", "-m", "selfguide.finetuning.worker", str(work),
+        "--master-addr=127.0.0.1", f"--master-port={_free_port()}", "-m", "selfguide.training.worker", str(work),
     ]  # fmt: skip
     environment = dict(os.environ)
     if device == "cpu":

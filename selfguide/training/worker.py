@@ -1,4 +1,4 @@
-"""One training from files: `python -m selfguide.finetuning.worker JOB_FOLDER`.
+"""One training from files: `python -m selfguide.training.worker JOB_FOLDER`.
 
 The folder holds `job.json` (seed; the model, engine and finetuning sections of the configuration)
 and `rows.jsonl` ({"prompt_ids", "answer_ids"}); the weights come to stand in it. Any launcher can

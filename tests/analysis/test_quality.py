@@ -10,12 +10,13 @@ from rich.console import Console
 from selfguide.apps.quality import main, pairs_of, quality
 from selfguide.core.console import Terminal
 from selfguide.core.errors import DataError
+from selfguide.core.paths import RESOURCES
 from selfguide.pipeline import run
 from tests.composing import run_config
 from tests.test_methods import small
 from tests.tiny_task import smoke, write_task
 
-MICRO = Path(__file__).parents[2] / "selfguide" / "micro" / "model"
+MICRO = RESOURCES / "micro" / "model"
 
 
 def test_figures_of_known_pairs() -> None:

@@ -181,7 +181,7 @@ def test_mistakes_are_one_line_and_load_nothing_heavy(tmp_path: Path) -> None:
             "import sys, runpy, atexit\n"
             "atexit.register(lambda: print('LOADED', sorted(set(sys.modules) & {'torch', 'transformers', 'peft'})))\n"
             f"sys.argv = ['table', *{arguments!r}]\n"
-            "runpy.run_module('selfguide.apps.table', run_name='__main__', alter_sys=True)\n"
+            "runpy.run_module('selfguide.table', run_name='__main__', alter_sys=True)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60,

@@ -142,7 +142,7 @@ def test_kill_9_and_again_gives_the_same_bytes(tiny: Path, tokenizer: PromptToke
     finetune(config, tokenizer, rows, tmp_path / "whole", 3)
     work = tmp_path / "work"
     write_job(work, config, rows, 3)
-    command = [sys.executable, "-m", "selfguide.finetuning.worker", str(work)]
+    command = [sys.executable, "-m", "selfguide.training.worker", str(work)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline and not (work / "epoch-3").exists():
