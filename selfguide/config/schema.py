@@ -138,6 +138,7 @@ class OpenAIEngineConfig(EngineConfig):
     api_key_env: str = MISSING
     concurrency: int = knob(ge=1)
     timeout_s: float = knob(gt=0)
+    deadline_s: float = knob(gt=0, affects=NOTHING)
     retries: int = knob(ge=0)
     backoff_s: float = knob(ge=0)
     max_backoff_s: float = knob(ge=0)
