@@ -6,17 +6,17 @@ token sequence, end-of-sequence token included, has the highest log-probability.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Instance, Metric, TaskSpec
-from selfguide.evaluation.evaluate import Evaluated, predictions_in, scored, without_references
+from selfguide.evaluation.evaluate import Evaluated, inputs_hash, predictions_in, scored, without_references
 from selfguide.evaluation.predict import Prediction, System, prompt_ids
 from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
 from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace
+from selfguide.store import Stage, StoredStage, Workspace, keyed
 
 COLUMNS = ("constrained", "label_scoring")
 SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
@@ -44,7 +44,7 @@ class ReadLabels(Stage[dict[str, list[tuple[Prediction, ...]]]]):
 
     model: LanguageModel
     task: TaskSpec
-    instances: tuple[Instance, ...]
+    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
     systems: tuple[System, ...]
 
     def build(self, work: Workspace) -> dict[str, Any]:

@@ -5,7 +5,7 @@ answers, and scores are computed anew each time (they cost nothing).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
@@ -16,7 +16,7 @@ from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import Prediction, Query, System, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
 from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace, journal_tokens
+from selfguide.store import Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
 from selfguide.tasks.metrics import score_task
 
 # Apart from the run's seed: the same answers have the same interval in every run.
@@ -41,6 +41,11 @@ def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int
     return tuple(instances[index] for index in indices)
 
 
+def inputs_hash(instances: Sequence[Instance]) -> str:
+    """What of the instances decides an answer; the texts themselves are not written into the store."""
+    return fingerprint([(instance.id, instance.input) for instance in instances])
+
+
 @dataclass(frozen=True)
 class Predict(Stage[list[tuple[Prediction, ...]]]):
     """Step 6: the answers of each system to each instance; greedy, so no seed is among the inputs."""
@@ -51,7 +56,7 @@ class Predict(Stage[list[tuple[Prediction, ...]]]):
     model: LanguageModel
     task: TaskSpec
     evaluation: EvaluationConfig
-    instances: tuple[Instance, ...]
+    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
     systems: tuple[System, ...]
 
     def build(self, work: Workspace) -> dict[str, Any]:
