@@ -1,8 +1,8 @@
 """What a study is bound to: model, data, metric, everything fixed, and the space.
 
-A study answers for this content alone: every knob but those of `selfguide.search.freeze.ASIDE`, and
-what task, gold and models are. Whatever does not change a score (paths, batch sizes, the sampler,
-the number of trials) is left out, so that changing it goes on with the same study.
+A study answers for this content alone: every knob that a setting is made of (`selfguide.config.identity`), and what
+task, gold and models are. Whatever does not change a score (paths, batch sizes, the sampler, the number of trials) is
+left out, so that changing it goes on with the same study.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ from optuna.distributions import CategoricalDistribution
 
 from selfguide import __version__
 from selfguide.apps.sweep.job import SPLIT, check_split
+from selfguide.config.identity import frozen_values, knob_at
 from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
 from selfguide.core.errors import SelfguideError
 from selfguide.core.types import Split
 from selfguide.search.fingerprint import fingerprint
-from selfguide.search.freeze import aside, data_settings, method_values
 from selfguide.search.space import Space
 
 Compose = Callable[[str, Mapping[str, Any]], DictConfig]
@@ -61,15 +61,15 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
         return Binding({**search, "jobs": {task: _without(space, content) for task, content in plain.items()}}, False)
 
     from selfguide.config.validate import typed
-    from selfguide.search.content import models_content, task_content
+    from selfguide.search.content import data_settings, models_content, task_content
 
     runs = {task: typed(_job(compose(task, example))) for task in knobs.tasks}
     run = next(iter(runs.values()))
-    fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}
+    fixed = {key: value for key, value in frozen_values(run).items() if key not in space.distributions}
 
     def own(config: RunConfig) -> dict[str, Any]:
         # A task of the sweep may bring more than a task: `task190 generation.rounds=20`.
-        changed = {key: value for key, value in method_values(config).items() if fixed.get(key, value) != value}
+        changed = {key: value for key, value in frozen_values(config).items() if fixed.get(key, value) != value}
         return {"own": changed} if changed else {}
 
     content = {
@@ -94,7 +94,7 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
         return {
             **models,
             "model": {"name": run.model.name, **models["model"]},
-            "values": {**method_values(run), **searched},
+            "values": {**frozen_values(run), **searched},
             "tasks": {task: _chosen_on(typed(_job(compose(task, setting)))) for task in knobs.tasks},
             "test_tasks": {
                 task: task_content(typed(_job(compose(task, setting))), "test") for task in knobs.test_tasks
@@ -138,7 +138,9 @@ def _brought(
             check_split(config)
             values = OmegaConf.to_container(config, resolve=True)
             assert isinstance(values, dict)
-            kept: dict[str, Any] = {str(name): value for name, value in values.items() if not aside(str(name))}
+            kept: dict[str, Any] = {
+                str(name): value for name, value in values.items() if knob_at(str(name), RunConfig).of_the_setting
+            }
             # An option need not go with the example's other values.
             with suppress(SelfguideError):
                 kept["models"] = models_content(typed(config))
