@@ -58,7 +58,9 @@ MISTAKES = {
     "temperature.output=0": "temperature.output: 0.0 is not allowed with annotation.samples=10",
     "task.labels=[true,false]": "task.labels[0]: True is not a text: YAML reads an unquoted yes, true or on",
     "data.split=ids": "data.split_path: has no value; allowed: a folder, as data.split=ids reads it",
-    "method.name=magic": "method.name: 'magic' is not allowed; allowed: selfguide",
+    "method.kind=magic": "method.kind: 'magic' is not allowed; allowed: selfguide",
+    "method.name=few_shot_icl": "method.name: few_shot_icl is another method's; allowed: another name",
+    "method.name=a/b": "method.name: 'a/b' is not allowed; allowed: letters, digits, _, . and -",
     "a=b=[": "a=b=[: mismatched input '=' expecting <EOF>; quote what has spaces or =,[]{}",
 }
 

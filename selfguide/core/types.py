@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 Family = Literal["classification", "generation"]
-Metric = Literal["exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match", "squad_exact"]
 LabelExtraction = Literal["exact", "first_line", "last_occurrence", "reference"]
 Split = Literal["validation", "test"]
 
@@ -44,7 +43,7 @@ class TaskSpec:
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: Metric = "exact_match"
+    metric: str = "exact_match"
     label_extraction: LabelExtraction = "first_line"
     noise_terms: tuple[str, ...] = ()
     context_until: str | None = None

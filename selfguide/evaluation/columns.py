@@ -12,7 +12,7 @@ from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.files import write_jsonl
-from selfguide.core.types import Instance, Metric, TaskSpec
+from selfguide.core.types import Instance, TaskSpec
 from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.evaluate import Evaluated, identity, rescored, scored
 from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
@@ -21,7 +21,7 @@ from selfguide.prompts.selfguide import answer_prompt
 from selfguide.store.stages import fingerprint
 
 COLUMNS = ("constrained", "label_scoring")
-SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
+SIBLINGS: Mapping[str, str] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
 
 
 def sibling_columns(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.config.loop import LoopConfig, claims_gold
+from selfguide.config.loop import LoopConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.types import Example, TaskSpec
 from selfguide.methods.loop.diagnose import helpful
@@ -229,7 +229,7 @@ def test_reasons_are_refused_where_a_first_part_is_kept() -> None:
         run_config("method=s3", "task=rte")
     for method in ("s3_pairs", "goldgen_pairs"):
         run = run_config(f"method={method}", "task=rte")
-        assert isinstance(run.method, LoopConfig) and claims_gold(run.method)
+        assert isinstance(run.method, LoopConfig) and run.method.claims_gold
         assert (run.method.plan.kind, run.method.plan.source, run.method.plan.items) == ("conditions", "gold", None)
     with pytest.raises(ConfigError, match=r"^method\.plan\.items: null is not allowed"):
         run_config("method=zerogen", "task=rte", "method.plan.items=null")

@@ -9,7 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from selfguide.apps.sweep.space import overrides_of, read_space
-from selfguide.config.schema import ENGINES, TRAINING_PLACE, HubConfig, RunConfig
+from selfguide.config.builtin import ENGINES
+from selfguide.config.schema import TRAINING_PLACE, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
@@ -176,8 +177,8 @@ FREE = {
     *(
         f"{node}engine.{field.name}"
         for node in ("", "teacher.")
-        for kind in ENGINES.values()
-        for field in dataclasses.fields(kind)
+        for name in ENGINES.builtin
+        for field in dataclasses.fields(ENGINES.schema_of(name))
         if field.name not in ("name", "quantization", "model", "dialect")
     ),
     "student.encoder.revision",
