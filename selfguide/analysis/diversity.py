@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz.distance import LCSseq
-
-from selfguide.core.text import normalised
+from selfguide.core.similarity import lcs_f1
+from selfguide.core.text import words_of
 
 SELF_BLEU_TEXTS = 300
 ORDERS = 4
@@ -28,24 +27,13 @@ def diversity(texts: Sequence[str], demonstrations: Sequence[str]) -> Diversity:
     """Diversity of `texts`. Novelty is the mean of 1 - ROUGE-L F1 with the nearest demonstration."""
     words = [words_of(text) for text in texts]
     shown = [words_of(text) for text in demonstrations]
-    nearest = [max((similarity(item, other) for other in shown), default=0.0) for item in words]
+    nearest = [max((lcs_f1(item, other) for other in shown), default=0.0) for item in words]
     return Diversity(
         texts=len(texts),
         self_bleu=self_bleu(words),
         distinct={n: distinct(words, n) for n in (1, 2, 3)},
         novelty=1 - sum(nearest) / len(nearest) if nearest else 0.0,
     )
-
-
-def words_of(text: str) -> list[str]:
-    """Words without case and punctuation."""
-    return normalised(text).split()
-
-
-def similarity(left: Sequence[str], right: Sequence[str]) -> float:
-    """ROUGE-L F1 of two lists of words, 0 to 1."""
-    total = len(left) + len(right)
-    return 2 * LCSseq.similarity(left, right) / total if total else 0.0
 
 
 def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
@@ -123,7 +111,7 @@ def clusters(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
                 break
             if root(left) == root(right) or 2 * (bags[left] & bags[right]).total() < threshold * total:
                 continue
-            if similarity(words[left], words[right]) >= threshold:
+            if lcs_f1(words[left], words[right]) >= threshold:
                 parent[root(right)] = root(left)
     groups: dict[int, list[int]] = {}
     for place in range(len(words)):

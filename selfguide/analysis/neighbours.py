@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfguide.analysis.diversity import words_of
+from selfguide.core.text import words_of
 
 BLOCK = 512
 

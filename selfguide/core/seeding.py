@@ -6,6 +6,7 @@ decisions are made, on batch size, or on what ran before.
 
 import hashlib
 import random
+from dataclasses import dataclass
 
 
 def child_seed(seed: int, *names: str | int) -> int:
@@ -17,3 +18,26 @@ def child_seed(seed: int, *names: str | int) -> int:
 def child_random(seed: int, *names: str | int) -> random.Random:
     """A `random.Random` for the stream called `names`."""
     return random.Random(child_seed(seed, *names))
+
+
+@dataclass(frozen=True, slots=True)
+class SeedStream:
+    """A branch of the tree of seeds: the streams whose names begin with `names`.
+
+    `SeedStream(seed, ("a",)).seed_of("b", 1)` is `child_seed(seed, "a", "b", 1)`.
+    """
+
+    root: int
+    names: tuple[str | int, ...] = ()
+
+    def child(self, *names: str | int) -> "SeedStream":
+        """The branch below, called `names`."""
+        return SeedStream(self.root, (*self.names, *names))
+
+    def seed_of(self, *names: str | int) -> int:
+        """The 63-bit seed of the stream called `names` on this branch."""
+        return child_seed(self.root, *self.names, *names)
+
+    def random_of(self, *names: str | int) -> random.Random:
+        """A `random.Random` for the stream called `names` on this branch."""
+        return random.Random(self.seed_of(*names))

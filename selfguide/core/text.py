@@ -28,3 +28,8 @@ def normalised(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     bare = "".join(" " if unicodedata.category(c)[0] in "PS" else c for c in folded)
     return " ".join(bare.split()) or " ".join(folded.split())
+
+
+def words_of(text: str) -> list[str]:
+    """Words without case and punctuation."""
+    return normalised(text).split()

@@ -40,8 +40,19 @@ class Outcome:
         """A JSON object; whole numbers lose their `.0` to keep long lists short."""
         content = dataclasses.asdict(self)
         for name in ("scores", "baselines"):
-            content[name] = [int(x) if x == int(x) else x for x in content[name]]
+            content[name] = [int(x) if float(x).is_integer() else x for x in content[name]]
         return content
+
+    def problem(self) -> str | None:
+        """Which of its numbers is no score, in one line: a NaN would win, or lose, by the order of the tasks."""
+        numbers = [
+            ("score", [self.score]),
+            ("baseline", [] if self.baseline is None else [self.baseline]),
+            ("score of an instance", self.scores),
+            ("baseline of an instance", self.baselines),
+        ]
+        wrong = [(name, x) for name, values in numbers for x in values if not 0 <= x <= 1]
+        return f"the {wrong[0][0]} is {wrong[0][1]}; allowed: 0 to 1" if wrong else None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Outcome":

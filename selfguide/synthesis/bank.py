@@ -13,7 +13,7 @@ from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Engine
 from selfguide.prompts.neighbours import ConditionPrompt, ReasonPrompt
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.proposing import request_for
 from selfguide.synthesis.slots import Bank
 from selfguide.tasks.context import opening, split_context

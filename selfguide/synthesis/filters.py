@@ -9,9 +9,8 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz.distance import LCSseq
-
 from selfguide.config.schema import FiltersConfig
+from selfguide.core.similarity import lcs_f1
 from selfguide.core.text import normalised
 from selfguide.core.types import TaskSpec
 
@@ -103,13 +102,7 @@ class Duplicates:
         return None
 
     def _too_similar(self, words: list[str], limit: float) -> bool:
-        return any(rouge_l(words, other) > limit for other in self._accepted.values())
-
-
-def rouge_l(left: Sequence[str], right: Sequence[str]) -> float:
-    """ROUGE-L F1 of two lists of words, 0 to 1."""
-    total = len(left) + len(right)
-    return 2 * LCSseq.similarity(left, right) / total if total else 0.0
+        return any(lcs_f1(words, other) > limit for other in self._accepted.values())
 
 
 def first_reason(filters: Sequence[Filter], text: str) -> str | None:

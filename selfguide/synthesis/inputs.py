@@ -17,7 +17,7 @@ from selfguide.core.types import TaskSpec
 from selfguide.models.base import Engine, Request, Sampling, room
 from selfguide.prompts.selfguide import InputPrompt
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import Duplicates, Filter, first_reason, input_filters
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from selfguide.core.similarity import lcs_f1
 from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.dataset import vanished_labels
-from selfguide.synthesis.filters import rouge_l
 
 FEW_ROWS = 20
 REPEATED = ("duplicate", "near_duplicate", "copy_of_demonstration")
@@ -54,7 +54,7 @@ def _input_warnings(candidates: Sequence[Candidate], repeated: int) -> Iterator[
         reason, count = next((r, n) for r, n in bad.most_common() if r not in REPEATED)
         yield f"{bad.total()} of {proposed} proposals were dropped, {count} as {reason}: most are not as they should be"
     looked = accepted[:MEASURED]
-    alike = sum(any(rouge_l(one, other) > ALIKE for other in looked if other is not one) for one in looked)
+    alike = sum(any(lcs_f1(one, other) > ALIKE for other in looked if other is not one) for one in looked)
     if len(looked) >= FEW_ROWS and alike > len(looked) / 2:
         yield (
             f"{alike} of {len(looked)} accepted inputs have another that says nearly the same (ROUGE-L above {ALIKE}): "

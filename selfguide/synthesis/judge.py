@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from selfguide.config.loop import JudgeConfig
 from selfguide.config.schema import FiltersConfig
+from selfguide.core.similarity import lcs_f1
 from selfguide.core.text import normalised, strip_field_name, strip_quotes
 from selfguide.core.types import TaskSpec
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.filters import Filter, empty, first_reason, input_filters, rouge_l
+from selfguide.synthesis.filters import Filter, empty, first_reason, input_filters
 from selfguide.tasks.context import split_context
 from selfguide.tasks.labels import extract_label
 
@@ -118,7 +119,7 @@ class Judge:
         if config.overlap is not None and any(word_overlap(text, other) >= config.overlap for other in shown):
             return "copy_of_example"
         words = normalised(target).split()
-        if config.novelty is not None and any(rouge_l(words, other) > config.novelty for other in self._words):
+        if config.novelty is not None and any(lcs_f1(words, other) > config.novelty for other in self._words):
             return "not_novel"
         return None
 

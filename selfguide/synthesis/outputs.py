@@ -13,7 +13,7 @@ from selfguide.core.types import TaskSpec
 from selfguide.models.base import Engine, Request, Sampling, Weights, room
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate, Sample
 
 

@@ -14,7 +14,7 @@ from selfguide.models.base import Completion, Debias, Engine, Request, Sampling,
 from selfguide.prompts.neighbours import ConditionedPrompt, JointPrompt, NewInput
 from selfguide.prompts.selfguide import Prompt
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.joint import read_pairs
 from selfguide.synthesis.judge import Judge, Proposal

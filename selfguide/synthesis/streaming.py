@@ -20,7 +20,7 @@ from selfguide.config.schema import FiltersConfig, GenerationConfig
 from selfguide.core.types import TaskSpec
 from selfguide.models.base import Completion, Engine, Request
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import InputPool, RoundDone, draw_prompt, input_request
 

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from rapidfuzz.distance import LCSseq
-
 from selfguide.config.builtin import METRICS
+from selfguide.core.similarity import lcs_f1
 from selfguide.core.types import Instance, LabelExtraction, TaskSpec
 from selfguide.tasks.labels import extract_label, normalized_label
 from selfguide.tasks.normalization import UnicodeTokenizer, is_latin, normalize_answer, squad_tokens
@@ -83,8 +82,7 @@ def rouge_l(prediction: str, reference: str) -> float:
 
 def rouge_l_char(prediction: str, reference: str) -> float:
     """F1 of the longest common subsequence of characters: for comparison with the reference code."""
-    common = LCSseq.similarity(prediction, reference)
-    return 2 * common / (len(prediction) + len(reference)) if common else 0.0
+    return lcs_f1(prediction, reference)
 
 
 def squad_exact(prediction: str, reference: str) -> float:

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfguide.analysis.diversity import clusters, distinct, diversity, self_bleu, similarity, words_of
+from selfguide.analysis.diversity import clusters, distinct, diversity, self_bleu
 from selfguide.analysis.neighbours import nearest
+from selfguide.core.similarity import lcs_f1
+from selfguide.core.text import words_of
 
 sentences = st.lists(st.text("abc ", min_size=1, max_size=20), min_size=2, max_size=12)
 
@@ -40,7 +42,7 @@ def test_distinct_and_novelty() -> None:
 @settings(max_examples=50)
 def test_clusters_are_the_components_of_similar_pairs(texts: list[str]) -> None:
     words = [words_of(text) for text in texts]
-    linked = {(i, j) for i in range(len(words)) for j in range(i) if words[i] and similarity(words[i], words[j]) >= 0.8}
+    linked = {(i, j) for i in range(len(words)) for j in range(i) if words[i] and lcs_f1(words[i], words[j]) >= 0.8}
     groups = [{i} for i in range(len(words))]
     for i, j in linked:
         left = next(g for g in groups if i in g)

@@ -139,6 +139,15 @@ def test_a_lock_that_no_longer_fits_is_refused_before_gold_is_opened(
     assert not (tmp_path / "store" / "test_openings.jsonl").exists()
 
 
+def test_a_lock_is_refused_on_the_split_that_it_was_chosen_on(tmp_path: Path) -> None:
+    run = run_config("evaluation.split=validation")
+    task, _ = load_task(run.task, run.data, run.seed)
+    path = lock_for(run, tmp_path, tasks={task.name: task_content(run, "validation")}, test_tasks={})
+    with pytest.raises(ConfigError, match=f"{TASK}: chosen on its validation split; allowed: another split"):
+        watch(run_config(f"lock={path}", "evaluation.split=validation"), tmp_path)
+    assert watch(run_config(f"lock={path}"), tmp_path).standing().frozen is True
+
+
 def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:
     own = run_config("method=zerogen", "method.propose.attempts=7")
     path = lock_for(own, tmp_path, values=method_values(own))

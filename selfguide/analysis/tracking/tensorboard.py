@@ -9,7 +9,7 @@ from typing import Any
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
-from selfguide.core.errors import MissingDependencyError
+from selfguide.core.optional import optional
 
 
 class TensorboardTracker:
@@ -22,12 +22,7 @@ class TensorboardTracker:
 
     def start(self) -> None:
         """See `Tracker.start`."""
-        import importlib.util
-
-        if importlib.util.find_spec("tensorboard") is None:
-            raise MissingDependencyError(
-                "tracking=tensorboard needs the package tensorboard: pip install 'selfguide[tensorboard]'"
-            )
+        optional("tensorboard", "tracking=tensorboard", "tensorboard")
 
     def finish(self, folder: Path) -> None:
         """See `Tracker.finish`."""

@@ -10,9 +10,18 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from selfguide.core.errors import ConfigError
 from selfguide.search.outcome import Outcome, read_outcome
+
+SPLIT = "evaluation.split"
+
+
+def check_split(config: DictConfig) -> None:
+    """Raise ConfigError for a job, as composed, that would be scored on a test split."""
+    if OmegaConf.select(config, SPLIT) == "test":
+        raise ConfigError(f"{SPLIT}: test is not allowed in a sweep; settings are chosen on validation")
 
 
 class SweepJob:
@@ -23,6 +32,7 @@ class SweepJob:
 
     def __call__(self, config: DictConfig) -> dict[str, Any]:
         """Run; returns `Outcome.to_json()`. An exception carries its traceback as a note, which survives pickling."""
+        check_split(config)
         folder = Path(HydraConfig.get().runtime.output_dir)
         with _output_to(folder / "output.log"):
             try:

@@ -139,11 +139,7 @@ class Sweep:
         left = read_outcome(self._folder(trial, job), job.task, job.seed) if self.plan.binding.native else None
         if left is not None:
             # Finished by a worker that outlived its sweeper.
-            trial.outcomes[cell] = left
-            self.race.observe(left)
-            with self._dropped_if_taken_over(trial):
-                self.link.save(job.number, left)
-                self._settle(trial)
+            self._take(Ended(job, left))
             return
         trial.in_flight.add(cell)
         trial.attempts[cell] = trial.attempts.get(cell, 0) + 1
@@ -173,6 +169,8 @@ class Sweep:
     def _judge(self, trial: Trial, ended: Ended) -> None:
         cell = (ended.job.task, ended.job.seed)
         trial.in_flight.discard(cell)
+        if ended.outcome is not None and (problem := ended.outcome.problem()) is not None:
+            ended = Ended(ended.job, None, problem, hopeless=True)
         if ended.outcome is not None:
             trial.outcomes[cell] = ended.outcome
             # An objective that needs more than the job gives says so at the first job.

@@ -16,6 +16,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from selfguide.core.errors import SelfguideError
+from selfguide.core.optional import optional
 from selfguide.search.outcome import Outcome
 from selfguide.search.racing import Job
 
@@ -89,10 +90,10 @@ class Slots:
         if kind == "SlurmLauncher":
             return SLURM_JOBS
         if kind == "RayLauncher":
-            import ray
+            ray = optional("ray", "hydra/launcher=ray", "ray")
 
             launcher: Any = self._launcher
-            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            there = ray.cluster_resources()
             return ray_room(there, dict(launcher.ray_cfg.get("remote") or {}))
         jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
         return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1
