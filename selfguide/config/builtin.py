@@ -17,7 +17,7 @@ METHODS = Registry(
     },
     "selfguide.config.loop:MethodConfig",
 )
-"""`(session) -> Outcome`."""
+"""`(session) -> MethodResult`."""
 
 ENGINES = Registry(
     "engine.name",

@@ -1,6 +1,6 @@
 """The methods: each makes something that answers (weights, demonstrations, a classifier) from a task.
 
-A method is a function `(session) -> Outcome`, registered under its `method.kind`. None sees gold
+A method is a function `(session) -> MethodResult`, registered under its `method.kind`. None sees gold
 but those whose configuration `claims_gold`: they get the gold pool, which is never what a run is scored on.
 """
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from selfguide.config.builtin import METHODS
 from selfguide.config.loop import MethodConfig
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 
 if TYPE_CHECKING:
     from selfguide.models.session import Session
 
-Method = Callable[["Session"], Outcome]
+Method = Callable[["Session"], MethodResult]
 
 
 def method_of(config: MethodConfig) -> Method:

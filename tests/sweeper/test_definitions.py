@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from selfguide.apps.sweep.space import overrides_of, read_space
 from selfguide.config.builtin import ENGINES
 from selfguide.config.schema import TRAINING_PLACE, HubConfig, RunConfig
 from selfguide.config.validate import typed
@@ -19,6 +18,7 @@ from selfguide.search.content import models_content, task_content
 from selfguide.search.freeze import data_settings, leaves, method_values, with_lock
 from selfguide.search.ledger import Ledger
 from selfguide.search.lock import VERSION, Lock, load
+from selfguide.search.space import overrides_of, read_space
 from selfguide.search.standing import Watch
 from selfguide.tasks.load import load_task
 from tests.composing import composed as compose

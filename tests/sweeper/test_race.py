@@ -7,7 +7,7 @@ import pytest
 
 from selfguide.apps.sweep.finish import summarise
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.outcome import Outcome
+from selfguide.search.results import JobResult
 from tests.search.tables import table
 from tests.sweeper.in_memory import plan_for, run
 
@@ -51,17 +51,17 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ([Outcome("a", 0, 0.9), Outcome("b", 0, NAN)], "the score is nan; allowed: 0 to 1"),
-        ([Outcome("a", 0, 90.0), Outcome("b", 0, 80.0)], "the score is 90.0; allowed: 0 to 1"),
-        ([Outcome("a", 0, 0.9, baseline=NAN), Outcome("b", 0, 0.9)], "the baseline is nan"),
-        ([Outcome("a", 0, 0.9, scores=(1.0, NAN)), Outcome("b", 0, 0.9)], "the score of an instance is nan"),
+        ([JobResult("a", 0, 0.9), JobResult("b", 0, NAN)], "the score is nan; allowed: 0 to 1"),
+        ([JobResult("a", 0, 90.0), JobResult("b", 0, 80.0)], "the score is 90.0; allowed: 0 to 1"),
+        ([JobResult("a", 0, 0.9, baseline=NAN), JobResult("b", 0, 0.9)], "the baseline is nan"),
+        ([JobResult("a", 0, 0.9, scores=(1.0, NAN)), JobResult("b", 0, 0.9)], "the score of an instance is nan"),
     ],
 )
 def test_a_score_that_is_none_fails_its_trial_in_one_line(
-    tmp_path: Path, broken: list[Outcome], message: str, racing: str
+    tmp_path: Path, broken: list[JobResult], message: str, racing: str
 ) -> None:
-    sound = [{("a", 0): Outcome("a", 0, score), ("b", 0): Outcome("b", 0, score)} for score in (0.5, 0.7)]
-    rows = [sound[0], {outcome.cell: outcome for outcome in broken}, sound[1]]
+    sound = [{("a", 0): JobResult("a", 0, score), ("b", 0): JobResult("b", 0, score)} for score in (0.5, 0.7)]
+    rows = [sound[0], {result.cell: result for result in broken}, sound[1]]
     plan = plan_for(3, ["a", "b"], Objective("worst_score", (0,), {}), tmp_path, racing=racing, retries=2)
     link, _ = run(plan, rows, 1, random.Random(0))
     summary = summarise(plan, link)

@@ -10,6 +10,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
 from selfguide.core.optional import optional
+from selfguide.core.tables import Sheet, to_markdown
 
 
 class TensorboardTracker:
@@ -66,15 +67,6 @@ def _code(value: Any) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    if not rows:
-        return ""
     # TensorBoard shows Markdown: a model's text must stay in its cell.
-    lines = [columns, ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("\n", " ")):
-        text = text.replace(character, entity)
-    return text
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    return to_markdown(Sheet("", columns, cells, len(columns))) if rows else ""

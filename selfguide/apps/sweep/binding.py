@@ -15,13 +15,13 @@ from optuna.distributions import CategoricalDistribution
 
 from selfguide import __version__
 from selfguide.apps.sweep.job import SPLIT, check_split
-from selfguide.apps.sweep.space import Space
 from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
 from selfguide.core.errors import SelfguideError
 from selfguide.core.types import Split
 from selfguide.search.fingerprint import fingerprint
 from selfguide.search.freeze import aside, data_settings, method_values
+from selfguide.search.space import Space
 
 Compose = Callable[[str, Mapping[str, Any]], DictConfig]
 """The job of a task with a setting, as Hydra composes it."""

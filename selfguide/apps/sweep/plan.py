@@ -15,7 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.apps.sweep.binding import Binding, bind
 from selfguide.apps.sweep.job import check_split
-from selfguide.apps.sweep.space import Space, overrides_of, read_space
 from selfguide.config.explain import explain
 from selfguide.config.sweep import SweepConfig
 from selfguide.config.validate import one_line, out_of_range
@@ -23,8 +22,9 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.search.fingerprint import fingerprint, study_name
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.outcome import Setting, identity
 from selfguide.search.racing import Job
+from selfguide.search.results import Setting, identity
+from selfguide.search.space import Space, overrides_of, read_space
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from selfguide.apps.sweep.space import Space
 from selfguide.core.errors import ConfigError
 from selfguide.core.optional import optional
 from selfguide.core.seeding import child_random, child_seed
-from selfguide.search.outcome import identity
+from selfguide.search.results import identity
+from selfguide.search.space import Space
 
 ATTEMPTS = 10
 ORIGIN = "origin"
