@@ -61,6 +61,9 @@ MISTAKES = {
     "method.kind=magic": "method.kind: 'magic' is not allowed; allowed: selfguide",
     "method.name=few_shot_icl": "method.name: few_shot_icl is another method's; allowed: another name",
     "method.name=a/b": "method.name: 'a/b' is not allowed; allowed: letters, digits, _, . and -",
+    "annotation.asked_label_votes=3": "annotation.asked_label_votes: was renamed; use annotation.conditioning_label_w",
+    "method=llm2llm method.seed.least=3": "method.seed.least: was renamed; use method.initial_data.min_items",
+    "hydra/launcher=together": "there is no together any more; serve the model with `vllm serve` and use engine=openai",
     "a=b=[": "a=b=[: mismatched input '=' expecting <EOF>; quote what has spaces or =,[]{}",
 }
 

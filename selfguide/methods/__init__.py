@@ -24,7 +24,7 @@ def method_of(config: MethodConfig) -> Method:
 
 
 def gold_behind(method: MethodConfig) -> bool:
-    """Whether it claims gold, or the run that its data come from did (`method.seed.added_from`). Raises `DataError`."""
+    """Whether it claims gold, or the run of `method.initial_data.extra_rows_from_run` did. Raises `DataError`."""
     from selfguide.methods.loop.transfer import source_claims_gold
 
     return method.claims_gold or source_claims_gold(method)
