@@ -17,7 +17,7 @@ from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.models.base import Request
 from selfguide.models.vllm import VLLMEngine
 from selfguide.models.vllm_process import engine_arguments, environment, reloads_in_place
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 
 
 class Recording(VLLMEngine):

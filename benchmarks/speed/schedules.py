@@ -94,7 +94,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     from selfguide.evaluation.predict import predict
     from selfguide.models.loading import load_prompt_tokenizer
     from selfguide.search.standing import Openings
-    from selfguide.store.journal import Journal
+    from selfguide.store import Journal
     from selfguide.synthesis.inputs import propose_inputs
     from selfguide.synthesis.outputs import annotate
     from selfguide.synthesis.streaming import stream_inputs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from selfguide.config.schema import EngineConfig, RunConfig
-from selfguide.store import Stage
+from selfguide.store import StoredStage
 
 # Kinds of stages whose calls make data; all others are the student's.
 TEACHER = ("plan", "inputs", "outputs", "proposals")
@@ -53,9 +53,9 @@ class Devices:
         other = config.teacher.engine if config.teacher.kind == "other" else None
         return cls(student if other is None else _behind(other), student, config.finetuning.processes)
 
-    def of(self, stage: Stage) -> int:
+    def of(self, stage: StoredStage) -> int:
         """Those that a stage ran on."""
-        if stage.name == "encoder" or (stage.name == "influence" and "tokens" not in stage.info):
+        if stage.kind == "encoder" or (stage.kind == "influence" and "tokens" not in stage.info):
             return 1
         if "steps" in stage.info:
             return self.training
@@ -63,14 +63,14 @@ class Devices:
             return 0
         if stage.info["tokens"].get("calls") == 0:
             return 1  # an encoder answered
-        return self.teacher if stage.name in TEACHER else self.student
+        return self.teacher if stage.kind in TEACHER else self.student
 
 
-def costs(stages: Mapping[str, Stage], kept: int, devices: Devices | None = None) -> Costs:
+def costs(stages: Mapping[str, StoredStage], kept: int, devices: Devices | None = None) -> Costs:
     """The sum over stages, each once, whatever names it has."""
     devices = devices or Devices()
-    own = list({(stage.name, stage.key): stage for stage in stages.values()}.values())
-    spoken = [(stage.name in TEACHER, stage.info["tokens"]) for stage in own if "tokens" in stage.info]
+    own = list({(stage.kind, stage.key): stage for stage in stages.values()}.values())
+    spoken = [(stage.kind in TEACHER, stage.info["tokens"]) for stage in own if "tokens" in stage.info]
     calls, prompt, generated = _sums([count for _, count in spoken])
     teacher_calls, teacher_prompt, teacher_generated = _sums([count for teaches, count in spoken if teaches])
     student_calls, student_prompt, student_generated = _sums([count for teaches, count in spoken if not teaches])

@@ -23,7 +23,7 @@ from selfguide.core.masking import masked
 
 if TYPE_CHECKING:
     from selfguide.analysis.result import RunRecord
-    from selfguide.store import Stage
+    from selfguide.store import StoredStage
 
 FILE = "details.json"
 
@@ -46,7 +46,7 @@ def save_details(record: "RunRecord", folder: Path) -> None:
     write_json(folder / FILE, masked(content))
 
 
-def stage_losses(stage: "Stage") -> list[dict[str, float]]:
+def stage_losses(stage: "StoredStage") -> list[dict[str, float]]:
     """The loss of each training step, `[]` for a stage that trains nothing."""
     file = stage.path / "losses.jsonl"
     if not file.exists():

@@ -7,7 +7,7 @@ from typing import Any
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.files import write_json
-from selfguide.store.stages import key_of
+from selfguide.store import fingerprint
 
 # Where files are, who watches and who asked: none changes what a run does or costs.
 APART = ("store", "tracking", "plan", "sweep", "lock")
@@ -17,7 +17,7 @@ def config_key(config: RunConfig) -> str:
     """The same for a forecast and for the run it is about, 20 hex digits."""
     content = dataclasses.asdict(config)
     known = {field.name for field in dataclasses.fields(RunConfig)}
-    return key_of({name: value for name, value in content.items() if name in known and name not in APART})
+    return fingerprint({name: value for name, value in content.items() if name in known and name not in APART})
 
 
 def forecast_file(config: RunConfig) -> Path:

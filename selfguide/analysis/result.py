@@ -23,7 +23,7 @@ from selfguide.evaluation.statistics import Gain
 from selfguide.methods import gold_behind
 from selfguide.methods.outcome import Outcome
 from selfguide.search.standing import Standing
-from selfguide.store import Stage
+from selfguide.store import StoredStage
 from selfguide.synthesis.candidates import LATE
 from selfguide.synthesis.inspect import label_agreement
 from selfguide.tasks.gold import SplitCounts
@@ -46,7 +46,7 @@ class RunRecord:
     tuned: Evaluated
     gain: Gain
     controls: Mapping[str, Evaluated]
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, StoredStage]
     overlaps: Sequence[Overlap]
     standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
 
@@ -163,7 +163,7 @@ def cost_block(record: RunRecord) -> dict[str, Any]:
     stages, devices = record.stages, Devices.of_run(record.config)
     aside = {"baseline", "tuned", "label_columns", *record.controls}
     answering = "tuned" if "tuned" in stages else "baseline"
-    made = {name: stage for name, stage in stages.items() if name not in aside and stage.name != "canary"}
+    made = {name: stage for name, stage in stages.items() if name not in aside and stage.kind != "canary"}
     answered = {name: stage for name, stage in stages.items() if name == answering}
     kept = len(_synthetic(record.outcome) - set(record.task.demonstrations))
     return {

@@ -1,4 +1,4 @@
-"""The schema of the `sweep` node. Values and explanations are in `sweeps/default.yaml`."""
+"""The schema of the `sweep` node. Values and explanations are in `conf/sweep/default.yaml`."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where the YAML files are: `selfguide/conf` in an installed wheel, `conf` in a checkout."""
+"""Where the YAML files are: `selfguide/conf` and `selfguide/sweeps` in a wheel, `conf` and `sweeps` in a checkout."""
 
 from pathlib import Path
 
@@ -8,5 +8,14 @@ RESOURCES = _PACKAGE / "resources"
 
 def config_dir() -> Path:
     """The folder with `config.yaml`; absolute, so that the working directory does not matter."""
-    shipped = _PACKAGE / "conf"
-    return shipped if shipped.is_dir() else _PACKAGE.parent / "conf"
+    return _shipped("conf")
+
+
+def sweeps_dir() -> Path:
+    """The folder with what the recorded sweeps froze, `NAME/lock.yaml`."""
+    return _shipped("sweeps")
+
+
+def _shipped(name: str) -> Path:
+    installed = _PACKAGE / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -4,7 +4,7 @@ What is *not* here matters too: `TaskSpec` is everything a method may see of a t
 instances live in `selfguide.tasks.gold`, and synthesis is never handed that object.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Family = Literal["classification", "generation"]
@@ -36,18 +36,23 @@ class TaskSpec:
 
     `labels` is empty for generation. `noise_terms` are the task's own phrases that mark a
     synthetic text as an artefact, beside the general ones. `context_until` marks the end of an
-    input's fixed part (premise, passage): see `selfguide.tasks.context`.
+    input's fixed part (premise, passage): see `selfguide.tasks.context`. `affects` names the stages
+    whose content a field decides, as a configuration's knobs do; what prompts show affects all.
     """
 
-    name: str
+    name: str = field(metadata={"affects": frozenset()})
     family: Family
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: Metric = "exact_match"
-    label_extraction: LabelExtraction = "first_line"
-    noise_terms: tuple[str, ...] = ()
-    context_until: str | None = None
+    metric: Metric = field(default="exact_match", metadata={"affects": frozenset()})
+    label_extraction: LabelExtraction = field(
+        default="first_line", metadata={"affects": frozenset({"dataset", "proposals"})}
+    )
+    noise_terms: tuple[str, ...] = field(
+        default=(), metadata={"affects": frozenset({"inputs", "proposals", "dataset"})}
+    )
+    context_until: str | None = field(default=None, metadata={"affects": frozenset({"plan", "proposals", "encoder"})})
 
     @property
     def is_classification(self) -> bool:

@@ -12,7 +12,7 @@ from selfguide.evaluation.predict import served_prompts
 from selfguide.models.base import Weights
 from selfguide.models.loading import pick_device, torch_dtype
 from selfguide.models.session import Session
-from selfguide.store.stages import fingerprint
+from selfguide.store import fingerprint
 from selfguide.training.rows import build_rows, demonstrations_shown
 
 PAIRS = "pairs.jsonl"

@@ -18,7 +18,7 @@ from selfguide.evaluation.evaluate import Evaluated, identity, rescored, scored
 from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
-from selfguide.store.stages import fingerprint
+from selfguide.store import fingerprint
 
 COLUMNS = ("constrained", "label_scoring")
 SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from selfguide.core.types import Example
 from selfguide.models.base import Weights
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 
 
 class Answerer(Protocol):

@@ -20,8 +20,7 @@ from selfguide.evaluation.contender import Contender
 from selfguide.evaluation.predict import Prediction, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
 from selfguide.models.session import Session
-from selfguide.store.journal import Journal
-from selfguide.store.stages import fingerprint, journal_tokens
+from selfguide.store import Journal, fingerprint, journal_tokens
 from selfguide.tasks.metrics import score_task
 
 # Apart from the run's seed: the same answers have the same interval in every run.

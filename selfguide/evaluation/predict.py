@@ -13,7 +13,7 @@ from selfguide.evaluation.contender import Contender
 from selfguide.models.base import Engine, Request, Sampling, room
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ from dataclasses import replace
 from selfguide.evaluation.canary import trusted
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
+from selfguide.store import Finished
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
-from selfguide.synthesis.stages import outputs_stage
+from selfguide.synthesis.stages import Candidates, annotate_inputs
 from selfguide.training.stages import training_stage
 
 
-def annotated(session: Session, candidates: Sequence[Candidate], budget: Budget | None = None) -> list[Candidate]:
+def annotate(
+    session: Session, candidates: Sequence[Candidate], budget: Budget | None = None, name: str = "outputs"
+) -> Finished[Candidates]:
     """The candidates with the annotator's sampled answers to the accepted inputs.
 
     An input that `budget` does not pay for (`annotation.best_of` calls each) is dropped with the reason `budget`.
@@ -23,16 +26,20 @@ def annotated(session: Session, candidates: Sequence[Candidate], budget: Budget 
     beyond = set() if payable is None else set(accepted[payable:])
     cut = [replace(c, dropped="budget") if c.id in beyond else c for c in candidates]
     weights = annotator(session) if len(beyond) < len(accepted) else None
-    return answered(session, cut, weights, budget.tokens)
+    return annotate_with(session, cut, weights, budget.tokens, name)
 
 
-def answered(
-    session: Session, candidates: Sequence[Candidate], weights: Weights | None = None, tokens: int | None = None
-) -> list[Candidate]:
+def annotate_with(
+    session: Session,
+    candidates: Sequence[Candidate],
+    weights: Weights | None = None,
+    tokens: int | None = None,
+    name: str = "outputs",
+) -> Finished[Candidates]:
     """The candidates with sampled answers, once finetuned `weights` that give them have passed the canary."""
     if weights is not None:
         trusted(session, weights)
-    return outputs_stage(session, candidates, weights, tokens)
+    return annotate_inputs(session, candidates, weights, tokens, name)
 
 
 def annotator(session: Session) -> Weights | None:
@@ -41,8 +48,4 @@ def annotator(session: Session) -> Weights | None:
     if session.config.annotation.annotator == "base" or settings.kind == "none":
         return None
     rows = session.task.demonstrations * settings.demonstration_copies
-    first = session.stages.get("annotator")
-    weights = training_stage(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]
-    if first is not None:
-        session.stages["annotator"] = first  # a later round finds what this run may have computed
-    return weights
+    return training_stage(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]

@@ -14,7 +14,7 @@ from selfguide.evaluation.canary import trusted
 from selfguide.methods.scoring import losses_of
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
-from selfguide.store.stages import fingerprint
+from selfguide.store import fingerprint
 from selfguide.synthesis.curation import Quality, reasons_to_drop
 from selfguide.synthesis.dataset import still_in
 from selfguide.training.stages import training_stage

@@ -7,8 +7,7 @@ from selfguide.core.types import Example
 from selfguide.models.base import ScoreRequest, Weights
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
-from selfguide.store.journal import Journal
-from selfguide.store.stages import journal_tokens
+from selfguide.store import Journal, journal_tokens
 
 BATCH = 64
 

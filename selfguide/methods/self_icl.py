@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from selfguide.config.methods import SelfICLConfig
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
-from selfguide.methods.annotator import annotated
+from selfguide.methods.annotator import annotate
 from selfguide.methods.curation import curate_stage
 from selfguide.methods.outcome import Outcome
 from selfguide.models.session import Session
@@ -18,7 +18,7 @@ from selfguide.prompts.selfguide import answer_prompt
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.sampling import in_turn
-from selfguide.synthesis.stages import dataset_stage, inputs_stage
+from selfguide.synthesis.stages import compose_dataset, propose_inputs
 
 
 def run(session: Session) -> Outcome:
@@ -29,7 +29,9 @@ def run(session: Session) -> Outcome:
         from selfguide.methods.self_icl_stream import SelfICLAnswerer
 
         return Outcome(answerer=SelfICLAnswerer(session))
-    pairs, candidates = dataset_stage(session, annotated(session, inputs_stage(session)))
+    proposed = propose_inputs(session).value
+    answered = annotate(session, proposed).value
+    pairs, candidates = compose_dataset(session, answered)
     warnings = tuple(warnings_about(session.task, candidates, pairs))
     kept = curate_stage(session, pairs, "self_icl_curation")
     left = marked(candidates, kept, lambda _: "curated")

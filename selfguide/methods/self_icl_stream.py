@@ -16,8 +16,7 @@ from selfguide.models.base import Completion, Request, Sampling, room
 from selfguide.models.session import Session
 from selfguide.prompts.neighbours import NewInstancesPrompt
 from selfguide.prompts.selfguide import InputPrompt, Prompt, answer_prompt
-from selfguide.store.journal import Journal
-from selfguide.store.stages import fingerprint
+from selfguide.store import Journal, fingerprint
 from selfguide.synthesis.instances import distinct, parse_instances
 
 

@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 
-from selfguide.methods.annotator import annotated
+from selfguide.methods.annotator import annotate
 from selfguide.methods.outcome import Outcome
 from selfguide.methods.student import train_student, trains
 from selfguide.models.session import Session
 from selfguide.synthesis.inspect import warnings_about
-from selfguide.synthesis.stages import dataset_stage, inputs_stage
+from selfguide.synthesis.stages import compose_dataset, propose_inputs
 
 
 def run(session: Session) -> Outcome:
     """New inputs, outputs by vote, filters and balance, finetuning. Sees the demonstrations only."""
-    pairs, candidates = dataset_stage(session, annotated(session, inputs_stage(session)))
+    proposed = propose_inputs(session).value
+    answered = annotate(session, proposed).value
+    pairs, candidates = compose_dataset(session, answered)
     made = Outcome(
         candidates=tuple(candidates),
         pairs=tuple(pairs),

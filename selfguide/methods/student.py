@@ -18,8 +18,7 @@ from selfguide.methods.curation import curated
 from selfguide.methods.outcome import Outcome
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
-from selfguide.store.journal import Journal
-from selfguide.store.stages import fingerprint
+from selfguide.store import Journal, fingerprint
 from selfguide.synthesis.budget import Footing, fit_rows, footing
 from selfguide.synthesis.dataset import marked, still_in
 from selfguide.training.stages import training_stage

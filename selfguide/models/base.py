@@ -22,6 +22,11 @@ class Weights:
     kind: Literal["lora", "full"] = "lora"
     rank: int = 0
 
+    @property
+    def stage_identity(self) -> str:
+        """The content, wherever it is kept."""
+        return self.name
+
 
 class Debias(NamedTuple):
     """Self-debiasing (ZeroGen, section 4.2): p · max(exp(-strength · max(q - p, 0)), floor), renormalised.

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
@@ -18,7 +18,9 @@ from selfguide.models.build import engine_identity
 from selfguide.models.lifetime import lifetime_of
 from selfguide.models.loading import model_identity
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store import Stage, Store
+from selfguide.store import Finished, Stage, Store, StoredStage, run_stage
+
+T = TypeVar("T")
 
 Sealed = Callable[[Sequence[str]], frozenset[int]]
 """Which of these synthetic inputs stand in the evaluation split: places alone, no gold comes out."""
@@ -36,7 +38,19 @@ class LanguageModel:
 
     @cached_property
     def identity(self) -> str:
+        """Of the weights: a content hash, or `id@commit` of the hub."""
         return model_identity(self.config.model)
+
+    @property
+    def stage_identity(self) -> dict[str, Any]:
+        """What decides its answers: the weights and how they are run."""
+        return {**self.weights_identity, "engine": engine_identity(self.config.engine)}
+
+    @property
+    def weights_identity(self) -> dict[str, Any]:
+        """What decides a training of it: no engine takes part."""
+        model = self.config.model
+        return {"weights": self.identity, "dtype": model.dtype, "context_length": model.context_length}
 
     @cached_property
     def tokenizer(self) -> PromptTokenizer:
@@ -90,7 +104,7 @@ class Session:
         self.task = task
         self.terminal = terminal
         self.store = Store(config.store.root, config.store.lock_timeout_s)
-        self.stages: dict[str, Stage] = {}
+        self.stages: dict[str, StoredStage] = {}
         self.student = LanguageModel(config, engine)
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
 
@@ -117,13 +131,21 @@ class Session:
         if self.teacher is not self.student:
             self.teacher.free_device()
 
+    def run(self, name: str, stage: Stage[T]) -> Finished[T]:
+        """The stage's result, found in the store or built; the result of the run lists it as `name`, its role."""
+        finished = run_stage(self.store, stage, self.terminal, self.free_device)
+        self.stages.setdefault(name, finished.stored)
+        if self.stages[name].key != finished.key:
+            self.stages[name] = finished.stored
+        return finished
+
     def stage(
         self,
         name: str,
         kind: str,
         spec: Mapping[str, Any],
         build: Callable[[Path], Mapping[str, Any] | None],
-    ) -> Stage:
+    ) -> StoredStage:
         """Run or find a stage and note it for the result. `name` is its role in this run."""
         stage = self.store.run(kind, spec, build)
         self.stages[name] = stage

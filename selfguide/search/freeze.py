@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from selfguide.config.methods import schema_of
 from selfguide.config.schema import TRAINING_PLACE, RunConfig
 from selfguide.core.errors import ConfigError
-from selfguide.core.paths import config_dir
+from selfguide.core.paths import sweeps_dir
 
 # Where and how fast a run happens.
 PLACE = frozenset({"generation.max_in_flight", "annotation.batch", *(f"finetuning.{name}" for name in TRAINING_PLACE)})
@@ -69,7 +69,7 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     # Behind the check, so that a run without a lock does not read its modules.
     from selfguide.search.lock import find, load
 
-    lock = load(find(config.lock, config_dir() / "sweep"))
+    lock = load(find(config.lock, sweeps_dir()))
     contradicted = list(_contradicted(config, lock.values, overrides))
     if contradicted:
         raise ConfigError(f"lock: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)")

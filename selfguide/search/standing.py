@@ -10,7 +10,7 @@ from typing import cast
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import ConfigError
-from selfguide.core.paths import config_dir
+from selfguide.core.paths import sweeps_dir
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.loading import model_identity
 from selfguide.search.content import models_content, prompt_content
@@ -78,7 +78,7 @@ class Watch:
 def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:
     if config.lock is None:
         return None
-    lock = load(find(config.lock, config_dir() / "sweep"))
+    lock = load(find(config.lock, sweeps_dir()))
     split = cast(Split, config.evaluation.split)
     made_of = prompt_content(config, task)
     found = (task.name, split, task.metric, gold.hash(split), data_settings(config), made_of, models_content(config))

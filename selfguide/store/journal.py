@@ -45,3 +45,12 @@ class Journal:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def journal_tokens(journal: Journal) -> dict[str, int]:
+    """Model calls of a stage and the tokens they took, over all the runs that worked on it."""
+    counts = [row["tokens"] for row in journal.rows]
+    kinds = ("prompt", "generated", "calls")
+    # A journal that an earlier version began has no calls: then they are not known, and not given.
+    known = min((len(count) for count in counts), default=len(kinds))
+    return {kind: sum(count[index] for count in counts) for index, kind in enumerate(kinds[:known])}

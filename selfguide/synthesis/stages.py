@@ -1,157 +1,225 @@
-"""SELF-GUIDE's stages up to the training pairs, each bound to the store: what is in it is found.
-
-A stage's spec names everything its content depends on and nothing else: see `selfguide.store`.
-The numbers are versions of the code; raise one when a stage's output changes for the same spec.
-"""
+"""SELF-GUIDE's stages up to the training pairs: propose inputs, annotate them, compose the data set."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
-from selfguide.config.identity import knobs_of
+from selfguide.config.schema import AnnotationConfig, FiltersConfig, GenerationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
-from selfguide.core.types import Example
+from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Weights
-from selfguide.models.session import Session
-from selfguide.store import Stage
-from selfguide.store.journal import Journal
-from selfguide.store.stages import fingerprint, journal_tokens
+from selfguide.models.session import LanguageModel, Session
+from selfguide.store import Finished, Stage, StoredStage, Workspace, journal_tokens, keyed
 from selfguide.synthesis.candidates import Candidate, drop_counts
 
+Candidates = tuple[Candidate, ...]
 
-def inputs_stage(session: Session) -> list[Candidate]:
-    """Steps 1 and 2: proposals, judged."""
-    from selfguide.synthesis.inputs import propose_inputs
-    from selfguide.synthesis.streaming import stream_inputs
 
-    config = session.config
-    propose = stream_inputs if config.generation.schedule == "streaming" else propose_inputs
-    spec = {
-        **session.base_spec(1, session.teacher),
-        "generation": knobs_of(config.generation, "inputs"),
-        "filters": knobs_of(config.filters, "inputs"),
-        "task_noise_terms": list(session.task.noise_terms),
-        "temperature": config.temperature.input,
-    }
+class Dataset(NamedTuple):
+    """Training pairs, and all candidates they were chosen from with the reasons why the others were not."""
 
-    def build(work: Path) -> dict[str, Any]:
-        generation = config.generation
-        with (
-            Journal(work / "journal.jsonl") as journal,
-            session.terminal.bar("new inputs", generation.rounds, "rounds") as bar,
-        ):
+    pairs: tuple[Example, ...]
+    candidates: Candidates
+
+
+@dataclass(frozen=True)
+class TokenLimit:
+    """No batch is begun once so many tokens were generated; where that is depends on the batches' size."""
+
+    tokens: int
+    batch: int
+
+
+def accepted(candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
+    """(id, input) of the candidates that go on: all that their answers depend on."""
+    return [(candidate.id, candidate.input) for candidate in candidates if candidate.dropped is None]
+
+
+def answered(candidates: Sequence[Candidate]) -> list[tuple[Any, ...]]:
+    """The same with the labels they were written for and their answers: all that votes and filters look at."""
+    return [
+        # As text: a server that gives no log-probabilities leaves NaN.
+        (c.id, c.input, c.label, [(sample.text, repr(sample.logprob)) for sample in c.samples])
+        for c in candidates
+        if c.dropped is None
+    ]
+
+
+@dataclass(frozen=True)
+class ProposeInputs(Stage[Candidates]):
+    """Steps 1 and 2: the model writes new inputs, filters judge them (paper sections 3.1 and 3.4)."""
+
+    kind: ClassVar[str] = "inputs"
+    version: ClassVar[int] = 1
+
+    model: LanguageModel
+    task: TaskSpec
+    generation: GenerationConfig
+    filters: FiltersConfig
+    temperature: float
+    seed: int
+
+    def build(self, work: Workspace) -> dict[str, Any]:
+        from selfguide.synthesis.inputs import propose_inputs
+        from selfguide.synthesis.streaming import stream_inputs
+
+        propose = stream_inputs if self.generation.schedule == "streaming" else propose_inputs
+        with work.journal() as journal, work.bar("new inputs", self.generation.rounds, "rounds") as bar:
             bar.resume(len(journal.rows))
             candidates = propose(
-                session.teacher.engine,
-                session.teacher.tokenizer,
-                session.task,
-                generation,
-                config.filters,
-                config.temperature.input,
-                config.seed,
+                self.model.engine,
+                self.model.tokenizer,
+                self.task,
+                self.generation,
+                self.filters,
+                self.temperature,
+                self.seed,
                 journal,
                 lambda _, proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted),
             )
-            write_jsonl(work / "candidates.jsonl", (c.to_row() for c in candidates))
+            write_candidates(work, candidates)
             return {"tokens": journal_tokens(journal)}
 
-    stage = session.stage("inputs", "inputs", spec, build)
-    candidates = candidates_in(stage)
-    accepted = sum(c.dropped is None for c in candidates)
-    session.terminal.drops("new inputs", drop_counts(candidates), accepted)
-    return candidates
+    def load(self, stored: StoredStage) -> Candidates:
+        return read_candidates(stored)
 
 
-def outputs_stage(
-    session: Session, candidates: Sequence[Candidate], weights: Weights | None = None, tokens: int | None = None
-) -> list[Candidate]:
-    """Step 3: sampled answers to the accepted inputs, by the teacher or by its finetuned `weights`.
+@dataclass(frozen=True)
+class AnnotateInputs(Stage[Candidates]):
+    """Step 3: sampled answers to the accepted inputs, by the model or its finetuned `weights` (paper section 3.2)."""
+
+    kind: ClassVar[str] = "outputs"
+    version: ClassVar[int] = 1
+
+    model: LanguageModel
+    task: TaskSpec
+    annotation: AnnotationConfig
+    temperature: float
+    seed: int
+    candidates: Candidates = field(metadata=keyed(accepted))
+    weights: Weights | None = None
+    limit: TokenLimit | None = None
+
+    def build(self, work: Workspace) -> dict[str, Any]:
+        from selfguide.synthesis.outputs import annotate
+
+        with work.journal() as journal, work.bar("outputs", len(accepted(self.candidates)), "inputs") as bar:
+            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
+            annotated = annotate(
+                self.model.engine,
+                self.model.tokenizer,
+                self.task,
+                self.candidates,
+                self.annotation,
+                self.temperature,
+                self.seed,
+                journal,
+                bar.advance,
+                self.weights,
+                None if self.limit is None else self.limit.tokens,
+            )
+            write_candidates(work, annotated)
+            return {"tokens": journal_tokens(journal)}
+
+    def load(self, stored: StoredStage) -> Candidates:
+        # The key knows the accepted inputs alone: what was dropped before is this caller's, not the first one's.
+        new = {c.id: c for c in read_candidates(stored)}
+        return tuple(
+            c if c.dropped is not None else replace(c, samples=new[c.id].samples, dropped=new[c.id].dropped)
+            for c in self.candidates
+        )
+
+
+@dataclass(frozen=True)
+class ComposeDataset(Stage[Dataset]):
+    """Step 4: vote, filters, balance (paper sections 3.3 and 3.4). Costs no model call."""
+
+    kind: ClassVar[str] = "dataset"
+    version: ClassVar[int] = 1
+
+    task: TaskSpec
+    annotation: AnnotationConfig
+    filters: FiltersConfig
+    seed: int
+    candidates: Candidates = field(metadata=keyed(answered))
+
+    def build(self, work: Workspace) -> None:
+        from selfguide.synthesis.dataset import compose
+        from selfguide.synthesis.vote import elect
+
+        elected = elect(self.task, self.candidates, self.annotation, self.filters)
+        pairs, candidates = compose(self.task, elected, self.annotation, self.seed)
+        write_candidates(work, candidates)
+        write_jsonl(work.path / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
+
+    def load(self, stored: StoredStage) -> Dataset:
+        pairs = tuple(Example(**row) for row in read_jsonl(stored.path / "dataset.jsonl"))
+        judged = {c.id: c for c in read_candidates(stored)}
+        return Dataset(pairs, tuple(c if c.dropped is not None else judged[c.id] for c in self.candidates))
+
+
+def propose_inputs(session: Session) -> Finished[Candidates]:
+    """New inputs by the teacher, judged."""
+    config = session.config
+    stage = ProposeInputs(
+        session.teacher, session.task, config.generation, config.filters, config.temperature.input, config.seed
+    )
+    done = session.run("inputs", stage)
+    session.terminal.drops("new inputs", drop_counts(done.value), len(accepted(done.value)))
+    return done
+
+
+def annotate_inputs(
+    session: Session,
+    candidates: Sequence[Candidate],
+    weights: Weights | None = None,
+    tokens: int | None = None,
+    name: str = "outputs",
+) -> Finished[Candidates]:
+    """The candidates with answers to the accepted inputs, by the teacher or by its finetuned `weights`.
 
     With `tokens`, no batch is begun once so many were generated.
     """
-    from selfguide.synthesis.outputs import annotate
-
     config = session.config
-    spec = {
-        **session.base_spec(1, session.teacher),
-        "inputs": fingerprint([(c.id, c.input) for c in candidates if c.dropped is None]),
-        "annotation": knobs_of(config.annotation, "outputs"),
-        "temperature": config.temperature.output,
-        **({} if weights is None else {"weights": weights.name}),
-        **({} if tokens is None else {"tokens": tokens, "batch": config.annotation.batch}),
-    }
-
-    def build(work: Path) -> dict[str, Any]:
-        total = sum(c.dropped is None for c in candidates)
-        with Journal(work / "journal.jsonl") as journal, session.terminal.bar("outputs", total, "inputs") as bar:
-            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-            annotated = annotate(
-                session.teacher.engine,
-                session.teacher.tokenizer,
-                session.task,
-                candidates,
-                config.annotation,
-                config.temperature.output,
-                config.seed,
-                journal,
-                bar.advance,
-                weights,
-                tokens,
-            )
-            write_jsonl(work / "candidates.jsonl", (c.to_row() for c in annotated))
-            return {"tokens": journal_tokens(journal)}
-
-    # The key knows the accepted inputs alone: what was dropped before is the caller's, not that of whoever came first.
-    answered = {c.id: c for c in candidates_in(session.stage("outputs", "outputs", spec, build))}
-    return [
-        c if c.dropped is not None else replace(c, samples=answered[c.id].samples, dropped=answered[c.id].dropped)
-        for c in candidates
-    ]
+    stage = AnnotateInputs(
+        model=session.teacher,
+        task=session.task,
+        annotation=config.annotation,
+        temperature=config.temperature.output,
+        seed=config.seed,
+        candidates=tuple(candidates),
+        weights=weights,
+        limit=None if tokens is None else TokenLimit(tokens, config.annotation.batch),
+    )
+    return session.run(name, stage)
 
 
-def dataset_stage(session: Session, candidates: Sequence[Candidate]) -> tuple[list[Example], list[Candidate]]:
-    """Step 4: vote, filters, balance. Costs no model call."""
-    from selfguide.synthesis.dataset import compose
-    from selfguide.synthesis.vote import elect
-
+def compose_dataset(session: Session, candidates: Sequence[Candidate]) -> Dataset:
+    """The training pairs of answered candidates; those found in the evaluation split are dropped first."""
     config = session.config
-    candidates = decontaminated(session, candidates)
-    spec = {
-        "version": 1,
-        "outputs": session.stages["outputs"].key,
-        "contaminated": [c.id for c in candidates if c.dropped == "contaminated"],
-        "annotation": knobs_of(config.annotation, "dataset"),
-        "filters": knobs_of(config.filters, "dataset"),
-        "task_noise_terms": list(session.task.noise_terms),
-        "label_extraction": session.task.label_extraction,
-        "seed": config.seed,
-    }
-
-    def build(work: Path) -> None:
-        elected = elect(session.task, candidates, config.annotation, config.filters)
-        pairs, marked = compose(session.task, elected, config.annotation, config.seed)
-        write_jsonl(work / "candidates.jsonl", (c.to_row() for c in marked))
-        write_jsonl(work / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
-
-    stage = session.stage("dataset", "dataset", spec, build)
-    judged = {c.id: c for c in candidates_in(stage)}
-    marked = [c if c.dropped is not None else judged[c.id] for c in candidates]
-    pairs = [Example(**row) for row in read_jsonl(stage.path / "dataset.jsonl")]
-    answered = [new for old, new in zip(candidates, marked, strict=True) if old.dropped is None]
-    session.terminal.drops("outputs", drop_counts(answered), sum(c.dropped is None for c in answered))
-    return pairs, marked
+    clean = decontaminated(session, candidates)
+    dataset = session.run(
+        "dataset", ComposeDataset(session.task, config.annotation, config.filters, config.seed, clean)
+    ).value
+    judged = [new for old, new in zip(clean, dataset.candidates, strict=True) if old.dropped is None]
+    session.terminal.drops("outputs", drop_counts(judged), len(accepted(judged)))
+    return dataset
 
 
-def decontaminated(session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+def decontaminated(session: Session, candidates: Sequence[Candidate]) -> Candidates:
     """The candidates, those found in the evaluation split dropped (`filters.decontaminate=drop`)."""
-    found = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
-    return [
-        replace(candidate, dropped="contaminated") if place in found and candidate.dropped is None else candidate
-        for place, candidate in enumerate(candidates)
-    ]
+    overlapping = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
+    return tuple(
+        replace(candidate, dropped="contaminated") if index in overlapping and candidate.dropped is None else candidate
+        for index, candidate in enumerate(candidates)
+    )
 
 
-def candidates_in(stage: Stage) -> list[Candidate]:
+def write_candidates(work: Workspace, candidates: Sequence[Candidate]) -> None:
+    """As a stage's `candidates.jsonl`."""
+    write_jsonl(work.path / "candidates.jsonl", (candidate.to_row() for candidate in candidates))
+
+
+def read_candidates(stored: StoredStage) -> Candidates:
     """What a stage wrote as its `candidates.jsonl`."""
-    return [Candidate.from_row(row) for row in read_jsonl(stage.path / "candidates.jsonl")]
+    return tuple(Candidate.from_row(row) for row in read_jsonl(stored.path / "candidates.jsonl"))

@@ -15,7 +15,7 @@ from selfguide.core.files import write_jsonl
 from selfguide.core.types import Example
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
-from selfguide.store.stages import fingerprint
+from selfguide.store import fingerprint
 
 
 @dataclass(frozen=True, slots=True)

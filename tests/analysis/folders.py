@@ -12,7 +12,7 @@ from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.evaluation.predict import Prediction
 from selfguide.evaluation.statistics import bootstrap_mean
 from selfguide.methods.outcome import Outcome
-from selfguide.store import Stage, Store
+from selfguide.store import Store, StoredStage
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.tasks.gold import SplitCounts
 from selfguide.tasks.metrics import score_task
@@ -118,7 +118,7 @@ def _evaluated(
     return Evaluated(predictions, scores, bootstrap_mean(scores, resamples=resamples))
 
 
-def _stages(store: Store, name: str, rows: int) -> dict[str, Stage]:
+def _stages(store: Store, name: str, rows: int) -> dict[str, StoredStage]:
     def training(work: Path) -> dict[str, Any]:
         lines = [{"step": step, "loss": 2 / step, "grad_norm": 1.0, "learning_rate": 0.1} for step in range(1, 91)]
         (work / "losses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

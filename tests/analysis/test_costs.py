@@ -7,14 +7,12 @@ from typing import Any
 from selfguide.analysis.costs import Devices, costs
 from selfguide.models.base import TokenCount
 from selfguide.pipeline import run
-from selfguide.store import Stage, Store
-from selfguide.store.journal import Journal
-from selfguide.store.stages import journal_tokens
+from selfguide.store import Journal, Store, StoredStage, journal_tokens
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 
 
-def stage(tmp_path: Path, name: str, info: dict[str, Any]) -> Stage:
+def stage(tmp_path: Path, name: str, info: dict[str, Any]) -> StoredStage:
     return Store(tmp_path).run(name, {"of": name}, lambda work: info)
 
 
@@ -33,13 +31,13 @@ def test_sums_and_ratio(tmp_path: Path) -> None:
 
 
 def test_the_teachers_calls_are_the_unit_and_each_runs_where_it_speaks() -> None:
-    def spoke(kind: str, calls: int, seconds: float) -> Stage:
+    def spoke(kind: str, calls: int, seconds: float) -> StoredStage:
         tokens = {"prompt": 10 * calls, "generated": calls, "calls": calls}
-        return Stage(kind, kind, Path(kind), False, seconds, {"tokens": tokens})
+        return StoredStage(kind, kind, Path(kind), False, seconds, {"tokens": tokens})
 
     kinds = {"plan": 5, "proposals": 95, "diagnosis": 40, "scores": 10}
     stages = {kind: spoke(kind, calls, 1.0) for kind, calls in kinds.items()}
-    stages["encoder"] = Stage("encoder", "e", Path("e"), False, 100.0, {"steps": 9, "trained_tokens": 9})
+    stages["encoder"] = StoredStage("encoder", "e", Path("e"), False, 100.0, {"steps": 9, "trained_tokens": 9})
     stages["asked"] = spoke("predictions", 0, 1000.0)  # by the encoder
     found = costs(stages, 20, Devices(teacher=0, student=3, training=4))
     assert (found.calls, found.teacher_calls, found.student_calls) == (150, 100, 50)

@@ -14,7 +14,7 @@ from selfguide.core.types import Example
 from selfguide.evaluation import predict
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import Contender
-from selfguide.methods.annotator import answered
+from selfguide.methods.annotator import annotate_with
 from selfguide.methods.curation import curate_stage
 from selfguide.methods.loop.diagnose import answers_stage
 from selfguide.models.base import Weights
@@ -111,7 +111,7 @@ def test_nothing_else_uses_weights_that_it_refuses(unchecked: Path, use: str) ->
     task, _ = load_task(config.task, config.data, config.seed)
     with Session(config, task, quiet()) as session, pytest.raises(EngineError, match="not the prompts trained on"):
         if use == "annotation":
-            answered(session, [Candidate("0-0", 0, "Tom saw the grey hat.")], weights)
+            annotate_with(session, [Candidate("0-0", 0, "Tom saw the grey hat.")], weights)
         elif use == "diagnosis":
             answers_stage(session, ["Tom saw the grey hat."], Contender(weights), 1)
         else:

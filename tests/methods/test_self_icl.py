@@ -21,7 +21,7 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.types import TaskSpec
 from selfguide.methods.self_icl_stream import SelfICLAnswerer
 from selfguide.models.session import Session
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.instances import distinct, parse_instances
 from selfguide.tasks.load import load_task
 from tests.composing import run_config

@@ -19,7 +19,7 @@ from selfguide.models.vllm import VLLMEngine
 from selfguide.models.vllm_process import engine_arguments, lora_rank
 from selfguide.models.vllm_requests import passes, spelled
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.streaming import stream_inputs
 from selfguide.tasks.load import load_task
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter

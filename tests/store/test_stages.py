@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from selfguide.core.errors import DataError
 from selfguide.core.files import canonical_json, read_jsonl, write_jsonl, write_text
-from selfguide.store import Store
-from selfguide.store.journal import Journal
-from selfguide.store.stages import key_of
+from selfguide.store import Journal, Store, fingerprint
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -22,14 +20,14 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.text(), JSON, max_size=5))
 def test_key_depends_on_content_not_on_order(spec: dict) -> None:
-    assert key_of(spec) == key_of(dict(reversed(spec.items())))
-    assert key_of(json.loads(canonical_json(spec))) == key_of(spec)
+    assert fingerprint(spec) == fingerprint(dict(reversed(spec.items())))
+    assert fingerprint(json.loads(canonical_json(spec))) == fingerprint(spec)
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=5), st.text(), JSON)
 def test_any_changed_field_changes_the_key(spec: dict, field: str, value: object) -> None:
     changed = {**spec, field: value}
-    assert (canonical_json(changed) == canonical_json(spec)) == (key_of(changed) == key_of(spec))
+    assert (canonical_json(changed) == canonical_json(spec)) == (fingerprint(changed) == fingerprint(spec))
 
 
 def test_second_run_is_a_hit_and_does_not_build(tmp_path: Path) -> None:

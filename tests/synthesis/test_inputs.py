@@ -6,7 +6,7 @@ import pytest
 from selfguide.core.errors import PromptTooLongError
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.loading import load_prompt_tokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import draw_prompt, propose_inputs
 from selfguide.synthesis.outputs import annotate

@@ -8,7 +8,7 @@ from rich.console import Console
 from selfguide.core.console import Terminal
 from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.stages import dataset_stage, outputs_stage
+from selfguide.synthesis.stages import annotate_inputs, compose_dataset
 from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
@@ -39,21 +39,21 @@ def test_the_dropped_stay_those_of_the_caller(tmp_path: Path) -> None:
     for reason in ("noise", "too_long"):
         session, _ = session_of(tmp_path)
         dropped = Candidate("0-9", 0, f"an input dropped for {reason}", dropped=reason)
-        made = outputs_stage(session, [*ASKED, dropped])
-        assert [len(candidate.samples) for candidate in made] == [4, 4, 4, 0]
-        assert made[-1] == dropped
-        assert dataset_stage(session, made)[1][-1] == dropped
-        reasons.append(session.stages["outputs"].key)
+        annotated = annotate_inputs(session, [*ASKED, dropped])
+        assert [len(candidate.samples) for candidate in annotated.value] == [4, 4, 4, 0]
+        assert annotated.value[-1] == dropped
+        assert compose_dataset(session, annotated.value).candidates[-1] == dropped
+        reasons.append(annotated.key)
     assert reasons[0] == reasons[1], "the second run found what the first one had asked"
 
 
 def test_what_an_earlier_run_finished_is_counted_once(tmp_path: Path) -> None:
     session, _ = session_of(tmp_path, Stopping)
     try:
-        outputs_stage(session, ASKED)
+        annotate_inputs(session, ASKED)
         raise AssertionError("it was not stopped")
     except KeyboardInterrupt:
         pass
     session, said = session_of(tmp_path)
-    outputs_stage(session, ASKED)
+    annotate_inputs(session, ASKED)
     assert "outputs: 3/3 inputs" in said.getvalue()

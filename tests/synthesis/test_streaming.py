@@ -10,7 +10,7 @@ import pytest
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Completion, Request
 from selfguide.models.loading import load_prompt_tokenizer
-from selfguide.store.journal import Journal
+from selfguide.store import Journal
 from selfguide.synthesis.streaming import Clock, stream_inputs
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine

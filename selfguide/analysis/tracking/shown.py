@@ -10,7 +10,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.forecast import config_key
 from selfguide.config.schema import RunConfig
 from selfguide.core.masking import masked
-from selfguide.store.stages import key_of
+from selfguide.store import fingerprint
 
 CANDIDATE_COLUMNS = ("id", "round", "asked label", "input", "output", "vote share", "dropped")
 PREDICTION_COLUMNS = ("id", "input", "references", "base", "tuned", "base score", "tuned score")
@@ -20,7 +20,7 @@ def run_id(config: RunConfig) -> str:
     """The same for every start of the same job: hash of configuration and model, 20 hex digits."""
     from selfguide.models.loading import model_identity
 
-    return key_of({"config": config_key(config), "model": model_identity(config.model)})
+    return fingerprint({"config": config_key(config), "model": model_identity(config.model)})
 
 
 def group_of(config: RunConfig) -> str | None:

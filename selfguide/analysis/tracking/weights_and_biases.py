@@ -10,7 +10,7 @@ from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import ConfigError, MissingDependencyError
 from selfguide.core.files import write_json
-from selfguide.store.stages import key_of
+from selfguide.store import fingerprint
 
 
 class WandbTracker:
@@ -111,7 +111,7 @@ class WandbTracker:
         root = Path(self._config.store.root).expanduser() / "tracking"
         root.mkdir(parents=True, exist_ok=True)
         tracking = self._config.tracking
-        place = key_of({"entity": tracking.entity, "project": tracking.project, "mode": tracking.mode})[:8]
+        place = fingerprint({"entity": tracking.entity, "project": tracking.project, "mode": tracking.mode})[:8]
         return root / f"wandb-{place}-{self._id}.json"
 
     def _told_before(self, run: RunFolder) -> bool:
@@ -121,7 +121,7 @@ class WandbTracker:
 
 
 def _content(run: RunFolder) -> str:
-    return key_of({"keys": run.result["keys"], "score": run.result["score"]})
+    return fingerprint({"keys": run.result["keys"], "score": run.result["score"]})
 
 
 def _wandb() -> Any:

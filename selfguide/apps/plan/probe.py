@@ -27,11 +27,10 @@ from selfguide.evaluation.predict import predict
 from selfguide.models.base import Request, Sampling, Weights
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import InputPrompt
-from selfguide.store import Stage
-from selfguide.store.journal import Journal
+from selfguide.store import Journal, StoredStage
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import draw_prompt
-from selfguide.synthesis.stages import dataset_stage, inputs_stage, outputs_stage
+from selfguide.synthesis.stages import annotate_inputs, compose_dataset, propose_inputs
 from selfguide.tasks.load import load_task
 from selfguide.training.stages import training_stage
 
@@ -76,13 +75,15 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
             session.engine.generate([Request(ids, Sampling(1))])
             start = time.monotonic() - started
 
-            proposed = inputs_stage(session)
+            proposing = propose_inputs(session)
+            proposed = proposing.value
             taken = [c for c in proposed if c.dropped is None]
             chosen = taken[: sizes.annotated]
             # Without a usable input the demonstrations stand in, so that later stages are measured at all.
             asked = chosen or [Candidate(f"d{i}", 0, d.input) for i, d in enumerate(task.demonstrations)]
-            annotated = outputs_stage(session, asked)
-            pairs, marked = dataset_stage(session, annotated)
+            annotating = annotate_inputs(session, asked)
+            annotated = annotating.value
+            pairs, marked = compose_dataset(session, annotated)
             elected = [c for c in marked if c.dropped is None] if chosen else []
 
             weights, training = None, None
@@ -91,12 +92,12 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
             texts = [candidate.input for candidate in asked]
             base = timed_answers(session, Path(folder) / "base.jsonl", texts, None)
             tuned = base if weights is None else timed_answers(session, Path(folder) / "tuned.jsonl", texts, weights)
-            inputs = calls(session.stages["inputs"], len(proposed), output_lengths(session, proposed))
+            inputs = calls(proposing.stored, len(proposed), output_lengths(session, proposed))
             if taken:
                 # Later rounds show drafts: their prompts are drawn, which costs no model call.
                 prompt = drawn_prompt_tokens(session, [c.input for c in taken])
                 inputs = replace(inputs, prompt=round(prompt * len(proposed)))
-            outputs = calls(session.stages["outputs"], len(asked), sample_lengths(session, annotated))
+            outputs = calls(annotating.stored, len(asked), sample_lengths(session, annotated))
     return Measured(
         start=start,
         inputs=inputs,
@@ -183,7 +184,7 @@ def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights
     return Calls(len(texts), spent.prompt, spent.generated, time.monotonic() - started)
 
 
-def calls(stage: Stage, units: int, lengths: Sequence[int]) -> Calls:
+def calls(stage: StoredStage, units: int, lengths: Sequence[int]) -> Calls:
     """What a stage took."""
     tokens = stage.info["tokens"]
     spread = 0.0

@@ -34,7 +34,7 @@ class Published:
 
 
 def published(name: str, table: str) -> list[Published]:
-    """The published values of a table, in the order of the file: a path, or the name of one in experiments/.
+    """The published values of a table, in the order of the file: a path, or the name of one in conf/.
 
     Raises `DataError` if there is no such file, and for a value without its source.
     """

@@ -17,8 +17,7 @@ from selfguide.evaluation.predict import predict
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.student import Student
 from selfguide.models.session import Session
-from selfguide.store.journal import Journal
-from selfguide.store.stages import fingerprint, journal_tokens
+from selfguide.store import Journal, fingerprint, journal_tokens
 from selfguide.synthesis.slots import Exemplar
 from selfguide.synthesis.vote import sample_share
 from selfguide.tasks.metrics import score_task

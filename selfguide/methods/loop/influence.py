@@ -11,7 +11,7 @@ from selfguide.methods.scoring import losses_of
 from selfguide.methods.student import EncoderAnswerer, Student
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
-from selfguide.store.stages import fingerprint
+from selfguide.store import fingerprint
 
 
 def influence_stage(

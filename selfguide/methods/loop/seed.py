@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.core.types import Example
-from selfguide.methods.annotator import annotated
+from selfguide.methods.annotator import annotate
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.loop.steps import proposals_stage
 from selfguide.methods.loop.transfer import added_rows
@@ -14,7 +14,7 @@ from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.sampling import spread_over_labels
 from selfguide.synthesis.slots import Bank, seed_slots
-from selfguide.synthesis.stages import dataset_stage, inputs_stage
+from selfguide.synthesis.stages import compose_dataset, propose_inputs
 
 COMPOSED = ("balance", "max_rows")
 
@@ -90,11 +90,12 @@ def _selfguide(session: Session, state: State) -> State:
 
     As many inputs as `generation` says are asked for; the budget pays for them, and bounds the answers.
     """
-    proposed = inputs_stage(session)
-    spent = dict(session.stages["inputs"].info["tokens"])
+    proposed = propose_inputs(session)
+    spent = dict(proposed.info["tokens"])
     left = state.budget.less(spent.get("calls", 0), spent.get("generated", 0))
-    _, marked = dataset_stage(session, annotated(session, proposed, left))
-    answers = session.stages["outputs"].info["tokens"]
+    answered = annotate(session, proposed.value, left)
+    answers = answered.info["tokens"]
+    _, marked = compose_dataset(session, answered.value)
     made = [
         replace(
             candidate,

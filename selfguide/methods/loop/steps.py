@@ -10,18 +10,17 @@ from selfguide.config.loop import LoopConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
-from selfguide.methods.annotator import annotated
+from selfguide.methods.annotator import annotate
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.models.session import Session
-from selfguide.store.journal import Journal
-from selfguide.store.stages import fingerprint, journal_tokens
+from selfguide.store import Journal, fingerprint, journal_tokens
 from selfguide.synthesis.bank import fill_bank, known_conditions
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.dataset import compose
 from selfguide.synthesis.judge import Judge
 from selfguide.synthesis.proposing import Budget, fill
 from selfguide.synthesis.slots import Bank, Slot
-from selfguide.synthesis.stages import candidates_in, decontaminated
+from selfguide.synthesis.stages import decontaminated, read_candidates
 from selfguide.synthesis.vote import elect
 from selfguide.tasks.context import opening
 
@@ -130,7 +129,7 @@ def proposals_stage(
     stage = session.stage(f"proposals_{part}", "proposals", spec, build)
     asked = stage.info["tokens"]
     left = state.budget.less(asked.get("calls", 0), asked.get("generated", 0))
-    made, spent = _with_outputs(session, config, decontaminated(session, candidates_in(stage)), part, left)
+    made, spent = _with_outputs(session, config, decontaminated(session, read_candidates(stage)), part, left)
     tokens = {kind: asked.get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
     counts = drop_counts(made)
     session.terminal.drops(f"proposals (round {round_number})", counts, len(made) - sum(counts.values()))
@@ -148,15 +147,10 @@ def _with_outputs(
     asked = [replace(c, output=None) for c in made if c.dropped is None and (voted or c.output is None)]
     if not asked:
         return list(made), {}
-    first = session.stages.get("outputs")
-    answered = annotated(session, asked, budget)
-    answered = elect(session.task, answered, session.config.annotation, session.config.filters)
-    stage = session.stages.pop("outputs")
-    session.stages[f"outputs_{part}"] = stage
-    if first is not None:
-        session.stages["outputs"] = first
-    by_id = {candidate.id: candidate for candidate in answered}
-    return [by_id.get(candidate.id, candidate) for candidate in made], stage.info["tokens"]
+    answered = annotate(session, asked, budget, f"outputs_{part}")
+    elected = elect(session.task, answered.value, session.config.annotation, session.config.filters)
+    by_id = {candidate.id: candidate for candidate in elected}
+    return [by_id.get(candidate.id, candidate) for candidate in made], answered.info["tokens"]
 
 
 def rows_stage(session: Session, config: LoopConfig, state: State) -> list[Example]:
