@@ -15,7 +15,7 @@ from selfguide.models.requests import build_request
 from selfguide.models.session import LanguageModel
 from selfguide.prompts.neighbours import ConditionPrompt, ReasonPrompt
 from selfguide.store import Journal
-from selfguide.synthesis.loop_requests import AttributePool, shuffled_demonstrations
+from selfguide.synthesis.request_writer import AttributePool, shuffled_demonstrations
 from selfguide.tasks.context import opening, split_context
 
 BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s*")

@@ -1,5 +1,6 @@
 """What a loop may still spend on its teacher. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 
@@ -9,6 +10,10 @@ class CallBudget:
 
     calls: int | None = None
     tokens: int | None = None
+
+    def without(self, spent: Mapping[str, int]) -> "CallBudget":
+        """What is left after a stage that took so many `calls` and `generated` tokens."""
+        return self.less(spent.get("calls", 0), spent.get("generated", 0))
 
     def less(self, calls: int, tokens: int) -> "CallBudget":
         """What is left after so many more."""

@@ -163,17 +163,17 @@ def input_judge(task: TaskSpec, filters: FiltersConfig) -> Judge:
 def loop_judge(
     task: TaskSpec,
     rules: JudgeConfig,
-    filters: FiltersConfig,
+    filters: FiltersConfig | None,
     known: Sequence[str],
     kept: Sequence[Candidate] = (),
     current: Sequence[str] = (),
 ) -> Judge:
-    """The loop's judge. `known` are inputs that no proposal may repeat (demonstrations, gold exemplars).
+    """The loop's judge. `filters` are SELF-GUIDE's, if they count too; `known` are not to be repeated.
 
     `kept` is what earlier rounds kept. Novelty is judged against both and this round, or (`scope: round`) against
     `current` and this round alone.
     """
-    checks = [empty, *(input_filters(task, filters) if rules.selfguide else ())]
+    checks = [empty] if filters is None else input_filters(task, filters)
     repetitions = Repetitions(known, rules.novelty, "copy_of_known", "not_novel")
     judge = Judge(task, rules, checks, repetitions, task.context_until)
     for candidate in kept:

@@ -1,4 +1,4 @@
-"""The loop's schedule: requests go out in waves, and one whose item was dropped is tried again, a bounded number of times.
+"""The loop's schedule: requests go out in waves, one whose item was dropped several times.
 
 A killed run goes on after the last batch that reached the disk.
 """

@@ -14,11 +14,11 @@ from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import identity
 from selfguide.evaluation.predict import predict
-from selfguide.methods.loop.state import State, require_pool
+from selfguide.methods.loop.state import Loop, State, require_pool
 from selfguide.methods.student import Student
 from selfguide.models.session import Session
 from selfguide.store import Journal, fingerprint, journal_tokens
-from selfguide.synthesis.slots import Exemplar
+from selfguide.synthesis.request_writer import Exemplar
 from selfguide.synthesis.vote import sample_share
 from selfguide.tasks.metrics import score_task
 
@@ -32,8 +32,9 @@ class Diagnosis:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnose(session: Session, config: LoopConfig, state: State, student: Student, round_number: int) -> Diagnosis:
+def diagnose(loop: Loop, state: State, student: Student, round_number: int) -> Diagnosis:
     """Errors of the newest student, or low agreement of the votes."""
+    session, config = loop.session, loop.config
     if config.diagnose.source == "votes":
         return _by_votes(session, config.diagnose, state, round_number)
     rows = _diagnosed(session, config, state)

@@ -38,7 +38,7 @@ class AttributePool:
 
 
 @dataclass(frozen=True)
-class LoopRequests:
+class RequestWriter:
     """Writes a loop's proposal requests; `seeds` is the loop's branch of the tree of seeds."""
 
     task: TaskSpec
