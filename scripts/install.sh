@@ -11,7 +11,7 @@ pip="$venv/bin/python -m pip install --quiet --disable-pip-version-check"
 
 # torch first: packages that depend on it then keep this build.
 $pip "torch==2.13.0"
-$pip --editable ".[dev,hub,wandb,tensorboard]"
+$pip --editable ".[dev]"
 if command -v nvidia-smi >/dev/null 2>&1; then
   $pip --editable ".[vllm]"
 else

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import itertools
 import json
 import platform
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 
 from benchmarks.micro.benchmark_tasks import BenchmarkTask
 from selfguide.core.errors import DataError
+from selfguide.evaluation.crossed import crossed_gain
 
 HEAD = (
     "| task | few-shot ICL | few-shot finetune | SELF-GUIDE | gain | valid inputs "
@@ -95,30 +95,16 @@ class Difference:
         return f"{self.mean:+.1f} points (95 % interval {self.low:+.1f} to {self.high:+.1f}, p = {self.p:.3f})"
 
 
-def difference(runs: Sequence[Run], first: str, second: str, draws: int = 5000) -> Difference:
-    """First less second. The tasks are the sample: the seeds of a task share its instances and what makes it easy.
-
-    The interval resamples tasks, in each its seeds, and instances alike for all its seeds; p is the exact sign-flip
-    test of the tasks' means (two-sided; of nine tasks it is never below 0.004).
-    """
-    rng = np.random.default_rng(0)
-    tasks = [
-        100 * np.array([np.subtract(getattr(r, first), getattr(r, second)) for r in runs if r.task == name])
-        for name in dict.fromkeys(r.task for r in runs)
-    ]
-    means = []
-    for _ in range(draws):
-        drawn = []
-        for place in rng.integers(len(tasks), size=len(tasks)):
-            seeds, instances = tasks[place].shape
-            rows = tasks[place][rng.integers(seeds, size=seeds)]
-            drawn.append(rows[:, rng.integers(instances, size=instances)].mean())
-        means.append(np.mean(drawn))
-    low, high = np.percentile(means, [2.5, 97.5])
-    each = np.array([task.mean() for task in tasks])
-    signs = np.array(list(itertools.product((1, -1), repeat=len(each))))
-    p = np.mean(np.abs(signs @ each) >= abs(each.sum()) - 1e-9)
-    return Difference(float(each.mean()), float(low), float(high), float(p))
+def difference(runs: Sequence[Run], first: str, second: str) -> Difference:
+    """First less second. The tasks are the sample: the seeds of a task share its instances and what makes it easy."""
+    gain = crossed_gain(
+        [
+            np.array([np.subtract(getattr(run, first), getattr(run, second)) for run in runs if run.task == task])
+            for task in dict.fromkeys(run.task for run in runs)
+        ],
+        sampled_tasks=True,
+    )
+    return Difference(100 * gain.value, 100 * gain.ci_low, 100 * gain.ci_high, gain.p)
 
 
 def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float) -> str:
@@ -138,7 +124,7 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
         "",
         f"Exact match in percent, means over {len({r.seed for r in runs})} seeds (each with other demonstrations), "
         f"{len(runs[0].icl_hits)} instances of each task; "
-        "intervals resample tasks, seeds and instances, p is the sign-flip test over tasks. "
+        "intervals are t intervals over tasks, p is of the same t test, or of sign flips over tasks if larger. "
         "Valid inputs: share of the accepted "
         "synthetic inputs that are inputs of the task by its oracle; asked label right: share whose true label "
         "is the one asked for; annotation "

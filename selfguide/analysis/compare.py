@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.html import flat
 from selfguide.core.errors import DataError
-from selfguide.evaluation.crossed import crossed_gain
+from selfguide.evaluation.crossed import crossed_gain, crossed_interval
 from selfguide.evaluation.statistics import Gain, Interval, holm
 
 BASELINE = "few-shot ICL"
-RESAMPLES = 2000
 # What may differ between runs that count as the same variant: where, on what, and with which seed they ran.
 NOT_A_VARIANT = ("seed", "task", "store", "data", "tracking", "protocol", "evaluation")
 # Named in a variant by its short form already.
@@ -73,13 +72,13 @@ class Group:
 
     @property
     def score(self) -> Interval:
-        """Mean over seeds and instances; the interval is of resampled seeds and instances."""
-        return interval(self.scores)
+        """Mean over seeds and instances, with its interval; one run's is its own."""
+        return self._interval("score", self.scores)
 
     @property
     def baseline(self) -> Interval:
         """The same of few-shot ICL."""
-        return interval(self.baselines)
+        return self._interval("baseline", self.baselines)
 
     @property
     def gain(self) -> Gain:
@@ -98,6 +97,9 @@ class Group:
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
+
+    def _interval(self, name: str, scores: NDArray[np.float64]) -> Interval:
+        return crossed_interval([scores]) if len(self.runs) > 1 else Interval(**self.runs[0].result[name])
 
     def _matrix(self, field: str) -> NDArray[np.float64]:
         rows = [{row["id"]: row[field] for row in run.predictions} for run in self.runs]
@@ -221,12 +223,6 @@ def variant_names(runs: Sequence[RunFolder]) -> list[str]:
     return names
 
 
-def interval(scores: NDArray[np.float64], seed: int = 0) -> Interval:
-    """Mean of (seeds, instances) with a bootstrap interval over both."""
-    low, high = np.quantile(resampled(scores, seed), [0.025, 0.975])
-    return Interval(float(scores.mean()), float(low), float(high), scores.shape[1])
-
-
 def differences_of(group: Group, reference: Group) -> NDArray[np.float64]:
     """Paired differences of two groups, (seeds, instances). Raises `DataError` for different instances.
 
@@ -236,17 +232,6 @@ def differences_of(group: Group, reference: Group) -> NDArray[np.float64]:
     if group.seeds == reference.seeds:
         return group.scores - reference.scores
     means: NDArray[np.float64] = group.scores.mean(axis=0, keepdims=True) - reference.scores.mean(axis=0)
-    return means
-
-
-def resampled(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """`RESAMPLES` means of (seeds, instances), both drawn anew with replacement."""
-    generator = np.random.default_rng(seed)
-    seeds, instances = values.shape
-    means = np.empty(RESAMPLES)
-    for place in range(RESAMPLES):
-        rows = values[generator.integers(0, seeds, seeds)]
-        means[place] = rows[:, generator.integers(0, instances, instances)].mean()
     return means
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.analysis.compare import Group, Row, Table
-from selfguide.core.errors import MissingDependencyError
+from selfguide.core.optional import optional
 
 # What a scaling curve may run along, the first that varies.
 SIZES = ("generation.rounds", "generation.target", "annotation.max_rows", "generation.prompts_per_round")
@@ -15,10 +15,7 @@ COLOURS = ("#3b6fd4", "#1d8f62", "#d9822b", "#8a63c9", "#b9507f", "#5b6b7d", "#c
 
 def draw(tables: Sequence[Table], folder: Path) -> list[Path]:
     """Write the plots that these runs can fill, each as `.png` and `.svg`. Raises `MissingDependencyError`."""
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError("plots need matplotlib: pip install 'selfguide[plots]', or --no-plots") from error
+    mpl = optional("matplotlib", "a plot (--no-plots draws none)", "plots")
     mpl.use("Agg")
     # Text stays text in the SVG, and the same runs give the same file.
     style: dict[Any, Any] = {
@@ -112,9 +109,9 @@ def _bars(axes: Any, xs: Sequence[float], rows: Sequence[Row], width: float, ran
 
 
 def _axes(width: float, height: float = 3.4) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
+    figures = optional("matplotlib.figure", "a plot", "plots")
 
-    figure = Figure(figsize=(width, height))
+    figure = figures.Figure(figsize=(width, height))
     return figure, figure.subplots()
 
 

@@ -123,13 +123,15 @@ def inputs(source: TextIO, prompt_on: TextIO | None) -> Iterator[str]:
 
 
 def side_by_side(base: str, tuned: str, target: TextIO) -> None:
-    """Both answers as two columns; their text is never read as markup."""
+    """Both answers as two columns; their text is never read as markup or as control characters."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from selfguide.core.escaping import terminal
+
     table = Table("base", "tuned", expand=True)
-    table.add_row(Text(base or "(empty)"), Text(tuned or "(empty)"))
+    table.add_row(Text(terminal(base) or "(empty)"), Text(terminal(tuned) or "(empty)"))
     Console(file=target, highlight=False).print(table)
 
 

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from hydra.errors import OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
 
+LAUNCHERS = {
+    "joblib": "joblib",
+    "ray": "ray",
+    "ray_aws": "ray",
+    "submitit_local": "slurm",
+    "submitit_slurm": "slurm",
+}
+"""Options that Hydra knows once the packages of an extra are installed."""
+
 
 def explain(error: BaseException) -> str:
     """One line for the user; falls back to the first line of the innermost message."""
@@ -34,6 +43,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _missing_option(group: str, option: str, text: str) -> str:
+    if group == "hydra/launcher" and (extra := LAUNCHERS.get(option)):
+        return f"{group}={option} needs packages that are not installed: pip install 'selfguide[{extra}]'"
     listed = re.search(r"Available options in '[^']+':\n((?:\t.*\n?)*)", text)
     options = listed[1].split() if listed else []
     near = difflib.get_close_matches(option, options, n=3)

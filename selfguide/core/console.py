@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from selfguide.core.escaping import terminal
+
 PLAIN_EVERY_S = 10.0
 log = logging.getLogger("selfguide")
 
@@ -21,7 +23,7 @@ class Bar:
     """The progress of one long stage. `advance` may carry fields to show, such as accepted=120."""
 
     def __init__(self, name: str, total: int | None, unit: str, console: Console) -> None:
-        self.name, self.total, self.unit = name, total, unit
+        self.name, self.total, self.unit = terminal(name), total, unit
         self._console = console
         self._done = 0
         self._resumed = 0
@@ -55,12 +57,12 @@ class Bar:
     def advance(self, count: int, **fields: object) -> None:
         self._done += count
         if fields:
-            self._fields = " ".join(f"{name} {value}" for name, value in fields.items())
+            self._fields = terminal(" ".join(f"{name} {value}" for name, value in fields.items()))
         if self._rich is not None:
             self._rich.update(self._task, completed=self._done, rate=self._rate(), more=self._fields)
         elif time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._said = time.monotonic()
-            self._console.print(Text(self._line()), soft_wrap=True)
+            self._console.print(Text(terminal(self._line())), soft_wrap=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -97,15 +99,16 @@ class Terminal:
             yield bar
 
     def say(self, text: str) -> None:
-        """One line; the text is never read as markup."""
-        self.console.print(Text(text), soft_wrap=True)
+        """One line; the text is never read as markup or as control characters."""
+        self.console.print(Text(terminal(text)), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A line that must not be overlooked; also in the log file."""
-        log.warning(text)
+        log.warning("%s", terminal(text))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are figures."""
+        rows = [[terminal(cell) for cell in row] for row in rows]
         if not self.console.is_terminal:
             widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
             self.say(title)
@@ -113,7 +116,7 @@ class Terminal:
                 cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
                 self.say("  " + "  ".join(cells).rstrip())
             return
-        table = Table(title=Text(title), title_justify="left")
+        table = Table(title=Text(terminal(title)), title_justify="left")
         for index, column in enumerate(columns):
             table.add_column(column, justify="left" if index == 0 else "right")
         for row in rows:

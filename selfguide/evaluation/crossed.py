@@ -1,4 +1,4 @@
-"""Mean paired differences over seeds and instances: an interval and a test that speak of the same two.
+"""Means over tasks, seeds and instances: an interval and a test that speak of all of them.
 
 A run's seed and an instance each have an effect of their own, so the scores of one seed, or of one
 instance, are no independent draws. The variance of the mean is the sum of the variances of the
@@ -14,36 +14,70 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from selfguide.evaluation.statistics import Gain, permutation_p
+from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, permutation_p
 
-Differences = Sequence[NDArray[np.float64]]
+RESAMPLES = 2000
+ByTask = Sequence[NDArray[np.float64]]
+"""(seeds, instances) for each task."""
 
 
-def crossed_gain(tasks: Differences, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Gain:
-    """The mean over tasks of paired differences, (seeds, instances) for each; they lie from -1 to 1.
+def crossed_interval(tasks: ByTask, *, confidence: float = 0.95, seeds: Sequence[int] = ()) -> Interval:
+    """The mean over tasks of scores from 0 to 1, with a bootstrap interval over seeds and instances.
+
+    Scores that are all 0, or all 1, have the exact interval of their instances. `seeds` are those of
+    the resampling, another for each task.
+    """
+    first = tasks[0].flat[0]
+    if first in (0.0, 1.0) and all((scores == first).all() for scores in tasks):
+        return bootstrap_mean(np.concatenate([scores.mean(axis=0) for scores in tasks]), confidence=confidence)
+    drawn = [_resampled(scores, seed) for scores, seed in zip(tasks, seeds or range(len(tasks)), strict=True)]
+    low, high = np.quantile(np.mean(drawn, axis=0), [(1 - confidence) / 2, (1 + confidence) / 2])
+    mean = float(np.mean([scores.mean() for scores in tasks]))
+    return Interval(mean, float(low), float(high), sum(scores.shape[1] for scores in tasks))
+
+
+def crossed_gain(
+    tasks: ByTask, *, sampled_tasks: bool = False, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> Gain:
+    """The mean over tasks of paired differences from -1 to 1.
 
     p < 1 - `confidence` only where the interval leaves 0 out: it is the t test's, or that of sign
     flips over the instances (means over the seeds) if larger, which holds for few or equal
-    differences too. With one seed both are about the instances alone.
+    differences too. With one seed both are about the instances alone. With `sampled_tasks` the tasks
+    stand for others like them: t test and sign flips are then over the tasks' means.
     """
-    mean = float(np.mean([one.mean() for one in tasks]))
-    parts = [part for one in tasks for part in _variances(one, len(tasks))]
+    means = np.array([task.mean() for task in tasks])
+    mean = float(means.mean())
+    if sampled_tasks:
+        parts, flipped = _variance(means, 1), means
+    else:
+        parts = [part for task in tasks for axis in (1, 0) for part in _variance(task.mean(axis=axis), len(tasks))]
+        # A task's instances weigh as much as its share in the mean over tasks.
+        flipped = np.concatenate([task.mean(axis=0) / (task.shape[1] * len(tasks)) for task in tasks])
+    p = permutation_p(flipped, resamples=resamples, seed=seed)
     variance = sum(value for value, _ in parts)
-    # A task's instances weigh as much as its share in the mean over tasks.
-    weighed = np.concatenate([one.mean(axis=0) / (one.shape[1] * len(tasks)) for one in tasks])
-    flipped = permutation_p(weighed, resamples=resamples, seed=seed)
     if variance < 1e-20:  # equal but for rounding
-        return Gain(mean, mean, mean, flipped)
+        return Gain(mean, mean, mean, p)
     from scipy.stats import t
 
     freedom = variance**2 / sum(value**2 / degrees for value, degrees in parts)
     error = math.sqrt(variance)
     half = float(t.ppf((1 + confidence) / 2, freedom)) * error
-    p = 2 * float(t.sf(abs(mean) / error, freedom))
-    return Gain(mean, max(-1.0, mean - half), min(1.0, mean + half), max(p, flipped))
+    p = max(p, 2 * float(t.sf(abs(mean) / error, freedom)))
+    return Gain(mean, max(-1.0, mean - half), min(1.0, mean + half), p)
 
 
-def _variances(differences: NDArray[np.float64], tasks: int) -> list[tuple[float, int]]:
-    """What the seeds and the instances of one task add to the mean's variance, with their degrees of freedom."""
-    means = [differences.mean(axis=other) for other in (1, 0)]
-    return [(float(one.var(ddof=1)) / len(one) / tasks**2, len(one) - 1) for one in means if len(one) > 1]
+def _variance(means: NDArray[np.float64], tasks: int) -> list[tuple[float, int]]:
+    """What the spread of `means` adds to the variance of the mean over tasks, with its degrees of freedom."""
+    return [(float(means.var(ddof=1)) / len(means) / tasks**2, len(means) - 1)] if len(means) > 1 else []
+
+
+def _resampled(scores: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """`RESAMPLES` means of (seeds, instances), both drawn anew with replacement."""
+    generator = np.random.default_rng(seed)
+    seeds, instances = scores.shape
+    means = np.empty(RESAMPLES)
+    for index in range(RESAMPLES):
+        rows = scores[generator.integers(0, seeds, seeds)]
+        means[index] = rows[:, generator.integers(0, instances, instances)].mean()
+    return means

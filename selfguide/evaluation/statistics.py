@@ -1,6 +1,7 @@
 """How sure a score is: intervals, a paired test, correction for many tests, and what n can show.
 
-Everything is deterministic from `seed`.
+Everything is deterministic from `seed`. The bootstrap is scipy's; the sign flips are ours, as scipy's
+`permutation_test` doubles one tail of its draws where the test here counts both.
 """
 
 import math
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Resamples are drawn in blocks of about this many numbers, to bound the memory.
-BLOCK = 4_000_000
+# Resamples are drawn in batches of about this many numbers, to bound the memory.
+BATCH = 4_000_000
 EXACT_PAIRS = 14  # up to 2^14 sign patterns are enumerated rather than drawn
 Scores = Sequence[float] | NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def bootstrap_mean(scores: Scores, *, resamples: int = 10_000, confidence: float
         tail = ((1 - confidence) / 2) ** (1 / len(values))
         low, high = (0.0, 1 - tail) if values[0] == 0 else (tail, 1.0)
         return Interval(mean, low, high, len(values))
-    low, high = _percentiles(_resampled_means(values, resamples, seed), confidence)
+    low, high = _percentile_interval(values, resamples, confidence, seed)
     return Interval(mean, low, high, len(values))
 
 
@@ -64,7 +65,7 @@ def paired_gain(
     if len(old) != len(new):
         raise ValueError(f"paired scores of unequal length: {len(new)} and {len(old)}")
     differences = new - old
-    low, high = _percentiles(_resampled_means(differences, resamples, seed), confidence)
+    low, high = _percentile_interval(differences, resamples, confidence, seed)
     p = permutation_p(differences, resamples=resamples, seed=seed)
     return Gain(float(differences.mean()), low, high, p)
 
@@ -77,15 +78,18 @@ def permutation_p(differences: Scores, *, resamples: int = 10_000, seed: int = 0
         return 1.0
     sizes = np.abs(values)
     if np.allclose(sizes, sizes[0], rtol=1e-12):
-        return _sign_test(int((values > 0).sum()), len(values))
+        from scipy.stats import binomtest
+
+        return float(binomtest(int((values > 0).sum()), len(values)).pvalue)
     observed = abs(float(values.sum())) - 1e-9 * float(sizes.sum())
     if len(values) <= EXACT_PAIRS:
         patterns = (np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1
         return float((np.abs((2 * patterns - 1) @ sizes) >= observed).mean())
     generator = np.random.default_rng(seed)
     extreme = 0
-    for count in _blocks(resamples, len(values)):
-        signs = generator.integers(0, 2, size=(count, len(values)), dtype=np.int8)
+    batch = max(1, BATCH // len(values))
+    for start in range(0, resamples, batch):
+        signs = generator.integers(0, 2, size=(min(batch, resamples - start), len(values)), dtype=np.int8)
         sums = 2 * (signs @ sizes) - sizes.sum()
         extreme += int((np.abs(sums) >= observed).sum())
     # The observed signs are one of the patterns: p is never 0.
@@ -121,31 +125,20 @@ def detectable_difference(n: int, *, confidence: float = 0.95, power: float = 0.
     return min(1.0, (_quantile((1 + confidence) / 2) + _quantile(power)) * spread / math.sqrt(n))
 
 
-def _resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
-    generator = np.random.default_rng(seed)
-    return np.concatenate(
-        [
-            values[generator.integers(0, len(values), size=(count, len(values)))].mean(axis=1)
-            for count in _blocks(resamples, len(values))
-        ]
-    )
+def _percentile_interval(
+    values: NDArray[np.float64], resamples: int, confidence: float, seed: int
+) -> tuple[float, float]:
+    if np.all(values == values[0]):
+        return float(values.mean()), float(values.mean())
+    from scipy.stats import bootstrap
 
-
-def _blocks(resamples: int, width: int) -> list[int]:
-    size = max(1, BLOCK // width)
-    return [min(size, resamples - start) for start in range(0, resamples, size)]
-
-
-def _percentiles(means: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    result = bootstrap(
+        (values,), np.mean, n_resamples=resamples, batch=max(1, BATCH // len(values)), method="percentile",
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = np.quantile(result.bootstrap_distribution, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _sign_test(positive: int, n: int) -> float:
-    from scipy.stats import binomtest
-
-    return float(binomtest(positive, n).pvalue)
 
 
 def _quantile(probability: float) -> float:

@@ -1,6 +1,6 @@
 """The methods: each makes something that answers (weights, demonstrations, a classifier) from a task.
 
-A method is a function `(session) -> Outcome`, found by the name that `method=` takes. None sees gold
+A method is a function `(session) -> MethodResult`, found by the name that `method=` takes. None sees gold
 but those that say so (`uses_gold`): they get the gold pool, which is never what a run is scored on.
 """
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from selfguide.config.loop import claims_gold
 from selfguide.config.methods import LOOPS, GoldFinetuneConfig, LoopConfig, MethodConfig
 from selfguide.core.errors import ConfigError
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 
 if TYPE_CHECKING:
     from selfguide.models.session import Session
 
-Method = Callable[["Session"], Outcome]
+Method = Callable[["Session"], MethodResult]
 # Name -> module.
 MODULES = {
     "selfguide": "selfguide",

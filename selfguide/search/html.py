@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from selfguide.search.outcome import describe
+from selfguide.search.results import describe
 from selfguide.search.summary import Summary, TrialRow, columns, worst
 from selfguide.search.summary import cells as row_cells
 
@@ -53,8 +53,8 @@ def _headline(summary: Summary) -> str:
     kind = KINDS[summary.objective.kind]
     if winner is None:
         return "<p>No setting is finished and above every floor: there is no winner.</p>"
-    gain = worst(winner.outcomes, summary, gain=True)
-    score = worst(winner.outcomes, summary, gain=False)
+    gain = worst(winner.results, summary, gain=True)
+    score = worst(winner.results, summary, gain=False)
     more = "" if gain is None else f", smallest gain over few-shot prompting {gain:+.3f}"
     return (
         f"<p>Maximised: {escape(kind)}. The winner of {len(summary.decided)} settings is trial {winner.number}:</p>"
@@ -74,7 +74,7 @@ def _history(summary: Summary) -> str:
     shapes = [_axis(low, high)]
     best, path = float("-inf"), []
     for place, row in enumerate(rows):
-        if row.state == "finished" and summary.objective.admissible(row.outcomes):
+        if row.state == "finished" and summary.objective.admissible(row.results):
             best = max(best, values[place])
         if best > float("-inf"):
             path.append(f"{x[place]:.1f},{HEIGHT - 25 - (HEIGHT - 45) * (best - low) / (high - low):.1f}")
@@ -106,7 +106,7 @@ def _heat_map(summary: Summary) -> str:
     body = []
     for row in summary.rows:
         shown = row_cells(summary, row)
-        scores = [summary.objective.task_score(row.outcomes, task) for task in summary.tasks]
+        scores = [summary.objective.task_score(row.results, task) for task in summary.tasks]
         marked = [f"<td>{escape(cell)}</td>" for cell in shown[:first]]
         marked += [_heat(score, *bounds) for score, bounds in zip(scores, ranges, strict=True)]
         marked += [f"<td>{escape(cell)}</td>" for cell in shown[last:]]
@@ -117,7 +117,7 @@ def _heat_map(summary: Summary) -> str:
 
 
 def _range(summary: Summary, task: str) -> tuple[float, float]:
-    scores = [s for row in summary.rows if (s := summary.objective.task_score(row.outcomes, task)) is not None]
+    scores = [s for row in summary.rows if (s := summary.objective.task_score(row.results, task)) is not None]
     return min(scores, default=0.0), max(scores, default=1.0)
 
 
@@ -174,7 +174,7 @@ def _optimism(summary: Summary) -> str:
 def _size(summary: Summary, task: str) -> int:
     winner = summary.winner
     assert winner is not None
-    return max(len(outcome.scores) for outcome in winner.outcomes.values() if outcome.task == task)
+    return max(len(result.scores) for result in winner.results.values() if result.task == task)
 
 
 def _failures(summary: Summary) -> str:

@@ -61,6 +61,8 @@ class Lock:
             return [f"tasks: {', '.join(known)} -> {task}"]
         then = known[task]
         found = list(differences({"metric": then["metric"]}, {"metric": metric}))
+        if task in self.content["tasks"] and then["split"] == split:
+            found.append(f"{task}: chosen on its {split} split; allowed: another split")
         found += differences(_without_texts(then["prompt"]), _without_texts(prompt), f"{task}.prompt.")
         found += differences(self.content["data"], dict(data), "data.")
         if self.content["model"]["identity"] == models["model"]["identity"]:

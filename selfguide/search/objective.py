@@ -1,4 +1,4 @@
-"""From the outcomes of a trial to its value: the worst task decides.
+"""From the results of a trial to its value: the worst task decides.
 
 All values are bounds from above while jobs are missing, and only fall as more come in: a missing
 seed of a begun task counts as the best conceivable score, a task not begun does not count. Sums
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import child_seed
-from selfguide.search.outcome import Cell, Outcome
+from selfguide.search.results import Cell, JobResult
 
 Kind = Literal["worst_score", "worst_gain", "lcb"]
-Outcomes = Mapping[Cell, Outcome]
+Results = Mapping[Cell, JobResult]
 BEST = 1.0  # no score and no gain is larger
 EVERYTHING = float("inf")
 
@@ -37,83 +37,83 @@ class Objective:
     confidence: float = 0.95
     resamples: int = 1000
 
-    def task_value(self, outcomes: Outcomes, task: str) -> float | None:
+    def task_value(self, results: Results, task: str) -> float | None:
         """The mean score, or gain, over seeds (an upper bound while some are missing); None if not begun."""
-        return self._mean(outcomes, task, self.quantity)
+        return self._mean(results, task, self.quantity)
 
-    def task_score(self, outcomes: Outcomes, task: str) -> float | None:
+    def task_score(self, results: Results, task: str) -> float | None:
         """The same for the score, whatever the objective."""
-        return self._mean(outcomes, task, lambda outcome: outcome.score)
+        return self._mean(results, task, lambda result: result.score)
 
-    def value(self, outcomes: Outcomes, tasks: Sequence[str]) -> float:
+    def value(self, results: Results, tasks: Sequence[str]) -> float:
         """What is maximised; infinite before the first job."""
         if self.kind == "lcb":
-            return self.quantile(outcomes, tasks, 1 - self.confidence)
-        values = [value for task in tasks if (value := self.task_value(outcomes, task)) is not None]
+            return self.quantile(results, tasks, 1 - self.confidence)
+        values = [value for task in tasks if (value := self.task_value(results, task)) is not None]
         return min(values, default=EVERYTHING)
 
-    def worst(self, outcomes: Outcomes, tasks: Sequence[str]) -> float:
+    def worst(self, results: Results, tasks: Sequence[str]) -> float:
         """The minimum over tasks of score or gain: `value` for all kinds but lcb."""
-        values = [value for task in tasks if (value := self.task_value(outcomes, task)) is not None]
+        values = [value for task in tasks if (value := self.task_value(results, task)) is not None]
         return min(values, default=EVERYTHING)
 
-    def quantile(self, outcomes: Outcomes, tasks: Sequence[str], probability: float) -> float:
+    def quantile(self, results: Results, tasks: Sequence[str], probability: float) -> float:
         """Of the bootstrap distribution of the minimum over tasks."""
-        minima = self.resampled_minima(outcomes, tasks)
+        minima = self.resampled_minima(results, tasks)
         # "lower" picks a member: it falls whenever members fall, which interpolation need not do exactly.
         return EVERYTHING if minima is None else float(np.quantile(minima, probability, method="lower"))
 
-    def resampled_minima(self, outcomes: Outcomes, tasks: Sequence[str]) -> NDArray[np.float64] | None:
+    def resampled_minima(self, results: Results, tasks: Sequence[str]) -> NDArray[np.float64] | None:
         """The minimum over begun tasks in each resample; None before the first job."""
         minima: NDArray[np.float64] | None = None
         for task in tasks:
-            if not any((task, seed) in outcomes for seed in self.seeds):
+            if not any((task, seed) in results for seed in self.seeds):
                 continue
             total = np.zeros(self.resamples)
             for seed in self.seeds:
-                outcome = outcomes.get((task, seed))
-                total = total + (BEST if outcome is None else self._resampled(outcome))
+                result = results.get((task, seed))
+                total = total + (BEST if result is None else self._resampled(result))
             means = total / len(self.seeds)
             minima = means if minima is None else np.minimum(minima, means)
         return minima
 
-    def violations(self, outcomes: Outcomes) -> dict[str, float]:
+    def violations(self, results: Results) -> dict[str, float]:
         """By how much each begun task is below its floor; not positive where it is not."""
         found = {}
         for task, floor in self.floors.items():
-            score = self.task_score(outcomes, task)
+            score = self.task_score(results, task)
             if score is not None:
-                found[task] = _floor(floor, task, outcomes) - score
+                found[task] = _floor(floor, task, results) - score
         return found
 
-    def admissible(self, outcomes: Outcomes) -> bool:
+    def admissible(self, results: Results) -> bool:
         """Whether no floor is broken so far."""
-        return all(violation <= 0 for violation in self.violations(outcomes).values())
+        return all(violation <= 0 for violation in self.violations(results).values())
 
-    def _mean(self, outcomes: Outcomes, task: str, quantity: Any) -> float | None:
-        found = [outcomes.get((task, seed)) for seed in self.seeds]
+    def _mean(self, results: Results, task: str, quantity: Any) -> float | None:
+        found = [results.get((task, seed)) for seed in self.seeds]
         if not any(found):
             return None
         total = 0.0
-        for outcome in found:
-            total += BEST if outcome is None else quantity(outcome)
+        for result in found:
+            total += BEST if result is None else quantity(result)
         return total / len(self.seeds)
 
-    def quantity(self, outcome: Outcome) -> float:
+    def quantity(self, result: JobResult) -> float:
         """What one job contributes: its score, or its gain."""
         if self.kind != "worst_gain":
-            return outcome.score
-        if outcome.baseline is None:
+            return result.score
+        if result.baseline is None:
             raise ConfigError("sweep.objective: worst_gain needs jobs that leave a result.json with a baseline")
-        return outcome.score - outcome.baseline
+        return result.score - result.baseline
 
-    def _resampled(self, outcome: Outcome) -> NDArray[np.float64]:
-        if not outcome.scores:
+    def _resampled(self, result: JobResult) -> NDArray[np.float64]:
+        if not result.scores:
             raise ConfigError("sweep: lcb and noise_aware need jobs that leave scores per instance")
-        scores = np.asarray(outcome.scores)
+        scores = np.asarray(result.scores)
         if self.kind == "worst_gain":
-            scores = scores - np.asarray(outcome.baselines)
-        return np.asarray(scores[draws(outcome.task, len(scores), self.resamples)].mean(axis=1))
+            scores = scores - np.asarray(result.baselines)
+        return np.asarray(scores[draws(result.task, len(scores), self.resamples)].mean(axis=1))
 
 
 @lru_cache(maxsize=64)
@@ -122,13 +122,13 @@ def draws(task: str, n: int, resamples: int, seed: int = 0) -> NDArray[np.int64]
     return np.random.default_rng(child_seed(seed, "sweep", task)).integers(0, n, size=(resamples, n))
 
 
-def _floor(floor: float | str, task: str, outcomes: Outcomes) -> float:
+def _floor(floor: float | str, task: str, results: Results) -> float:
     if isinstance(floor, int | float):
         return float(floor)
     found = []
-    for outcome in outcomes.values():
-        if outcome.task == task:
-            known = {**outcome.floors, **({} if outcome.baseline is None else {"baseline": outcome.baseline})}
+    for result in results.values():
+        if result.task == task:
+            known = {**result.floors, **({} if result.baseline is None else {"baseline": result.baseline})}
             if floor not in known:
                 raise ConfigError(f"sweep.floors.{task}: {floor!r} is not known; allowed: a number, {', '.join(known)}")
             found.append(known[floor])

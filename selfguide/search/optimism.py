@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selfguide.search.objective import Objective, Outcomes
+from selfguide.search.objective import Objective, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,13 @@ class Optimism:
 
 
 def optimism(
-    winner: Outcomes, finished: Sequence[Outcomes], tasks: Sequence[str], objective: Objective
+    winner: Results, finished: Sequence[Results], tasks: Sequence[str], objective: Objective
 ) -> Optimism | None:
     """None where jobs left no scores per instance. `finished` are all complete trials, the winner among them."""
-    if not all(outcome.scores for outcomes in finished for outcome in outcomes.values()):
+    if not all(result.scores for results in finished for result in results.values()):
         return None
-    candidates = [outcomes for outcomes in finished if objective.admissible(outcomes)]
-    minima = np.stack([_minima(objective, outcomes, tasks) for outcomes in candidates])
+    candidates = [results for results in finished if objective.admissible(results)]
+    minima = np.stack([_minima(objective, results, tasks) for results in candidates])
     means = minima.mean(axis=1, keepdims=True)
     luck = np.take_along_axis(minima - means, _chosen(minima, objective)[None], axis=0)
     own = _minima(objective, winner, tasks)
@@ -77,13 +77,13 @@ def _chosen(minima: NDArray[np.float64], objective: Objective) -> NDArray[np.int
     return chosen
 
 
-def _minima(objective: Objective, outcomes: Outcomes, tasks: Sequence[str]) -> NDArray[np.float64]:
-    minima = objective.resampled_minima(outcomes, tasks)
+def _minima(objective: Objective, results: Results, tasks: Sequence[str]) -> NDArray[np.float64]:
+    minima = objective.resampled_minima(results, tasks)
     assert minima is not None
     return minima
 
 
-def _deciding(objective: Objective, winner: Outcomes, tasks: Sequence[str]) -> dict[str, float]:
+def _deciding(objective: Objective, winner: Results, tasks: Sequence[str]) -> dict[str, float]:
     rows = np.stack([_minima(objective, winner, [task]) for task in tasks])
     counts = Counter(rows.argmin(axis=0).tolist())
     return {task: counts[place] / rows.shape[1] for place, task in enumerate(tasks)}

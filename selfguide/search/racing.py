@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from selfguide.search.objective import Objective
-from selfguide.search.outcome import Cell, Outcome, Setting, mean_or_none
+from selfguide.search.results import Cell, JobResult, Setting, mean_or_none
 
 Racing = Literal["off", "exact", "noise_aware"]
 
@@ -39,7 +39,7 @@ class Trial:
     number: int
     origin: int
     setting: Setting
-    outcomes: dict[Cell, Outcome] = field(default_factory=dict)
+    results: dict[Cell, JobResult] = field(default_factory=dict)
     in_flight: set[Cell] = field(default_factory=set)
     error: str | None = None
     attempts: dict[Cell, int] = field(default_factory=dict)
@@ -59,15 +59,15 @@ class Race:
         self._observed: dict[str, list[float]] = {task: [] for task in tasks}
 
     def enter(self, trial: Trial) -> None:
-        """Take a trial in; outcomes it already has are not run again."""
+        """Take a trial in; results it already has are not run again."""
         self.trials[trial.number] = trial
-        for outcome in trial.outcomes.values():
-            self.observe(outcome)
+        for result in trial.results.values():
+            self.observe(result)
 
-    def observe(self, outcome: Outcome) -> None:
-        """Learn from any outcome how hard its task is."""
-        if outcome.task in self._observed:
-            self._observed[outcome.task].append(self.objective.quantity(outcome))
+    def observe(self, result: JobResult) -> None:
+        """Learn from any result how hard its task is."""
+        if result.task in self._observed:
+            self._observed[result.task].append(self.objective.quantity(result))
 
     def challenge(self, value: float, origin: int, low: float) -> None:
         """A trial is finished and admissible: keep the better of it and the incumbent."""
@@ -94,13 +94,13 @@ class Race:
             if (trial.in_flight and not ahead) or self.decided(trial):
                 continue
             for cell in cells:
-                if cell not in trial.outcomes and cell not in trial.in_flight:
+                if cell not in trial.results and cell not in trial.in_flight:
                     return Job(trial.number, *cell)
         return None
 
     def complete(self, trial: Trial) -> bool:
         """Whether every task ran with every seed."""
-        return len(trial.outcomes) == len(self.tasks) * len(self.objective.seeds)
+        return len(trial.results) == len(self.tasks) * len(self.objective.seeds)
 
     def decided(self, trial: Trial) -> bool:
         """Whether no further job of this trial is needed: complete, failed, or certain not to win."""
@@ -108,23 +108,23 @@ class Race:
 
     def hopeless(self, trial: Trial) -> bool:
         """Whether the trial cannot win any more."""
-        if self.racing == "off" or not trial.outcomes:
+        if self.racing == "off" or not trial.results:
             return False
-        if not self.objective.admissible(trial.outcomes):
+        if not self.objective.admissible(trial.results):
             return True
         best = self.incumbent
         if best is None:
             return False
         if self.racing == "noise_aware":
-            return self.objective.quantile(trial.outcomes, self.tasks, self.objective.confidence) <= best.low
-        bound = self.objective.value(trial.outcomes, self.tasks)
+            return self.objective.quantile(trial.results, self.tasks, self.objective.confidence) <= best.low
+        bound = self.objective.value(trial.results, self.tasks)
         return bound < best.value or (bound == best.value and trial.origin > best.origin)
 
-    def lower_bound(self, outcomes: Mapping[Cell, Outcome]) -> float:
+    def lower_bound(self, results: Mapping[Cell, JobResult]) -> float:
         """What `challenge` wants as `low`; only the noise-aware race looks at it."""
         if self.racing != "noise_aware":
             return float("-inf")
-        return self.objective.quantile(outcomes, self.tasks, 1 - self.objective.confidence)
+        return self.objective.quantile(results, self.tasks, 1 - self.objective.confidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Savings:
         return 1 - self.ran / self.full if self.full else 0.0
 
 
-def savings(trials: Iterable[Mapping[Cell, Outcome]], jobs_per_trial: int) -> Savings:
+def savings(trials: Iterable[Mapping[Cell, JobResult]], jobs_per_trial: int) -> Savings:
     """What racing saved over these finished and stopped trials."""
-    counts = [len(outcomes) for outcomes in trials]
+    counts = [len(results) for results in trials]
     return Savings(sum(counts), jobs_per_trial * len(counts))

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from selfguide.search.objective import Objective, Outcomes
+from selfguide.search.objective import Objective, Results
 from selfguide.search.optimism import Optimism, optimism
-from selfguide.search.outcome import short
 from selfguide.search.racing import Savings, savings
+from selfguide.search.results import short
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class TrialRow:
     number: int
     origin: int
     setting: Mapping[str, Any]
-    outcomes: Outcomes
+    results: Results
     state: str
     error: str | None = None
 
     @property
     def seconds(self) -> float:
         """Spent by its jobs."""
-        return sum(outcome.seconds for outcome in self.outcomes.values())
+        return sum(result.seconds for result in self.results.values())
 
     @property
     def saved_seconds(self) -> float:
         """Of the stages its jobs found in the store."""
-        return sum(outcome.saved_seconds for outcome in self.outcomes.values())
+        return sum(result.saved_seconds for result in self.results.values())
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,19 @@ class Summary:
         """The best finished trial that breaks no floor; of equals, the one asked first. None while a trial runs."""
         if any(row.state == "running" for row in self.rows):
             return None
-        admissible = [row for row in self.finished if self.objective.admissible(row.outcomes)]
+        admissible = [row for row in self.finished if self.objective.admissible(row.results)]
         return max(admissible, key=lambda row: (self.value(row), -row.origin), default=None)
 
     def value(self, row: TrialRow) -> float:
         """What is maximised. Kept: with lcb it is a bootstrap."""
         if row.number not in self._values:
-            self._values[row.number] = self.objective.value(row.outcomes, self.tasks)
+            self._values[row.number] = self.objective.value(row.results, self.tasks)
         return self._values[row.number]
 
     @property
     def racing_savings(self) -> Savings:
         """Jobs that ran, against all tasks and seeds for each decided trial."""
-        return savings((row.outcomes for row in self.decided), len(self.tasks) * len(self.objective.seeds))
+        return savings((row.results for row in self.decided), len(self.tasks) * len(self.objective.seeds))
 
     @cached_property
     def optimism(self) -> Optimism | None:
@@ -81,7 +81,7 @@ class Summary:
         winner = self.winner
         if winner is None:
             return None
-        return optimism(winner.outcomes, [row.outcomes for row in self.finished], self.tasks, self.objective)
+        return optimism(winner.results, [row.results for row in self.finished], self.tasks, self.objective)
 
 
 def columns(summary: Summary) -> list[str]:
@@ -92,25 +92,25 @@ def columns(summary: Summary) -> list[str]:
 
 def cells(summary: Summary, row: TrialRow) -> list[str]:
     """A row of the table; an empty cell is a job that racing made needless, or that failed."""
-    scores = [summary.objective.task_score(row.outcomes, task) for task in summary.tasks]
+    scores = [summary.objective.task_score(row.results, task) for task in summary.tasks]
     return [
         str(row.number),
         *(short(row.setting.get(key)) for key in summary.keys),
         *("" if score is None else f"{score:.3f}" for score in scores),
-        _text(worst(row.outcomes, summary, gain=False)),
-        _text(worst(row.outcomes, summary, gain=True)),
+        _text(worst(row.results, summary, gain=False)),
+        _text(worst(row.results, summary, gain=True)),
         row.state + (" (winner)" if summary.winner is row else ""),
     ]
 
 
-def worst(outcomes: Outcomes, summary: Summary, *, gain: bool) -> float | None:
+def worst(results: Results, summary: Summary, *, gain: bool) -> float | None:
     """The smallest task mean of score or gain over the jobs that ran."""
     means = []
     for task in summary.tasks:
-        found = [outcome for outcome in outcomes.values() if outcome.task == task]
-        if gain and any(outcome.baseline is None for outcome in found):
+        found = [result for result in results.values() if result.task == task]
+        if gain and any(result.baseline is None for result in found):
             return None
-        values = [outcome.score - (outcome.baseline or 0.0 if gain else 0.0) for outcome in found]
+        values = [result.score - (result.baseline or 0.0 if gain else 0.0) for result in found]
         if values:
             means.append(sum(values) / len(values))
     return min(means, default=None)

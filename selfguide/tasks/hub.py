@@ -3,10 +3,12 @@
 import re
 import string
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import HubConfig
-from selfguide.core.errors import ConfigError, DataError, MissingDependencyError
+from selfguide.core.errors import ConfigError, DataError
+from selfguide.core.optional import optional
 from selfguide.core.types import Instance
 from selfguide.tasks.raw import RawTask, read_example, read_instance, require_text, unique_ids
 
@@ -110,12 +112,7 @@ def _inside(row: Mapping[str, Any], field: str, where: str) -> Any:
 
 
 def _load(hub: HubConfig, split: str, where: str) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise MissingDependencyError('task=hub needs the package "datasets": pip install "selfguide[hub]"') from None
-    from pathlib import Path
-
+    datasets = optional("datasets", "task=hub", "hub")
     try:
         path = str(hub.path)
         folder = Path(path).expanduser()

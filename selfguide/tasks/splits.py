@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfguide.core.errors import ConfigError, DataError, MissingDependencyError
+from selfguide.core.errors import ConfigError, DataError
+from selfguide.core.optional import optional
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Instance, Split
 from selfguide.tasks.gold import SPLITS
@@ -126,12 +127,7 @@ def _known_rows(task: str, split: Split, path: Path, known: dict[tuple[str, str]
 
 
 def _arrow_rows(path: Path) -> Sequence[Any]:
-    try:
-        import datasets
-    except ImportError:
-        raise MissingDependencyError(
-            'data.split=reference needs the package "datasets": pip install "selfguide[hub]"'
-        ) from None
+    datasets = optional("datasets", "data.split=reference", "hub")
     try:
         rows: Sequence[Any] = datasets.load_from_disk(str(path))
     except Exception as error:  # a damaged Arrow folder fails in many ways

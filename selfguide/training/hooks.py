@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
@@ -15,11 +15,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from selfguide.core.errors import TrainingError
 from selfguide.core.seeding import child_random
 from selfguide.training.checkpoints import mark_whole, publish
-from selfguide.training.processes import agreed, wait_for_all
+from selfguide.training.distributed import barrier, broadcast
+from selfguide.training.job import TrainingJob, TrainingProgress
 from selfguide.training.rows import TrainingRow
-
-if TYPE_CHECKING:
-    from selfguide.training.trainer import TrainingProgress
 
 IGNORED = -100
 FILLER = TrainingRow((0,), ())
@@ -74,34 +72,22 @@ class RowTrainer(Trainer):  # type: ignore[misc]
 class Recorder(TrainerCallback):  # type: ignore[misc]
     """Writes each step's loss, each epoch's weights, and a checkpoint every `save_every_s` seconds."""
 
-    def __init__(
-        self,
-        work: Path,
-        per_epoch: int,
-        save_every_s: float,
-        save: Callable[[Path], None],
-        progress: "TrainingProgress | None",
-    ) -> None:
-        self._work, self._per_epoch, self._every, self._save, self._progress = (
-            work,
-            per_epoch,
-            save_every_s,
-            save,
-            progress,
-        )
+    def __init__(self, job: TrainingJob, save: Callable[[Path], None], progress: TrainingProgress | None) -> None:
+        self._job, self._save, self._progress = job, save, progress
         self._saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Weights come before the checkpoint: a checkpoint at step s implies all epochs up to s on disk."""
         step = int(state.global_step)
-        if step % self._per_epoch == 0:
-            self._keep(step // self._per_epoch, state.is_world_process_zero)
-        if step < state.max_steps and agreed(time.monotonic() - self._saved >= self._every):
+        if step % self._job.steps_per_epoch == 0:
+            self._keep(step // self._job.steps_per_epoch, state.is_world_process_zero)
+        due = time.monotonic() - self._saved >= self._job.settings.save_every_s
+        if step < state.max_steps and broadcast(due):
             control.should_save = True
         return control
 
     def _keep(self, epoch: int, first: bool) -> None:
-        final = self._work / f"epoch-{epoch}"
+        final = self._job.work / f"epoch-{epoch}"
         temporary = final.with_name(f".{final.name}.tmp")
         if first:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -111,9 +97,9 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The Trainer has written a checkpoint: make it durable."""
-        wait_for_all()
+        barrier()
         if state.is_world_process_zero:
-            mark_whole(self._work, int(state.global_step))
+            mark_whole(self._job.work, int(state.global_step))
         self._saved = time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
@@ -128,7 +114,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             )
         if state.is_world_process_zero:
             line = {"step": step, "loss": loss, "grad_norm": norm, "learning_rate": logs.get("learning_rate")}
-            with (self._work / "losses.jsonl").open("a", encoding="utf-8") as file:
+            with self._job.losses.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         if self._progress is not None:
             self._progress.advance(1, loss=f"{loss:.3f}")

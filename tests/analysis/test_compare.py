@@ -1,6 +1,7 @@
 """Comparison of runs: grouping, statistics, refusals, and the files it writes."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -62,6 +63,15 @@ def test_figures_are_those_of_the_statistics(grid: Path) -> None:
     other = table.row("task_a", table.variants[0])
     assert other is not None and row.against == crossed_gain([row.group.scores - other.group.scores])
     assert table.mean(table.variants[1], "score") == pytest.approx(np.mean([r.score.value for r in table.rows[1::2]]))
+
+
+def test_the_interval_of_a_run_is_the_same_in_a_comparison(tmp_path: Path) -> None:
+    for skill in (0.7, 1.0):
+        run = RunFolder(write_run(tmp_path / str(skill), skill=skill, **SMALL))
+        [row] = compare([run])[0].rows
+        assert dataclasses.asdict(row.score) == run.result["score"]
+        assert dataclasses.asdict(row.baseline) == run.result["baseline"]
+    assert row.score.ci_low < row.score.value == row.score.ci_high == 1
 
 
 def test_unlike_metrics_and_instances_are_refused(grid: Path, tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ def drawn(rng: np.random.Generator, effects: list[float]) -> list[Run]:
 
 def test_an_effect_of_every_task_shows_and_one_of_two_tasks_does_not() -> None:
     rng = np.random.default_rng(0)
-    all_tasks = difference(drawn(rng, [0.3] * 9), "selfguide_hits", "icl_hits", draws=500)
+    all_tasks = difference(drawn(rng, [0.3] * 9), "selfguide_hits", "icl_hits")
     assert all_tasks.p == pytest.approx(2 / 512) and 20 < all_tasks.low < all_tasks.mean < all_tasks.high < 40
-    two_tasks = difference(drawn(rng, [0.45, 0.45, *[0.0] * 7]), "selfguide_hits", "icl_hits", draws=500)
+    two_tasks = difference(drawn(rng, [0.45, 0.45, *[0.0] * 7]), "selfguide_hits", "icl_hits")
     assert two_tasks.p > 0.05 and two_tasks.low < 3
 
 
@@ -49,7 +49,7 @@ def test_tasks_that_differ_by_chance_are_rarely_told_apart() -> None:
     found = 0
     for _ in range(200):
         effects = list(rng.normal(0, 0.15, 8).clip(-0.4, 0.4))
-        found += difference(drawn(rng, effects), "selfguide_hits", "icl_hits", draws=2).p < 0.05
+        found += difference(drawn(rng, effects), "selfguide_hits", "icl_hits").p < 0.05
     assert found <= 20, "one in twenty, twice that by chance"
 
 

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-from selfguide.evaluation.crossed import crossed_gain
-from selfguide.evaluation.statistics import permutation_p
+from selfguide.evaluation.crossed import crossed_gain, crossed_interval
+from selfguide.evaluation.statistics import bootstrap_mean, permutation_p
 
 Array = NDArray[np.float64]
 QUICK = {"resamples": 200}
@@ -104,3 +104,29 @@ def test_no_small_p_with_zero_in_the_interval(tasks: list[Array]) -> None:
     turned = crossed_gain([-one[::-1] for one in tasks], **QUICK)
     assert (turned.value, turned.ci_low, turned.ci_high) == pytest.approx((-gain.value, -gain.ci_high, -gain.ci_low))
     assert turned.p == pytest.approx(gain.p, abs=0.15)
+
+
+def test_all_right_is_not_certain_in_more_seeds_or_tasks() -> None:
+    alone = bootstrap_mean([1.0] * 200)
+    assert crossed_interval([np.ones((3, 200))]) == alone
+    assert alone.ci_low < crossed_interval([np.ones((3, 200))] * 2).ci_low < 1
+
+
+def test_interval_of_several_seeds() -> None:
+    generator = np.random.default_rng(3)
+    scores = [np.clip(0.5 + drawn(generator, 3, 0.1, 0.2, 0.1), 0, 1) for _ in range(2)]
+    one, both = crossed_interval(scores[:1]), crossed_interval(scores)
+    assert one.value == pytest.approx(scores[0].mean()) and one.ci_low < one.value < one.ci_high
+    assert one.ci_high - one.ci_low > both.ci_high - both.ci_low and both.n == 60
+
+
+def test_sampled_tasks_are_the_t_test_over_tasks() -> None:
+    effects = np.random.default_rng(2).normal(0.2, 0.2, 9)
+    tasks = [effect + drawn(np.random.default_rng(5), 3, 0.01, 0.1, 0.1) for effect in effects]
+    means = [task.mean() for task in tasks]
+    gain, expected = crossed_gain(tasks, sampled_tasks=True), stats.ttest_1samp(means, 0)
+    low, high = expected.confidence_interval(0.95)
+    assert (gain.ci_low, gain.ci_high) == pytest.approx((low, high))
+    assert gain.p == max(expected.pvalue, permutation_p(means))
+    # The tasks alone say less than their instances do.
+    assert gain.ci_low < crossed_gain(tasks).ci_low

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.errors import EngineError
-from selfguide.evaluation.parity import check, tolerance_for
+from selfguide.evaluation.canary import check, tolerance_for
 from selfguide.models.base import ScoreRequest, Weights
 from selfguide.models.hf import HFEngine
+from selfguide.training.reference import ROWS, reference_indices, write_reference_logprobs
 from selfguide.training.rows import TrainingRow
-from selfguide.training.witness import ROWS, witness_places, write_witness
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
 
 ROWS_TRAINED = [TrainingRow((10 + i, 20, 30, 40), (50, 60 + i, 1)) for i in range(40)]
@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Weights
     adapter, other = (tiny_adapter(base, tmp_path_factory.mktemp("adapter"), seed) for seed in (1, 2))
     engine = HFEngine(model_config(base), engine_config())
     with engine._rack.use(adapter) as model:
-        write_witness(model, ROWS_TRAINED, adapter.path)
+        write_reference_logprobs(model, ROWS_TRAINED, adapter.path)
     return engine, adapter, other
 
 
@@ -37,7 +37,7 @@ def test_green_for_what_was_trained(trained: tuple[HFEngine, Weights, Weights]) 
 
 def test_red_for_another_adapter(trained: tuple[HFEngine, Weights, Weights]) -> None:
     engine, adapter, other = trained
-    (other.path / "witness.json").write_bytes((adapter.path / "witness.json").read_bytes())
+    (other.path / "reference_logprobs.json").write_bytes((adapter.path / "reference_logprobs.json").read_bytes())
     with pytest.raises(EngineError, match="differs from the trainer's"):
         check(engine, other, SERVED, 0.01)
 
@@ -63,7 +63,7 @@ def test_red_for_other_prompts(trained: tuple[HFEngine, Weights, Weights]) -> No
 def test_weights_without_the_trainers_word_are_refused(
     trained: tuple[HFEngine, Weights, Weights], tmp_path: Path
 ) -> None:
-    with pytest.raises(EngineError, match=r"no witness\.json"):
+    with pytest.raises(EngineError, match=r"no reference_logprobs\.json"):
         check(trained[0], Weights("0" * 16, tmp_path), SERVED, 0.01)
 
 
@@ -72,7 +72,7 @@ def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
 ) -> None:
     engine = trained[0]
     with engine._rack.use(None) as model:
-        write_witness(model, ROWS_TRAINED, tmp_path)
+        write_reference_logprobs(model, ROWS_TRAINED, tmp_path)
 
     class Ignoring:
         def score(self, requests: list[ScoreRequest]) -> list[tuple[float, ...]]:
@@ -83,7 +83,7 @@ def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
 
 
 def test_places_and_tolerances() -> None:
-    assert witness_places(3) == [0, 1, 2]
-    assert len(set(witness_places(1000))) == ROWS
+    assert reference_indices(3) == [0, 1, 2]
+    assert len(set(reference_indices(1000))) == ROWS
     assert tolerance_for("float32", "float32", False) < tolerance_for("bfloat16", "float32", False)
     assert tolerance_for("float32", "float32", True) == 0.3

@@ -4,11 +4,11 @@ import random
 from collections.abc import Mapping, Sequence
 
 from selfguide.search.objective import Objective
-from selfguide.search.outcome import Cell, Outcome
 from selfguide.search.racing import Race, Trial
+from selfguide.search.results import Cell, JobResult
 
-Table = Sequence[Mapping[Cell, Outcome]]
-"""For each setting, in the order in which it is asked, the outcome of every job."""
+Table = Sequence[Mapping[Cell, JobResult]]
+"""For each setting, in the order in which it is asked, the result of every job."""
 
 
 def table(random: random.Random, settings: int, tasks: Sequence[str], seeds: Sequence[int], instances: int) -> Table:
@@ -22,7 +22,7 @@ def table(random: random.Random, settings: int, tasks: Sequence[str], seeds: Seq
             for seed in seeds:
                 scores = tuple(float(random.random() < ease[task] + skill) for _ in range(instances))
                 baseline = round(random.uniform(0, 0.5), 1)
-                row[task, seed] = Outcome(
+                row[task, seed] = JobResult(
                     task, seed, sum(scores) / instances, baseline, scores=scores, baselines=(baseline,) * instances
                 )
         rows.append(row)
@@ -63,15 +63,15 @@ def race_over(
         place, cell = in_flight.pop(random.randrange(len(in_flight)))
         trial = race.trials[place]
         trial.in_flight.discard(cell)
-        trial.outcomes[cell] = rows[place][cell]
+        trial.results[cell] = rows[place][cell]
         race.observe(rows[place][cell])
         for other in list(race.trials.values()):
             if other.in_flight or not race.decided(other):
                 continue
             del race.trials[other.number]
-            if race.complete(other) and objective.admissible(other.outcomes):
-                value = objective.value(other.outcomes, tasks)
+            if race.complete(other) and objective.admissible(other.results):
+                value = objective.value(other.results, tasks)
                 finished[other.number] = value
-                race.challenge(value, other.origin, race.lower_bound(other.outcomes))
+                race.challenge(value, other.origin, race.lower_bound(other.results))
     winner = max(finished, key=lambda place: (finished[place], -place), default=None)
     return winner, ran

@@ -6,7 +6,7 @@ import pytest
 
 from selfguide.core.errors import ConfigError
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.outcome import Outcome
+from selfguide.search.results import JobResult
 from tests.search.tables import table
 
 
@@ -18,7 +18,7 @@ def test_value_never_rises(kind: Kind) -> None:
         objective = Objective(kind, (0, 1, 2), {}, resamples=100)
         cells = list(row)
         draw.shuffle(cells)
-        known: dict[tuple[str, int], Outcome] = {}
+        known: dict[tuple[str, int], JobResult] = {}
         before = objective.value(known, ["a", "b", "c"])
         for cell in cells:
             known[cell] = row[cell]
@@ -28,24 +28,24 @@ def test_value_never_rises(kind: Kind) -> None:
 
 
 def test_mean_over_seeds_then_minimum_over_tasks() -> None:
-    jobs = [Outcome("a", 0, 0.2, 0.1), Outcome("a", 1, 0.6, 0.1), Outcome("b", 0, 0.5, 0.45)]
-    outcomes = {outcome.cell: outcome for outcome in jobs}
-    assert Objective("worst_score", (0, 1), {}).value(outcomes, ["a", "b"]) == pytest.approx(0.4)
-    outcomes["b", 1] = Outcome("b", 1, 0.5, 0.45)
-    assert Objective("worst_gain", (0, 1), {}).value(outcomes, ["a", "b"]) == pytest.approx(0.05)
+    jobs = [JobResult("a", 0, 0.2, 0.1), JobResult("a", 1, 0.6, 0.1), JobResult("b", 0, 0.5, 0.45)]
+    results = {result.cell: result for result in jobs}
+    assert Objective("worst_score", (0, 1), {}).value(results, ["a", "b"]) == pytest.approx(0.4)
+    results["b", 1] = JobResult("b", 1, 0.5, 0.45)
+    assert Objective("worst_gain", (0, 1), {}).value(results, ["a", "b"]) == pytest.approx(0.05)
 
 
 def test_floors_by_number_and_by_name() -> None:
-    outcomes = {("a", 0): Outcome("a", 0, 0.4, 0.5, floors={"majority_class": 0.3})}
-    assert Objective("worst_score", (0,), {"a": "majority_class"}).admissible(outcomes)
-    assert not Objective("worst_score", (0,), {"a": "baseline"}).admissible(outcomes)
-    assert Objective("worst_score", (0,), {"a": 0.45}).violations(outcomes) == {"a": pytest.approx(0.05)}
+    results = {("a", 0): JobResult("a", 0, 0.4, 0.5, floors={"majority_class": 0.3})}
+    assert Objective("worst_score", (0,), {"a": "majority_class"}).admissible(results)
+    assert not Objective("worst_score", (0,), {"a": "baseline"}).admissible(results)
+    assert Objective("worst_score", (0,), {"a": 0.45}).violations(results) == {"a": pytest.approx(0.05)}
     with pytest.raises(ConfigError, match="majority_class, baseline"):
-        Objective("worst_score", (0,), {"a": "magic"}).admissible(outcomes)
+        Objective("worst_score", (0,), {"a": "magic"}).admissible(results)
 
 
 def test_what_needs_more_than_a_number_says_so() -> None:
-    plain = {("a", 0): Outcome("a", 0, 0.4)}
+    plain = {("a", 0): JobResult("a", 0, 0.4)}
     with pytest.raises(ConfigError, match="baseline"):
         Objective("worst_gain", (0,), {}).value(plain, ["a"])
     with pytest.raises(ConfigError, match="per instance"):

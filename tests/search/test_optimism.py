@@ -5,10 +5,10 @@ import pytest
 
 from selfguide.search.objective import Kind, Objective
 from selfguide.search.optimism import Optimism, optimism
-from selfguide.search.outcome import Cell, Outcome
+from selfguide.search.results import Cell, JobResult
 
 TASKS = ["a", "b", "c", "d"]
-Row = dict[Cell, Outcome]
+Row = dict[Cell, JobResult]
 
 
 def drawn(truth: list[list[float]], instances: int, seed: int) -> list[Row]:
@@ -19,7 +19,7 @@ def drawn(truth: list[list[float]], instances: int, seed: int) -> list[Row]:
         row: Row = {}
         for task, mean in zip(TASKS, means, strict=True):
             scores = tuple((draw.random(instances) < mean).astype(float).tolist())
-            row[task, 0] = Outcome(task, 0, sum(scores) / instances, scores=scores)
+            row[task, 0] = JobResult(task, 0, sum(scores) / instances, scores=scores)
         rows.append(row)
     return rows
 
@@ -76,8 +76,8 @@ def test_settings_below_a_floor_are_not_chosen() -> None:
 
 def test_the_lower_bound_chooses_by_the_bound() -> None:
     """A steady setting with the higher bound is chosen always, whatever another reaches by luck."""
-    steady = {(task, 0): Outcome(task, 0, 0.5, scores=(0.5,) * 40) for task in TASKS}
-    wild = {(task, 0): Outcome(task, 0, 0.55, scores=(1.0,) * 22 + (0.0,) * 18) for task in TASKS}
+    steady = {(task, 0): JobResult(task, 0, 0.5, scores=(0.5,) * 40) for task in TASKS}
+    wild = {(task, 0): JobResult(task, 0, 0.55, scores=(1.0,) * 22 + (0.0,) * 18) for task in TASKS}
     assert estimate([steady, wild], Objective("worst_score", (0,), {}, resamples=300))[1].optimism > 0.01
     winner, found = estimate([steady, wild], Objective("lcb", (0,), {}, resamples=300))
     assert winner == 0 and abs(found.optimism) < 0.005

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from selfguide.search.objective import Objective
-from selfguide.search.outcome import Outcome
 from selfguide.search.racing import Race, Trial, savings
+from selfguide.search.results import JobResult
 from tests.search.tables import full_winner, race_over, table
 
 TABLES = 1000
@@ -67,8 +67,8 @@ def test_saves_as_much_as_expected_on_many_tasks() -> None:
 
 def test_hard_tasks_come_first() -> None:
     race = Race(["easy", "hard", "unknown"], Objective("worst_score", (0,), {}), "exact")
-    race.observe(Outcome("easy", 0, 0.9))
-    race.observe(Outcome("hard", 0, 0.2))
+    race.observe(JobResult("easy", 0, 0.9))
+    race.observe(JobResult("hard", 0, 0.2))
     assert race.order() == ["hard", "easy", "unknown"]
 
 
@@ -77,7 +77,7 @@ def test_of_equals_the_first_asked_wins_whoever_finishes_first() -> None:
     race.challenge(0.5, origin=3, low=0.0)
     early, late = Trial(2, 2, {}), Trial(4, 4, {})
     for trial in (early, late):
-        trial.outcomes["a", 0] = Outcome("a", 0, 0.5)
+        trial.results["a", 0] = JobResult("a", 0, 0.5)
     assert not race.hopeless(early)
     assert race.hopeless(late)
 
@@ -88,9 +88,9 @@ def test_savings_of_nothing() -> None:
 
 def test_tasks_are_ordered_by_what_is_maximised() -> None:
     """A task with a low score and a large gain does not decide a worst gain."""
-    outcomes = [Outcome("a", 0, 0.3, 0.0), Outcome("b", 0, 0.9, 0.85)]
+    results = [JobResult("a", 0, 0.3, 0.0), JobResult("b", 0, 0.9, 0.85)]
     for kind, order in (("worst_score", ["a", "b"]), ("worst_gain", ["b", "a"])):
         race = Race(["a", "b"], Objective(kind, (0,), {}), "exact")  # type: ignore[arg-type]
-        for outcome in outcomes:
-            race.observe(outcome)
+        for result in results:
+            race.observe(result)
         assert race.order() == order

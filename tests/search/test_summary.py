@@ -3,7 +3,7 @@
 import random
 
 from selfguide.search.html import render
-from selfguide.search.objective import Objective, Outcomes
+from selfguide.search.objective import Objective, Results
 from selfguide.search.summary import Summary, TrialRow, markdown
 from tests.search.tables import table
 
@@ -11,16 +11,16 @@ from tests.search.tables import table
 class Counting(Objective):
     asked = 0
 
-    def value(self, outcomes: Outcomes, tasks: object) -> float:
+    def value(self, results: Results, tasks: object) -> float:
         Counting.asked += 1
-        return super().value(outcomes, tasks)  # type: ignore[arg-type]
+        return super().value(results, tasks)  # type: ignore[arg-type]
 
 
 def test_tables_and_report_take_time_linear_in_the_trials() -> None:
     tasks = ["a", "b"]
     rows = [
-        TrialRow(number, number, {"x": number}, outcomes, "finished")
-        for number, outcomes in enumerate(table(random.Random(0), 12, tasks, (0,), 20))
+        TrialRow(number, number, {"x": number}, results, "finished")
+        for number, results in enumerate(table(random.Random(0), 12, tasks, (0,), 20))
     ]
     summary = Summary("s", tasks, ["x"], Counting("lcb", (0,), {}, resamples=100), "exact", rows)
     page, text = render(summary), markdown(summary)

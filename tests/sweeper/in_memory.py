@@ -1,4 +1,4 @@
-"""The whole sweep in this process: real plan, study, race and view; jobs look their outcome up in a table."""
+"""The whole sweep in this process: real plan, study, race and view; jobs look their result up in a table."""
 
 import random
 import time
@@ -14,33 +14,33 @@ from optuna.storages import InMemoryStorage
 from selfguide.apps.sweep.binding import Binding
 from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.running import Sweep
-from selfguide.apps.sweep.slots import Slots
-from selfguide.apps.sweep.space import read_space
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
+from selfguide.apps.sweep.workers import Workers
 from selfguide.config.sweep import SweepConfig
 from selfguide.search.objective import Objective
+from selfguide.search.space import read_space
 from tests.search.tables import Table
 
 FOLDER = Path(__file__).parent / "app_conf"
 
 
 class TableLauncher(Launcher):
-    """Gives the outcome of setting `x` after a moment, so that several jobs end in any order."""
+    """Gives the result of setting `x` after a moment, so that several jobs end in any order."""
 
     def __init__(self, rows: Table, draw: random.Random) -> None:
         self.rows, self.draw, self.ran = rows, draw, 0
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        """Nothing: outcomes are looked up."""
+        """Nothing: results are looked up."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         (overrides,) = job_overrides
         job = dict(override.split("=", 1) for override in overrides)
         self.ran += 1
         time.sleep(self.draw.random() / 500)
-        outcome = self.rows[int(job["x"])][job["task"], int(job["seed"])]
-        return [JobReturn(_return_value=outcome.to_json(), status=JobStatus.COMPLETED)]
+        result = self.rows[int(job["x"])][job["task"], int(job["seed"])]
+        return [JobReturn(_return_value=result.to_json(), status=JobStatus.COMPLETED)]
 
 
 def plan_for(settings: int, tasks: Sequence[str], objective: Objective, folder: Path, **knobs: Any) -> Plan:
@@ -59,12 +59,12 @@ def plan_for(settings: int, tasks: Sequence[str], objective: Objective, folder: 
     )
 
 
-def run(plan: Plan, rows: Table, workers: int, draw: random.Random) -> tuple[StudyLink, int]:
+def run(plan: Plan, rows: Table, count: int, draw: random.Random) -> tuple[StudyLink, int]:
     """Sweep to the end; the study and how many jobs ran."""
     link = StudyLink(plan, InMemoryStorage())
     launcher = TableLauncher(rows, draw)
-    slots = Slots(launcher, OmegaConf.create(), workers)
+    workers = Workers(launcher, OmegaConf.create(), count)
     view = View(plan, live=False)
     with link.lease, view:
-        Sweep(plan, link, slots, view).run()
+        Sweep(plan, link, workers, view).run()
     return link, launcher.ran

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from selfguide.apps.sweep.space import overrides_of, read_space
 from selfguide.config.schema import ENGINES, TRAINING_PLACE, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
@@ -18,6 +17,7 @@ from selfguide.search.content import models_content, task_content
 from selfguide.search.freeze import data_settings, leaves, method_values, with_lock
 from selfguide.search.ledger import Ledger
 from selfguide.search.lock import VERSION, Lock, load
+from selfguide.search.space import overrides_of, read_space
 from selfguide.search.standing import Watch
 from selfguide.tasks.load import load_task
 from tests.composing import composed as compose
@@ -136,6 +136,15 @@ def test_a_lock_that_no_longer_fits_is_refused_before_gold_is_opened(
         watch(typed(compose(f"task={TASK}", f"lock={path}", f"evaluation.split={split}", *override.split())), tmp_path)
     assert difference in str(refusal.value)
     assert not (tmp_path / "store" / "test_openings.jsonl").exists()
+
+
+def test_a_lock_is_refused_on_the_split_that_it_was_chosen_on(tmp_path: Path) -> None:
+    run = run_config("evaluation.split=validation")
+    task, _ = load_task(run.task, run.data, run.seed)
+    path = lock_for(run, tmp_path, tasks={task.name: task_content(run, "validation")}, test_tasks={})
+    with pytest.raises(ConfigError, match=f"{TASK}: chosen on its validation split; allowed: another split"):
+        watch(run_config(f"lock={path}", "evaluation.split=validation"), tmp_path)
+    assert watch(run_config(f"lock={path}"), tmp_path).standing().frozen is True
 
 
 def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:

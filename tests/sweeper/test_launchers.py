@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from selfguide.apps.sweep.slots import ray_room
+from selfguide.apps.sweep.workers import ray_capacity
 from tests.sweeper.apps import jobs, pids, repeated, sweep, trials, winner
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
@@ -37,7 +37,7 @@ def test_same_winner_through_every_launcher(tmp_path: Path, launcher: str, more:
     ],
 )
 def test_room_on_a_ray_cluster_is_the_clusters(asked: dict[str, Any], room: int) -> None:
-    assert ray_room({"CPU": 64.0, "GPU": 4.0, "big": 6.0, "memory": 1e9}, asked) == room
+    assert ray_capacity({"CPU": 64.0, "GPU": 4.0, "big": 6.0, "memory": 1e9}, asked) == room
 
 
 def test_a_crash_in_another_process_keeps_its_traceback(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from selfguide.apps.sweep.study import outcomes_of
+from selfguide.apps.sweep.study import results_of
 from tests.sweeper.app import baseline, score
 from tests.sweeper.apps import sweep, trials, winner
 
@@ -29,7 +29,7 @@ def test_worst_gain_and_an_empty_dataset(tmp_path: Path) -> None:
     assert "t0 seed 0: 0.750 (few-shot 0.750)" in said and "empty_dataset" in said
     (empty,) = [trial for trial in trials(tmp_path) if trial.params["x"] == 0.1]
     assert empty.state == TrialState.COMPLETE and empty.value == 0
-    assert {outcome.status for outcome in outcomes_of(empty).values()} == {"empty_dataset"}
+    assert {result.status for result in results_of(empty).values()} == {"empty_dataset"}
 
 
 def pruned(folder: Path) -> list[float]:

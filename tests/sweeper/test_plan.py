@@ -8,7 +8,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from selfguide.apps.sweep.plan import Plan, read_plan
+from selfguide.config.groups import register
 from selfguide.core.errors import ConfigError
+from selfguide.core.paths import config_dir
 from selfguide.search.racing import Job
 
 
@@ -45,6 +47,47 @@ def test_mistakes(override: str, message: str) -> None:
     with pytest.raises(Exception, match=message) as found:
         plan(*re.split(r" (?=sweep)", override))
     assert isinstance(found.value, ConfigError) or "trails" in override
+
+
+def own_plan(*overrides: str, arguments: tuple[str, ...] = ()) -> Plan:
+    """Of a sweep over the project's own jobs."""
+    register()
+    fixed = ["+sweep=default", "sweep.name=x", "sweep.tasks=[micro_color_word]", "method=few_shot_icl"]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = compose("config", overrides=[*fixed, *overrides], return_hydra_config=True)
+        return read_plan(config, GlobalHydra.instance().config_loader(), [*fixed, *arguments])
+
+
+SEARCHED = "temperature.input=choice(0.6,0.8)"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "arguments"),
+    [
+        (("evaluation.split=test",), (SEARCHED,)),
+        ((), (SEARCHED, "evaluation.split=test")),
+        ((), ("evaluation.split=choice(validation,test)",)),
+        (("sweep.tasks=['micro_color_word evaluation.split=test']",), (SEARCHED,)),
+        (("sweep.tasks=[micro_time_stamp,'micro_color_word evaluation.split=test']",), (SEARCHED,)),
+        (
+            ("sweep.first=[{evaluation.split: test, temperature.input: 0.6}]",),
+            (SEARCHED, "evaluation.split=choice(validation,test)"),
+        ),
+        # The example is a setting of `first`; the other option comes later.
+        (
+            ("sweep.first=[{evaluation.split: validation, temperature.input: 0.6}]",),
+            (SEARCHED, "evaluation.split=choice(validation,test)"),
+        ),
+    ],
+)
+def test_no_way_leads_to_the_test_split(overrides: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"evaluation\.split: test is not allowed in a sweep"):
+        own_plan(*overrides, arguments=arguments)
+
+
+def test_the_frozen_setting_records_the_split_that_it_was_chosen_on() -> None:
+    (task,) = own_plan(arguments=(SEARCHED,)).binding.frozen({"temperature.input": 0.6})["tasks"].values()
+    assert task["split"] == "validation"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from selfguide.apps.sweep.finish import summarise
 from selfguide.search.objective import Kind, Objective
+from selfguide.search.results import JobResult
 from tests.search.tables import table
 from tests.sweeper.in_memory import plan_for, run
 
@@ -41,3 +42,30 @@ def test_the_winner_is_that_of_the_full_grid(tmp_path: Path, kind: Kind) -> None
         assert (saved.ran, saved.full) == (jobs, len(rows) * len(tasks) * len(seeds))
         ran, full = ran + jobs, full + saved.full
     assert ran < 0.85 * full
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("racing", ["exact", "off"])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ([JobResult("a", 0, 0.9), JobResult("b", 0, NAN)], "the score is nan; allowed: 0 to 1"),
+        ([JobResult("a", 0, 90.0), JobResult("b", 0, 80.0)], "the score is 90.0; allowed: 0 to 1"),
+        ([JobResult("a", 0, 0.9, baseline=NAN), JobResult("b", 0, 0.9)], "the baseline is nan"),
+        ([JobResult("a", 0, 0.9, scores=(1.0, NAN)), JobResult("b", 0, 0.9)], "the score of an instance is nan"),
+    ],
+)
+def test_a_score_that_is_none_fails_its_trial_in_one_line(
+    tmp_path: Path, broken: list[JobResult], message: str, racing: str
+) -> None:
+    sound = [{("a", 0): JobResult("a", 0, score), ("b", 0): JobResult("b", 0, score)} for score in (0.5, 0.7)]
+    rows = [sound[0], {result.cell: result for result in broken}, sound[1]]
+    plan = plan_for(3, ["a", "b"], Objective("worst_score", (0,), {}), tmp_path, racing=racing, retries=2)
+    link, _ = run(plan, rows, 1, random.Random(0))
+    summary = summarise(plan, link)
+    assert [row.state for row in summary.rows] == ["finished", "failed", "finished"]
+    error = summary.rows[1].error
+    assert error is not None and message in error and "\n" not in error
+    assert summary.winner is not None and summary.winner.setting == {"x": 2}

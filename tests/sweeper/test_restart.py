@@ -15,18 +15,18 @@ from selfguide.apps.sweep import running as _run
 from selfguide.apps.sweep.finish import finish
 from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.running import Sweep
-from selfguide.apps.sweep.slots import Slots
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
-from selfguide.search.outcome import Outcome
+from selfguide.apps.sweep.workers import Workers
+from selfguide.search.results import JobResult
 from tests.sweeper.app import score
 from tests.sweeper.test_plan import plan
 
 SPACE = ("x=choice(0.0,0.1,0.2)", "y=a")
 
 
-class Workers(Launcher):
+class FlakyLauncher(Launcher):
     """Scores settings as the small application does; while `dead`, jobs at x=0.1 lose their worker."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class Workers(Launcher):
         if self.dead and values["x"] == "0.1":
             raise RuntimeError("A worker process managed by the executor was unexpectedly terminated")
         found = score(int(values["task"][1]), float(values["x"]), values["y"], int(values["seed"]))
-        outcome = Outcome(values["task"], int(values["seed"]), found)
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=outcome.to_json())]
+        result = JobResult(values["task"], int(values["seed"]), found)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=result.to_json())]
 
 
 def sweeper(tmp_path: Path, *overrides: str, space: tuple[str, ...] = SPACE) -> tuple[Plan, StudyLink]:
@@ -51,9 +51,9 @@ def sweeper(tmp_path: Path, *overrides: str, space: tuple[str, ...] = SPACE) -> 
     return own, StudyLink(own, open_storage(own.knobs.storage, tmp_path, "symlink"))
 
 
-def run(own: Plan, link: StudyLink, workers: Workers) -> Sweep:
-    slots = Slots(workers, OmegaConf.create(), 2)
-    sweep = Sweep(own, link, slots, View(own, live=False))
+def run(own: Plan, link: StudyLink, launcher: FlakyLauncher) -> Sweep:
+    workers = Workers(launcher, OmegaConf.create(), 2)
+    sweep = Sweep(own, link, workers, View(own, live=False))
     with link.lease:
         sweep.run()
     return sweep
@@ -65,15 +65,15 @@ def states(link: StudyLink) -> dict[float, str]:
 
 def test_lost_workers_are_not_the_settings_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_run, "LOSSES", 3)
-    workers = Workers()
-    workers.dead = True
-    run(*sweeper(tmp_path), workers)
+    launcher = FlakyLauncher()
+    launcher.dead = True
+    run(*sweeper(tmp_path), launcher)
     own, link = sweeper(tmp_path)
     assert states(link)[0.1] == "FAIL"
     # Not charged as a crash, of which this sweep forgives none; but not for ever either.
-    assert max(workers.launched.count(f"{task} 0.1") for task in ("t0", "t2")) == 4
-    workers.dead = False
-    run(own, link, workers)
+    assert max(launcher.launched.count(f"{task} 0.1") for task in ("t0", "t2")) == 4
+    launcher.dead = False
+    run(own, link, launcher)
     assert states(link)[0.1] == "COMPLETE" and len(link.trials()) == 4
     assert max(trial.value for trial in link.trials() if trial.state == TrialState.COMPLETE) == 0.8
 
@@ -91,7 +91,7 @@ def test_killed_between_the_keys_of_a_setting(tmp_path: Path, asked_with: dict[s
     storage.set_trial_param(number, "x", 0.1, own.space.distributions["x"])
     # What an earlier version made of it.
     link.study.enqueue_trial({"x": 0.1})
-    run(*sweeper(tmp_path, space=both), Workers())
+    run(*sweeper(tmp_path, space=both), FlakyLauncher())
     found = [trial for trial in link.trials() if trial.state == TrialState.COMPLETE]
     assert sorted((trial.params["x"], trial.params["y"]) for trial in found) == [
         (0.0, "a"), (0.0, "b"), (0.1, "a"), (0.1, "b")
@@ -113,7 +113,7 @@ def test_a_restart_on_another_host_waits_for_the_lease_of_the_dead(tmp_path: Pat
     asked.set_user_attr("sweeper", "dead")
     own, link = sweeper(tmp_path, "sweep.lease_s=2")
     start = time.monotonic()
-    run(own, link, Workers())
+    run(own, link, FlakyLauncher())
     assert 1 < time.monotonic() - start < 10
     assert states(link) == dict.fromkeys((0.0, 0.1, 0.2), "COMPLETE")
     assert finish(own, link, View(own, live=False)) == 0.8
@@ -122,7 +122,7 @@ def test_a_restart_on_another_host_waits_for_the_lease_of_the_dead(tmp_path: Pat
 
 def test_no_winner_is_named_while_a_trial_runs(tmp_path: Path) -> None:
     own, link = sweeper(tmp_path, "sweep.trials=1")
-    run(own, link, Workers())
+    run(own, link, FlakyLauncher())
     entry(link, "other", time.time())
     link.study.ask(fixed_distributions=own.space.distributions).set_user_attr("sweeper", "other")
     assert finish(own, link, View(own, live=False)) is None
@@ -133,18 +133,18 @@ def test_a_trial_that_another_sweeper_took_over_is_left_to_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own, link = sweeper(tmp_path)
-    workers = Workers()
-    calm = workers.launch
+    launcher = FlakyLauncher()
+    calm = launcher.launch
 
     def launch(*given: Any, **named: Any) -> Sequence[JobReturn]:
-        if len(workers.launched) == 1:
+        if len(launcher.launched) == 1:
             for trial in link.trials():
                 if trial.state == TrialState.RUNNING:
                     StudyLink(own, link.study._storage).give_up(trial, "its sweeper died")
         return calm(*given, **named)
 
-    workers.launch = launch  # type: ignore[method-assign]
-    run(own, link, workers)
+    launcher.launch = launch  # type: ignore[method-assign]
+    run(own, link, launcher)
     assert "another sweeper took this one for dead" in capsys.readouterr().out
     kept = {trial.params["x"]: trial.state for trial in link.trials() if trial.state != TrialState.FAIL}
     assert kept == dict.fromkeys((0.0, 0.1, 0.2), TrialState.COMPLETE)

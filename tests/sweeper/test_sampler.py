@@ -8,11 +8,11 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from selfguide.apps.sweep.sampler import LOST, RepeatableSampler, exhausted, setting_of
-from selfguide.apps.sweep.space import Space, overrides_of, read_space
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.core.errors import ConfigError
-from selfguide.search.outcome import describe, identity
+from selfguide.search.results import describe, identity
+from selfguide.search.sampler import LOST, RepeatableSampler, exhausted, setting_of
+from selfguide.search.space import Space, overrides_of, read_space
 
 NUMBERS = {"x": "interval(0.0, 1.0)", "rate": "tag(log, interval(1e-5, 1e-2))"}
 MIXED = {**NUMBERS, "n": "range(1, 9, 2)", "y": "choice(a, b)"}

@@ -89,6 +89,14 @@ def test_a_crash_is_a_failed_trial_with_its_traceback(tmp_path: Path) -> None:
     assert winner(sweep(tmp_path, "crash=true", "crash_at=0.1", "sweep.retry_failed=true")) == "x=0.1 y=a"
 
 
+def test_a_job_that_would_open_the_test_split_does_not_run(tmp_path: Path) -> None:
+    """Only the job's own configuration shows it: the key is searched under another name."""
+    said = sweep(tmp_path, "+evaluation.split=${y}", "y=choice(test,a)", "x=0.1", "sweep.retries=2")
+    assert winner(said) == "y=a" and {job.split()[2] for job in jobs(tmp_path)} == {"a"}
+    (failed,) = [trial for trial in trials(tmp_path) if trial.state == TrialState.FAIL]
+    assert "evaluation.split: test is not allowed in a sweep" in failed.user_attrs["error"]
+
+
 def test_too_many_failures_end_the_sweep_in_one_line(tmp_path: Path) -> None:
     said = sweep(tmp_path, "crash=true", "crash_at=0.0", "sweep.max_failures=2", "hydra.verbose=false", expect=1)
     assert "sweep.max_failures: 2 trials failed" in said and "crash at x=0.0" in said

@@ -9,15 +9,15 @@ from optuna.storages import InMemoryStorage
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View, row_of
 from selfguide.search.objective import Objective
-from selfguide.search.outcome import Outcome
 from selfguide.search.racing import Job, Race
+from selfguide.search.results import JobResult
 from tests.sweeper.in_memory import plan_for, run
 
 TASKS = ["easy", "hard"]
 OBJECTIVE = Objective("worst_score", (0,), {})
 # Setting 0 reaches 0.5, 1 is pruned by its first job, 2 wins with 0.6.
 ROWS = [
-    {(task, 0): Outcome(task, 0, score, baseline=0.1) for task, score in zip(TASKS, scores, strict=True)}
+    {(task, 0): JobResult(task, 0, score, baseline=0.1) for task, score in zip(TASKS, scores, strict=True)}
     for scores in ((0.9, 0.5), (0.8, 0.3), (0.7, 0.6))
 ]
 
@@ -54,11 +54,11 @@ def test_the_live_table(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
         trial = link.ask()
         assert trial is not None
         race.enter(trial)
-        for cell, outcome in ROWS[0].items():
+        for cell, result in ROWS[0].items():
             view.started(trial, Job(trial.number, *cell))
-            trial.outcomes[cell] = outcome
-            link.save(trial.number, outcome)
-            view.ended(trial, outcome)
+            trial.results[cell] = result
+            link.save(trial.number, result)
+            view.ended(trial, result)
             view.update(link.trials(), race)
         link.complete(trial)
         race.challenge(0.5, trial.origin, 0.0)

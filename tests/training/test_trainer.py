@@ -18,9 +18,9 @@ from selfguide.models.hf import HFEngine
 from selfguide.models.loading import load_model, load_prompt_tokenizer
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import MARK, newest_whole
-from selfguide.training.trainer import TrainingResult, _student, finetune
+from selfguide.training.job import TrainingJob
+from selfguide.training.trainer import TrainingResult, finetune, student_model
 from selfguide.training.weights import weights_of
-from selfguide.training.worker import write_job
 from tests.models.checkpoints import tiny_model
 from tests.training.configs import copy_rows, run_config
 from tests.training.killing import KillAt, Killed
@@ -141,7 +141,7 @@ def test_kill_9_and_again_gives_the_same_bytes(tiny: Path, tokenizer: PromptToke
     rows = copy_rows(tokenizer, 16)
     finetune(config, tokenizer, rows, tmp_path / "whole", 3)
     work = tmp_path / "work"
-    write_job(work, config, rows, 3)
+    TrainingJob(config, tokenizer, rows, work, 3).write()
     command = [sys.executable, "-m", "selfguide.training.worker", str(work)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
@@ -197,7 +197,7 @@ def test_4_bits_without_their_package_are_one_clear_line(tiny: Path) -> None:
 
 
 def test_attention_is_a_choice_of_the_training(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
-    assert _student(run_config(tiny, attention="eager"), "cpu").config._attn_implementation == "eager"
+    assert student_model(run_config(tiny, attention="eager"), "cpu").config._attn_implementation == "eager"
     assert "attention" not in knobs_of(run_config(tiny).finetuning, "training"), "the same weights"
     with pytest.raises(ConfigError, match=r"^finetuning\.attention: flash_attention_2 needs a CUDA device, not cpu \("):
         train(tiny, tokenizer, tmp_path, attention="flash_attention_2")

@@ -9,7 +9,8 @@ from typing import Any
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
-from selfguide.core.errors import MissingDependencyError
+from selfguide.core.optional import optional
+from selfguide.core.tables import Sheet, to_markdown
 
 
 class TensorboardTracker:
@@ -22,12 +23,7 @@ class TensorboardTracker:
 
     def start(self) -> None:
         """See `Tracker.start`."""
-        import importlib.util
-
-        if importlib.util.find_spec("tensorboard") is None:
-            raise MissingDependencyError(
-                "tracking=tensorboard needs the package tensorboard: pip install 'selfguide[tensorboard]'"
-            )
+        optional("tensorboard", "tracking=tensorboard", "tensorboard")
 
     def finish(self, folder: Path) -> None:
         """See `Tracker.finish`."""
@@ -71,15 +67,6 @@ def _code(value: Any) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    if not rows:
-        return ""
     # TensorBoard shows Markdown: a model's text must stay in its cell.
-    lines = [columns, ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("\n", " ")):
-        text = text.replace(character, entity)
-    return text
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    return to_markdown(Sheet("", columns, cells, len(columns))) if rows else ""

@@ -8,8 +8,9 @@ from typing import Any
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
-from selfguide.core.errors import ConfigError, MissingDependencyError
+from selfguide.core.errors import ConfigError
 from selfguide.core.files import write_json
+from selfguide.core.optional import optional
 from selfguide.store import fingerprint
 
 
@@ -125,8 +126,4 @@ def _content(run: RunFolder) -> str:
 
 
 def _wandb() -> Any:
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError("tracking=wandb needs wandb: pip install 'selfguide[wandb]'") from error
-    return wandb
+    return optional("wandb", "tracking=wandb", "wandb")

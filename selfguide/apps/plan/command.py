@@ -51,7 +51,7 @@ def main(config: DictConfig) -> None:
 
 def sweep_size(config: "RunConfig") -> tuple[int, int, int, int]:
     """(settings, settings that differ in more than the epoch, tasks, seeds) of the sweep. Raises `ConfigError`."""
-    from selfguide.apps.sweep.space import read_space
+    from selfguide.search.space import read_space
 
     sweep = config.sweep
     assert sweep is not None

@@ -8,18 +8,20 @@ the number of trials) is left out, so that changing it goes on with the same stu
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from optuna.distributions import CategoricalDistribution
 
 from selfguide import __version__
-from selfguide.apps.sweep.space import Space
+from selfguide.apps.sweep.job import SPLIT, check_split
 from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
 from selfguide.core.errors import SelfguideError
+from selfguide.core.types import Split
 from selfguide.search.fingerprint import fingerprint
 from selfguide.search.freeze import aside, data_settings, method_values
+from selfguide.search.space import Space
 
 Compose = Callable[[str, Mapping[str, Any]], DictConfig]
 """The job of a task with a setting, as Hydra composes it."""
@@ -50,6 +52,8 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
         },
     }
     configs = {task: _job(compose(task, {})) for task in knobs.tasks}
+    for composed in (*configs.values(), *(compose(knobs.tasks[0], first) for first in knobs.first)):
+        check_split(composed)
     # With values for the searched keys: without them a combination may be out of range that no trial has.
     example = space.example(knobs.first)
     if not all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
@@ -71,12 +75,14 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
     content = {
         **search,
         **models_content(run),
-        "tasks": {task: {**task_content(config, "validation"), **own(config)} for task, config in runs.items()},
+        "tasks": {task: {**_chosen_on(config), **own(config)} for task, config in runs.items()},
         "data": data_settings(run),
         "evaluation": {name: getattr(run.evaluation, name) for name in ("split", "limit")},
         "fixed": fixed,
         "version": __version__,
     }
+    if SPLIT in space.distributions and space.holds(SPLIT, "test"):
+        check_split(compose(knobs.tasks[0], {**example, SPLIT: "test"}))
     if brought := _brought(space, lambda setting: _job(compose(knobs.tasks[0], setting)), example):
         content["choices"] = brought
 
@@ -89,13 +95,19 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
             **models,
             "model": {"name": run.model.name, **models["model"]},
             "values": {**method_values(run), **searched},
-            "tasks": {task: task_content(typed(_job(compose(task, setting))), "validation") for task in knobs.tasks},
+            "tasks": {task: _chosen_on(typed(_job(compose(task, setting)))) for task in knobs.tasks},
             "test_tasks": {
                 task: task_content(typed(_job(compose(task, setting))), "test") for task in knobs.test_tasks
             },
         }
 
     return Binding(content, True, frozen)
+
+
+def _chosen_on(run: RunConfig) -> dict[str, Any]:
+    from selfguide.search.content import task_content
+
+    return task_content(run, cast(Split, run.evaluation.split))
 
 
 def _is_leaf(config: DictConfig, key: str) -> bool:
@@ -123,6 +135,7 @@ def _brought(
             continue
         for option in distribution.choices:
             config = job({**example, key: option})
+            check_split(config)
             values = OmegaConf.to_container(config, resolve=True)
             assert isinstance(values, dict)
             kept: dict[str, Any] = {str(name): value for name, value in values.items() if not aside(str(name))}

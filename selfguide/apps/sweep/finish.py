@@ -13,15 +13,15 @@ from optuna.trial import TrialState
 
 from selfguide.analysis.result import git_state, versions
 from selfguide.apps.sweep.plan import Plan
-from selfguide.apps.sweep.sampler import LOST, setting_of
-from selfguide.apps.sweep.study import ERROR, StudyLink, origin, outcomes_of
+from selfguide.apps.sweep.study import ERROR, StudyLink, origin, results_of
 from selfguide.apps.sweep.view import STATES, View
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import write_text
 from selfguide.search.fingerprint import fingerprint
 from selfguide.search.html import render
 from selfguide.search.lock import VERSION, Lock, load
-from selfguide.search.outcome import describe
+from selfguide.search.results import describe
+from selfguide.search.sampler import LOST, setting_of
 from selfguide.search.summary import Summary, TrialRow, columns, markdown
 from selfguide.search.summary import cells as row_cells
 
@@ -74,7 +74,7 @@ def summarise(plan: Plan, link: StudyLink) -> Summary:
             number=trial.number,
             origin=origin(trial),
             setting=setting_of(trial),
-            outcomes=outcomes_of(trial),
+            results=results_of(trial),
             state=STATES[trial.state],
             error=trial.user_attrs.get(ERROR),
         )
@@ -130,7 +130,7 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
         json.loads(json.dumps(each)) for each in (plan.binding.content, plan.binding.frozen(winner.setting))
     )
     for task, known in frozen["tasks"].items():
-        score = plan.objective.task_score(winner.outcomes, task)
+        score = plan.objective.task_score(winner.results, task)
         assert score is not None
         known["score"] = round(score, 6)
     luck = summary.optimism

@@ -1,4 +1,4 @@
-"""What a worker runs: the application's job, with its output kept in its folder and its outcome returned."""
+"""What a worker runs: the application's job, with its output kept in its folder and its result returned."""
 
 import contextlib
 import logging
@@ -10,9 +10,18 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from selfguide.search.outcome import Outcome, read_outcome
+from selfguide.core.errors import ConfigError
+from selfguide.search.results import JobResult, read_result
+
+SPLIT = "evaluation.split"
+
+
+def check_split(config: DictConfig) -> None:
+    """Raise ConfigError for a job, as composed, that would be scored on a test split."""
+    if OmegaConf.select(config, SPLIT) == "test":
+        raise ConfigError(f"{SPLIT}: test is not allowed in a sweep; settings are chosen on validation")
 
 
 class SweepJob:
@@ -22,7 +31,8 @@ class SweepJob:
         self.job = job
 
     def __call__(self, config: DictConfig) -> dict[str, Any]:
-        """Run; returns `Outcome.to_json()`. An exception carries its traceback as a note, which survives pickling."""
+        """Run; returns `JobResult.to_json()`. An exception carries its traceback as a note, which survives pickling."""
+        check_split(config)
         folder = Path(HydraConfig.get().runtime.output_dir)
         with _output_to(folder / "output.log"):
             try:
@@ -30,12 +40,12 @@ class SweepJob:
             except Exception as error:
                 error.add_note(traceback.format_exc())
                 raise
-        outcome = read_outcome(folder, "", 0)
-        if outcome is None:
+        result = read_result(folder, "", 0)
+        if result is None:
             if isinstance(returned, bool) or not isinstance(returned, int | float):
                 raise TypeError(f"the job returned {returned!r}; a sweep needs its score, a number from 0 to 1")
-            outcome = Outcome(task="", seed=0, score=float(returned), folder=str(folder))
-        return outcome.to_json()
+            result = JobResult(task="", seed=0, score=float(returned), folder=str(folder))
+        return result.to_json()
 
 
 @contextlib.contextmanager

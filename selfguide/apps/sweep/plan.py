@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.apps.sweep.binding import Binding, bind
-from selfguide.apps.sweep.space import Space, overrides_of, read_space
+from selfguide.apps.sweep.job import check_split
 from selfguide.config.explain import explain
 from selfguide.config.sweep import SweepConfig
 from selfguide.config.validate import one_line, out_of_range
@@ -22,8 +22,9 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.search.fingerprint import fingerprint, study_name
 from selfguide.search.objective import Kind, Objective
-from selfguide.search.outcome import Setting, identity
 from selfguide.search.racing import Job
+from selfguide.search.results import Setting, identity
+from selfguide.search.space import Space, overrides_of, read_space
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,7 @@ def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
         _check_url(knobs.storage)
     if OmegaConf.select(config, "lock") is not None:
         raise ConfigError("lock: a sweep searches what a lock fixes; leave one of them out")
-    if OmegaConf.select(config, "evaluation.split") == "test":
-        raise ConfigError("evaluation.split: test is not allowed in a sweep; settings are chosen on validation")
+    check_split(config)
 
 
 def _check_url(url: str) -> None:

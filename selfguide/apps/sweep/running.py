@@ -12,13 +12,13 @@ from optuna.trial import TrialState
 
 from selfguide.apps.sweep.finish import finish, stop_early
 from selfguide.apps.sweep.plan import Plan, read_plan
-from selfguide.apps.sweep.slots import Ended, Slots
 from selfguide.apps.sweep.storage import address, open_storage
-from selfguide.apps.sweep.study import StudyLink, TakenOver, origin, outcomes_of
+from selfguide.apps.sweep.study import StudyLink, TakenOver, origin, results_of
 from selfguide.apps.sweep.view import View
+from selfguide.apps.sweep.workers import FinishedJob, Workers
 from selfguide.core.errors import SelfguideError
-from selfguide.search.outcome import Cell, describe, read_outcome
 from selfguide.search.racing import Job, Race, Trial
+from selfguide.search.results import Cell, describe, read_result
 
 POLL_S = 1.0
 # Launches of a job whose worker was lost, beside those that `sweep.retries` allows after a crash of its own.
@@ -35,14 +35,14 @@ def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arg
     plan.folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, plan.folder / "multirun.yaml")
     link = StudyLink(plan, open_storage(plan.knobs.storage, plan.folder, plan.knobs.journal_lock))
-    slots = Slots(launcher, config, plan.knobs.parallel)
-    view = View(plan, live=not slots.in_process)
+    workers = Workers(launcher, config, plan.knobs.parallel)
+    view = View(plan, live=not workers.in_process)
     for line in link.news:
         view.say(line)
     where = address(plan.knobs.storage, plan.folder)
-    view.say(f"storage {where}; launcher {slots.name} with {slots.count} job(s) at once")
+    view.say(f"storage {where}; launcher {workers.name} with {workers.count} job(s) at once")
     with link.lease, view:
-        sweep = Sweep(plan, link, slots, view)
+        sweep = Sweep(plan, link, workers, view)
         try:
             sweep.run()
         except BaseException:
@@ -55,8 +55,8 @@ def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arg
 class Sweep:
     """One sweeper's work on its study."""
 
-    def __init__(self, plan: Plan, link: StudyLink, slots: Slots, view: View) -> None:
-        self.plan, self.link, self.slots, self.view = plan, link, slots, view
+    def __init__(self, plan: Plan, link: StudyLink, workers: Workers, view: View) -> None:
+        self.plan, self.link, self.workers, self.view = plan, link, workers, view
         self.race = Race(plan.knobs.tasks, plan.objective, plan.knobs.racing)  # type: ignore[arg-type]
         self.failures = 0
         self._seen: set[int] = set()
@@ -71,7 +71,7 @@ class Sweep:
         while True:
             self._look()
             self._fill()
-            if not self.slots.busy:
+            if not self.workers.busy:
                 if self.link.others_working():
                     # They finish, or their lease lapses and their trials are ours.
                     self._await_others()
@@ -79,7 +79,7 @@ class Sweep:
                 if self.link.recover():
                     continue
                 break
-            if (ended := self.slots.wait(POLL_S)) is not None:
+            if (ended := self.workers.wait(POLL_S)) is not None:
                 self._take(ended)
             self.view.update(self.link.trials(), self.race)
 
@@ -99,19 +99,19 @@ class Sweep:
             if frozen.number in self._seen or frozen.state not in (TrialState.COMPLETE, TrialState.PRUNED):
                 continue
             self._seen.add(frozen.number)
-            outcomes = outcomes_of(frozen)
-            for outcome in outcomes.values():
-                self.race.observe(outcome)
-            if frozen.state == TrialState.COMPLETE and self.plan.objective.admissible(outcomes):
+            results = results_of(frozen)
+            for result in results.values():
+                self.race.observe(result)
+            if frozen.state == TrialState.COMPLETE and self.plan.objective.admissible(results):
                 assert frozen.value is not None
-                self.race.challenge(frozen.value, origin(frozen), self.race.lower_bound(outcomes))
+                self.race.challenge(frozen.value, origin(frozen), self.race.lower_bound(results))
         for trial in list(self.race.trials.values()):
             with self._dropped_if_taken_over(trial):
                 self._settle(trial)
 
     def _fill(self) -> None:
         """Give every free slot a job: of a trial under way, else of a new one, else ahead of need."""
-        while self.slots.free:
+        while self.workers.free:
             job = self.race.next_job()
             if job is None and not self._enter_next():
                 job = self.race.next_job(ahead=True)
@@ -119,7 +119,7 @@ class Sweep:
                     return
             if job is not None:
                 self._start(job)
-                if self.slots.in_process:
+                if self.workers.in_process:
                     return
 
     def _enter_next(self) -> bool:
@@ -128,32 +128,28 @@ class Sweep:
             return False
         self.race.enter(trial)
         with self._dropped_if_taken_over(trial):
-            for outcome in trial.outcomes.values():
-                self.link.save(trial.number, outcome)
+            for result in trial.results.values():
+                self.link.save(trial.number, result)
             self._settle(trial)
         return True
 
     def _start(self, job: Job) -> None:
         trial = self.race.trials[job.number]
         cell = (job.task, job.seed)
-        left = read_outcome(self._folder(trial, job), job.task, job.seed) if self.plan.binding.native else None
+        left = read_result(self._folder(trial, job), job.task, job.seed) if self.plan.binding.native else None
         if left is not None:
             # Finished by a worker that outlived its sweeper.
-            trial.outcomes[cell] = left
-            self.race.observe(left)
-            with self._dropped_if_taken_over(trial):
-                self.link.save(job.number, left)
-                self._settle(trial)
+            self._take(FinishedJob(job, left))
             return
         trial.in_flight.add(cell)
         trial.attempts[cell] = trial.attempts.get(cell, 0) + 1
         self.view.started(trial, job)
-        self.slots.start(job, self.plan.overrides(trial.setting, job))
+        self.workers.start(job, self.plan.overrides(trial.setting, job))
 
     def _folder(self, trial: Trial, job: Job) -> Path:
         return self.plan.folder / self.plan.subfolder(trial.setting, job)
 
-    def _take(self, ended: Ended) -> None:
+    def _take(self, ended: FinishedJob) -> None:
         trial = self.race.trials.get(ended.job.number)
         if trial is None:
             # Another sweeper has the setting.
@@ -170,17 +166,19 @@ class Sweep:
             self.race.trials.pop(trial.number, None)
             self.view.say(f"trial {trial.number}: another sweeper took this one for dead and has its setting now")
 
-    def _judge(self, trial: Trial, ended: Ended) -> None:
+    def _judge(self, trial: Trial, ended: FinishedJob) -> None:
         cell = (ended.job.task, ended.job.seed)
         trial.in_flight.discard(cell)
-        if ended.outcome is not None:
-            trial.outcomes[cell] = ended.outcome
+        if ended.result is not None and (problem := ended.result.problem()) is not None:
+            ended = FinishedJob(ended.job, None, problem, hopeless=True)
+        if ended.result is not None:
+            trial.results[cell] = ended.result
             # An objective that needs more than the job gives says so at the first job.
-            self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks)
-            self.race.lower_bound(trial.outcomes)
-            self.race.observe(ended.outcome)
-            self.link.save(trial.number, ended.outcome)
-            self.view.ended(trial, ended.outcome)
+            self.plan.objective.value(trial.results, self.plan.knobs.tasks)
+            self.race.lower_bound(trial.results)
+            self.race.observe(ended.result)
+            self.link.save(trial.number, ended.result)
+            self.view.ended(trial, ended.result)
         elif ended.lost:
             self._lose(trial, cell, ended)
         elif ended.hopeless or trial.attempts[cell] > self.plan.knobs.retries:
@@ -189,7 +187,7 @@ class Sweep:
             why = _first(ended.error)
             self.view.say(f"trial {trial.number}: {ended.job.task} crashed and is launched again: {why}")
 
-    def _lose(self, trial: Trial, cell: Cell, ended: Ended) -> None:
+    def _lose(self, trial: Trial, cell: Cell, ended: FinishedJob) -> None:
         # No verdict on the setting: whoever was in flight may have been killed with another's worker.
         trial.attempts[cell] -= 1
         trial.losses[cell] = trial.losses.get(cell, 0) + 1
@@ -204,9 +202,9 @@ class Sweep:
             return
         if self.race.complete(trial):
             self.link.complete(trial)
-            if self.plan.objective.admissible(trial.outcomes):
-                value = self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks)
-                self.race.challenge(value, trial.origin, self.race.lower_bound(trial.outcomes))
+            if self.plan.objective.admissible(trial.results):
+                value = self.plan.objective.value(trial.results, self.plan.knobs.tasks)
+                self.race.challenge(value, trial.origin, self.race.lower_bound(trial.results))
         elif trial.error is None:
             self.link.stop(trial)
         else:

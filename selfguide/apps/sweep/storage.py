@@ -52,8 +52,8 @@ def _database(url: str) -> BaseStorage:
     try:
         return _with_tables(url, arguments)
     except ModuleNotFoundError as error:
-        name = error.name
-        raise MissingDependencyError(f"sweep.storage: needs the driver {name}; pip install {name}") from error
+        what = "'selfguide[postgres]'" if str(error.name).startswith("psycopg2") else error.name
+        raise MissingDependencyError(f"sweep.storage: needs the driver {error.name}: pip install {what}") from error
     except ImportError as error:
         raise MissingDependencyError(f"sweep.storage: {str(error).splitlines()[0]}") from error
     except (ArgumentError, SQLAlchemyError) as error:

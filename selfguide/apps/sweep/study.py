@@ -17,10 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from selfguide.apps.sweep.lease import Lease
 from selfguide.apps.sweep.plan import Plan
-from selfguide.apps.sweep.sampler import LOST, ORIGIN, RepeatableSampler, exhausted, setting_of
 from selfguide.search.fingerprint import differences
-from selfguide.search.outcome import Cell, Outcome, Setting, identity
 from selfguide.search.racing import Trial
+from selfguide.search.results import Cell, JobResult, Setting, identity
+from selfguide.search.sampler import LOST, ORIGIN, RepeatableSampler, exhausted, setting_of
 
 OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "sweep"
 WORKERS = "workers"  # on a FAIL trial: they were lost, which says nothing of the setting; a restart asks it again
@@ -113,30 +113,30 @@ class StudyLink:
             self.give_up(self._frozen(asked.number), why, again=False)
         return None
 
-    def known(self, setting: Setting) -> dict[Cell, Outcome]:
-        """Outcomes of this setting in any trial of the study."""
-        found: dict[Cell, Outcome] = {}
+    def known(self, setting: Setting) -> dict[Cell, JobResult]:
+        """Results of this setting in any trial of the study."""
+        found: dict[Cell, JobResult] = {}
         for trial in self.trials():
             if identity(setting_of(trial)) == identity(setting):
-                found.update({outcome.cell: outcome for outcome in outcomes_of(trial).values()})
+                found.update({result.cell: result for result in results_of(trial).values()})
         return found
 
-    def save(self, number: int, outcome: Outcome) -> None:
-        """Keep one job's outcome: from here on no restart repeats it. Raises TakenOver, as all that follow."""
+    def save(self, number: int, result: JobResult) -> None:
+        """Keep one job's result: from here on no restart repeats it. Raises TakenOver, as all that follow."""
         with self._ours(number, over=False) as asked:
-            asked.set_user_attr(f"{JOB}{outcome.task}:{outcome.seed}", json.dumps(outcome.to_json()))
+            asked.set_user_attr(f"{JOB}{result.task}:{result.seed}", json.dumps(result.to_json()))
 
     def complete(self, trial: Trial) -> None:
         """All jobs ran."""
         with self._ours(trial.number) as asked:
             self._constrain(asked, trial)
-            self.study.tell(asked, self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks))
+            self.study.tell(asked, self.plan.objective.value(trial.results, self.plan.knobs.tasks))
 
     def stop(self, trial: Trial) -> None:
         """It cannot win: pruned, with the running minimum as its value."""
         with self._ours(trial.number) as asked:
             self._constrain(asked, trial)
-            asked.report(self.plan.objective.value(trial.outcomes, self.plan.knobs.tasks), step=len(trial.outcomes))
+            asked.report(self.plan.objective.value(trial.results, self.plan.knobs.tasks), step=len(trial.results))
             self.study.tell(asked, state=TrialState.PRUNED)
 
     def fail(self, trial: Trial, error: str) -> None:
@@ -210,7 +210,7 @@ class StudyLink:
         return next(trial for trial in self.trials() if trial.number == number)
 
     def _constrain(self, asked: optuna.Trial, trial: Trial) -> None:
-        for task, violation in self.plan.objective.violations(trial.outcomes).items():
+        for task, violation in self.plan.objective.violations(trial.results).items():
             asked.set_constraint(f"floor of {task}", violation)
 
 
@@ -219,10 +219,10 @@ def origin(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(ORIGIN, trial.number))
 
 
-def outcomes_of(trial: FrozenTrial) -> dict[Cell, Outcome]:
+def results_of(trial: FrozenTrial) -> dict[Cell, JobResult]:
     """The jobs of a trial that ran."""
-    found = [Outcome.from_json(json.loads(text)) for name, text in trial.user_attrs.items() if name.startswith(JOB)]
-    return {outcome.cell: outcome for outcome in found}
+    found = [JobResult.from_json(json.loads(text)) for name, text in trial.user_attrs.items() if name.startswith(JOB)]
+    return {result.cell: result for result in found}
 
 
 def _news(storage: BaseStorage, plan: Plan) -> list[str]:

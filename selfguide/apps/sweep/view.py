@@ -15,11 +15,11 @@ from rich.text import Text
 
 from selfguide.analysis.running import duration
 from selfguide.apps.sweep.plan import Plan
-from selfguide.apps.sweep.sampler import setting_of
-from selfguide.apps.sweep.study import FINISHED, outcomes_of
+from selfguide.apps.sweep.study import FINISHED, results_of
 from selfguide.core.console import Terminal
-from selfguide.search.outcome import Outcome, describe, short
 from selfguide.search.racing import Job, Race, Trial, savings
+from selfguide.search.results import JobResult, describe, short
+from selfguide.search.sampler import setting_of
 
 log = logging.getLogger("selfguide")
 ROWS = 20
@@ -64,14 +64,14 @@ class View:
         if self._live is None:
             self.say(f"trial {trial.number}  {describe(trial.setting)}  {job.task} seed {job.seed} …")
 
-    def ended(self, trial: Trial, outcome: Outcome) -> None:
-        """A job has an outcome."""
+    def ended(self, trial: Trial, result: JobResult) -> None:
+        """A job has an result."""
         if self._live is None:
-            baseline = "" if outcome.baseline is None else f" (few-shot {outcome.baseline:.3f})"
-            odd = "" if outcome.status == "ok" else f"  {outcome.status}"
-            worst = self._plan.objective.worst(trial.outcomes, self._plan.knobs.tasks)
+            baseline = "" if result.baseline is None else f" (few-shot {result.baseline:.3f})"
+            odd = "" if result.status == "ok" else f"  {result.status}"
+            worst = self._plan.objective.worst(trial.results, self._plan.knobs.tasks)
             self.say(
-                f"trial {trial.number}  {outcome.task} seed {outcome.seed}: {outcome.score:.3f}{baseline}"
+                f"trial {trial.number}  {result.task} seed {result.seed}: {result.score:.3f}{baseline}"
                 f"  running minimum {worst:.3f}{odd}"
             )
 
@@ -80,14 +80,14 @@ class View:
         self._settled += 1
         if self._live is not None:
             return
-        worst = self._plan.objective.worst(trial.outcomes, self._plan.knobs.tasks) if trial.outcomes else None
+        worst = self._plan.objective.worst(trial.results, self._plan.knobs.tasks) if trial.results else None
         shown = "" if worst is None else f" with minimum {worst:.3f}"
         if trial.error is not None:
             self.say(f"trial {trial.number}  failed: {trial.error.splitlines()[0]}")
         elif race.complete(trial):
             self.say(f"trial {trial.number}  finished{shown}  {describe(trial.setting)}")
         else:
-            left = self._plan.jobs_per_trial - len(trial.outcomes)
+            left = self._plan.jobs_per_trial - len(trial.results)
             self.say(f"trial {trial.number}  pruned{shown}: {left} of {self._plan.jobs_per_trial} jobs not needed")
         self.say(self._footer(trials, race))
 
@@ -101,7 +101,7 @@ class View:
 
     def _footer(self, trials: Sequence[FrozenTrial], race: Race) -> str:
         finished = [trial for trial in trials if trial.state in FINISHED]
-        saved = savings((outcomes_of(trial) for trial in finished), self._plan.jobs_per_trial)
+        saved = savings((results_of(trial) for trial in finished), self._plan.jobs_per_trial)
         parts = [f"{len(finished)} of {self._plan.target} trials"]
         if race.incumbent is not None:
             parts.append(f"best {race.incumbent.value:.3f}")
@@ -129,10 +129,10 @@ def trial_table(plan: Plan, trials: Sequence[FrozenTrial]) -> Table:
 
 def row_of(plan: Plan, trial: FrozenTrial) -> list[str]:
     """The cells of a trial's row; an empty score is a job that did not run."""
-    outcomes = outcomes_of(trial)
+    results = results_of(trial)
     setting = setting_of(trial)
-    scores = [plan.objective.task_value(outcomes, task) for task in plan.knobs.tasks]
-    worst = plan.objective.worst(outcomes, plan.knobs.tasks) if outcomes else None
+    scores = [plan.objective.task_value(results, task) for task in plan.knobs.tasks]
+    worst = plan.objective.worst(results, plan.knobs.tasks) if results else None
     return [
         str(trial.number),
         *(short(setting[key]) if key in setting else "" for key in plan.space.distributions),

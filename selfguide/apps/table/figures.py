@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selfguide.analysis.compare import Column, Group, column_of, differences_of, resampled
+from selfguide.analysis.compare import Column, Group, column_of, differences_of
 from selfguide.analysis.folder import RunFolder
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.work import Done
 from selfguide.config.methods import LOOPS
 from selfguide.core.errors import DataError
-from selfguide.evaluation.crossed import crossed_gain
-from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, holm
+from selfguide.evaluation.crossed import crossed_gain, crossed_interval
+from selfguide.evaluation.statistics import Gain, Interval, holm
 
 Key = tuple[str, str]
 """(row, task) or (row, group)."""
@@ -95,6 +95,7 @@ class _Measured:
     """The arrays behind a figure: (seeds, instances) of scores and differences; None where nothing is compared."""
 
     column: Column
+    score: Interval | None  # of a single run
     scores: Array
     gains: Array | None
     against: Array | None
@@ -163,9 +164,8 @@ def _measure(key: Key, runs: Mapping[Key, tuple[RunFolder, ...]], reference: str
         except DataError:
             # Evaluated on different instances (other demonstrations, say): there is nothing to pair.
             against = None
-    return _Measured(
-        group.column, group.scores, None if is_baseline else group.scores - group.baselines, against
-    )  # fmt: skip
+    gains = None if is_baseline else group.scores - group.baselines
+    return _Measured(group.column, group.score if len(group.runs) == 1 else None, group.scores, gains, against)
 
 
 def _group(key: Key, runs: Sequence[RunFolder]) -> Group:
@@ -180,25 +180,10 @@ def _figure(tasks: Sequence[_Measured], seeds: Sequence[int]) -> Figure:
     scores = [task.scores for task in tasks]
     return Figure(
         tasks[0].column,
-        _interval(scores, seeds),
+        tasks[0].score if len(tasks) == 1 and tasks[0].score else crossed_interval(scores, seeds=seeds),
         Difference(crossed_gain(gains)) if len(gains) == len(tasks) else None,
         Difference(crossed_gain(against)) if len(against) == len(tasks) else None,
     )
-
-
-def _interval(scores: Sequence[Array], seeds: Sequence[int]) -> Interval:
-    alike = [float(one.flat[0]) for one in scores if (one == one.flat[0]).all()]
-    if len(scores) == 1 and alike in ([0.0], [1.0]):
-        # All right or all wrong: resampling has no spread, and would give a point.
-        return bootstrap_mean(scores[0].mean(axis=0))
-    low, high = _bounds(scores, seeds)
-    return Interval(float(np.mean([one.mean() for one in scores])), low, high, sum(one.shape[1] for one in scores))
-
-
-def _bounds(values: Sequence[Array], seeds: Sequence[int]) -> tuple[float, float]:
-    means = np.mean([resampled(one, seed) for one, seed in zip(values, seeds, strict=True)], axis=0)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _corrected(found: Mapping[Key, Figure]) -> dict[Key, Figure]:

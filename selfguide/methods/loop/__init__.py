@@ -10,18 +10,18 @@ from typing import Any
 from selfguide.config.loop import LoopConfig
 from selfguide.core.types import Example
 from selfguide.methods.loop.diagnose import Diagnosis, diagnose, held_out, helpful
-from selfguide.methods.loop.influence import influence_stage
+from selfguide.methods.loop.influence import influence_of_rows
 from selfguide.methods.loop.seed import grow, seed_state, targets
 from selfguide.methods.loop.state import Loop, State, nothing_added, round_notes, warnings_of
 from selfguide.methods.loop.steps import compose_rows, plan_attributes, propose
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.methods.student import Student, train_student, trains
 from selfguide.models.session import Session
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.request_writer import RequestWriter
 
 
-def run(session: Session) -> Outcome:
+def run(session: Session) -> MethodResult:
     """The loop that `method` configures."""
     loop = Loop.of(session)
     config = loop.config
@@ -69,7 +69,7 @@ def run(session: Session) -> Outcome:
         warnings.append(
             f"no row was scored: no feedback point had more than {score_above} rows to score, examples are random"
         )
-    made = Outcome(
+    made = MethodResult(
         status="ok" if pairs else "empty_dataset",
         candidates=marked(state.made, pairs, lambda _: "composition"),
         pairs=pairs,
@@ -118,7 +118,7 @@ def _diagnose(
         train = [pair for pair in train if pair in seen]
     # Few rows say little of each other: the pool is then all of them.
     few = config.score_above is None or len(train) <= config.score_above
-    scores = None if few else influence_stage(loop.session, student, train, validation, number)
+    scores = None if few else influence_of_rows(loop.session, student, train, validation, number)
     pool = helpful(train, scores, loop.session.task.labels, config.per_label)
     notes = {"pool": sum(map(len, pool.values())), "scored": 0 if scores is None else len(train)}
     return Diagnosis(pool=pool, notes=notes)

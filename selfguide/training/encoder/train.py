@@ -27,7 +27,7 @@ from selfguide.training.encoder.schedule import rate, warmup_steps
 from selfguide.training.encoder.text import EncodedText, collate, encode
 
 if TYPE_CHECKING:
-    from selfguide.training.trainer import TrainingProgress
+    from selfguide.training.job import TrainingProgress
 
 
 @dataclass(frozen=True, slots=True)

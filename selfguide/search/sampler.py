@@ -15,10 +15,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from selfguide.apps.sweep.space import Space
-from selfguide.core.errors import ConfigError, MissingDependencyError
+from selfguide.core.errors import ConfigError
+from selfguide.core.optional import optional
 from selfguide.core.seeding import child_random, child_seed
-from selfguide.search.outcome import identity
+from selfguide.search.results import identity
+from selfguide.search.space import Space
 
 ATTEMPTS = 10
 ORIGIN = "origin"
@@ -111,10 +112,7 @@ def _build(kind: str, seed: int, dimensions: int) -> BaseSampler:
             return optuna.samplers.RandomSampler(seed=seed)
         if kind == "tpe":
             return optuna.samplers.TPESampler(seed=seed)
-        try:
-            if kind == "gp":
-                return optuna.samplers.GPSampler(seed=seed)
-            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, consider_pruned_trials=True)
-        except ImportError as error:
-            name = error.name
-            raise MissingDependencyError(f"sweep.sampler: {kind} needs {name}; pip install {name}") from error
+        if kind == "gp":
+            return optuna.samplers.GPSampler(seed=seed)
+        optional("cmaes", f"sweep.sampler={kind}", "cmaes")
+        return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, consider_pruned_trials=True)

@@ -15,7 +15,7 @@ Cell = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobResult:
     """Scores from 0 to 1. `scores` and `baselines` are per instance, in the same order; empty if unknown."""
 
     task: str
@@ -40,11 +40,22 @@ class Outcome:
         """A JSON object; whole numbers lose their `.0` to keep long lists short."""
         content = dataclasses.asdict(self)
         for name in ("scores", "baselines"):
-            content[name] = [int(x) if x == int(x) else x for x in content[name]]
+            content[name] = [int(x) if float(x).is_integer() else x for x in content[name]]
         return content
 
+    def problem(self) -> str | None:
+        """Which of its numbers is no score, in one line: a NaN would win, or lose, by the order of the tasks."""
+        numbers = [
+            ("score", [self.score]),
+            ("baseline", [] if self.baseline is None else [self.baseline]),
+            ("score of an instance", self.scores),
+            ("baseline of an instance", self.baselines),
+        ]
+        wrong = [(name, x) for name, values in numbers for x in values if not 0 <= x <= 1]
+        return f"the {wrong[0][0]} is {wrong[0][1]}; allowed: 0 to 1" if wrong else None
+
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Outcome":
+    def from_json(cls, content: Mapping[str, Any]) -> "JobResult":
         """The inverse of `to_json`."""
         known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
         for name in ("scores", "baselines"):
@@ -52,25 +63,25 @@ class Outcome:
         return cls(**known)
 
 
-def read_outcome(folder: Path, task: str, seed: int) -> Outcome | None:
-    """The outcome a finished run left in `folder`; None where there is no `result.json`."""
+def read_result(folder: Path, task: str, seed: int) -> JobResult | None:
+    """The result a finished run left in `folder`; None where there is no `result.json`."""
     file = folder / "result.json"
     if not file.exists():
         return None
-    result = json.loads(file.read_text(encoding="utf-8"))
-    seconds = {name: float(value) for name, value in result.get("seconds", {}).items() if name != "total"}
-    found = {name for name, how in result.get("cache", {}).items() if how == "hit"}
+    content = json.loads(file.read_text(encoding="utf-8"))
+    seconds = {name: float(value) for name, value in content.get("seconds", {}).items() if name != "total"}
+    found = {name for name, how in content.get("cache", {}).items() if how == "hit"}
     scores, baselines = _instances(folder / "predictions.jsonl")
-    return Outcome(
+    return JobResult(
         task=task,
         seed=seed,
-        score=float(result["score"]["value"]),
-        baseline=float(result["baseline"]["value"]),
-        status=result["status"],
-        metric=result.get("metric"),
+        score=float(content["score"]["value"]),
+        baseline=float(content["baseline"]["value"]),
+        status=content["status"],
+        metric=content.get("metric"),
         scores=scores,
         baselines=baselines,
-        floors={name: float(value) for name, value in result.get("floors", {}).items()},
+        floors={name: float(value) for name, value in content.get("floors", {}).items()},
         seconds=round(sum(value for name, value in seconds.items() if name not in found), 3),
         saved_seconds=round(sum(value for name, value in seconds.items() if name in found), 3),
         folder=str(folder),

@@ -16,26 +16,27 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from selfguide.core.errors import SelfguideError
-from selfguide.search.outcome import Outcome
+from selfguide.core.optional import optional
 from selfguide.search.racing import Job
+from selfguide.search.results import JobResult
 
 SLURM_JOBS = 8
 
 
-class Ended(NamedTuple):
-    """A job that is over: its outcome, or the error.
+class FinishedJob(NamedTuple):
+    """A job that is over: its result, or the error.
 
     `hopeless` errors come again however often it is launched; of a `lost` one the worker died, or the launcher failed.
     """
 
     job: Job
-    outcome: Outcome | None
+    result: JobResult | None
     error: str = ""
     hopeless: bool = False
     lost: bool = False
 
 
-class Slots:
+class Workers:
     """`count` jobs at a time on Hydra's configured launcher."""
 
     def __init__(self, launcher: Launcher, config: DictConfig, wanted: int | None) -> None:
@@ -44,18 +45,18 @@ class Slots:
         self.in_process = kind in ("BasicLauncher", "TogetherLauncher")
         self.name = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "basic")
         self.busy: set[Job] = set()
-        self._ended: queue.Queue[Ended] = queue.Queue()
+        self._ended: queue.Queue[FinishedJob] = queue.Queue()
         self._launched = 0
         # Launchers announce every launch; the table says it better.
         for chatty in ("hydra", "hydra_plugins"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         if kind == "RayLauncher":
             self._start_ray()
-        self.count = 1 if self.in_process else wanted or self._room(config, kind)
+        self.count = 1 if self.in_process else wanted or self._capacity(config, kind)
 
     @property
     def free(self) -> int:
-        """Slots without a job."""
+        """Workers without a job."""
         return self.count - len(self.busy)
 
     def start(self, job: Job, overrides: Sequence[str]) -> None:
@@ -68,7 +69,7 @@ class Slots:
             run = lambda: self._ended.put(self._run(job, overrides, index))  # noqa: E731
             threading.Thread(target=run, name=f"sweep job {index}", daemon=True).start()
 
-    def wait(self, seconds: float) -> Ended | None:
+    def wait(self, seconds: float) -> FinishedJob | None:
         """The next job that ended, or None when the time is over."""
         try:
             ended = self._ended.get(timeout=seconds)
@@ -77,23 +78,23 @@ class Slots:
         self.busy.discard(ended.job)
         return ended
 
-    def _run(self, job: Job, overrides: Sequence[str], index: int) -> Ended:
+    def _run(self, job: Job, overrides: Sequence[str], index: int) -> FinishedJob:
         try:
             (returned,) = self._launcher.launch([list(overrides)], initial_job_idx=index)
         except Exception as error:
             # Not the job: its worker, or the launcher. One killed process may take every job in flight with it.
-            return Ended(job, None, f"the worker was lost: {type(error).__name__}: {error}", lost=True)
+            return FinishedJob(job, None, f"the worker was lost: {type(error).__name__}: {error}", lost=True)
         return _ended(job, returned)
 
-    def _room(self, config: DictConfig, kind: str) -> int:
+    def _capacity(self, config: DictConfig, kind: str) -> int:
         if kind == "SlurmLauncher":
             return SLURM_JOBS
         if kind == "RayLauncher":
-            import ray
+            ray = optional("ray", "hydra/launcher=ray", "ray")
 
             launcher: Any = self._launcher
-            there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            return ray_room(there, dict(launcher.ray_cfg.get("remote") or {}))
+            there = ray.cluster_resources()
+            return ray_capacity(there, dict(launcher.ray_cfg.get("remote") or {}))
         jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
         return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1
 
@@ -108,7 +109,7 @@ class Slots:
         start_ray(launcher.ray_cfg.init)
 
 
-def ray_room(cluster: Mapping[str, float], job: Mapping[str, Any]) -> int:
+def ray_capacity(cluster: Mapping[str, float], job: Mapping[str, Any]) -> int:
     """Jobs that a Ray cluster of these resources runs at once, each with what `ray.remote` asks for; at least 1."""
     asked = {"CPU": job.get("num_cpus"), "GPU": job.get("num_gpus"), **(job.get("resources") or {})}
     asked["CPU"] = 1 if asked["CPU"] is None else asked["CPU"]  # Ray's own default
@@ -116,10 +117,12 @@ def ray_room(cluster: Mapping[str, float], job: Mapping[str, Any]) -> int:
     return max(1, min(room, default=int(cluster.get("CPU", 1))))
 
 
-def _ended(job: Job, returned: JobReturn) -> Ended:
+def _ended(job: Job, returned: JobReturn) -> FinishedJob:
     if returned.status == JobStatus.COMPLETED:
         content = {**returned.return_value, "task": job.task, "seed": job.seed}
-        return Ended(job, Outcome.from_json(content))
+        return FinishedJob(job, JobResult.from_json(content))
     error = returned._return_value
     notes = "\n".join(getattr(error, "__notes__", ()))
-    return Ended(job, None, f"{type(error).__name__}: {error}\n{notes}".rstrip(), isinstance(error, SelfguideError))
+    return FinishedJob(
+        job, None, f"{type(error).__name__}: {error}\n{notes}".rstrip(), isinstance(error, SelfguideError)
+    )
