@@ -6,31 +6,33 @@ token sequence, end-of-sequence token included, has the highest log-probability.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Instance, Metric, TaskSpec
-from selfguide.evaluation.evaluate import Evaluated, predictions_in, scored, without_references
+from selfguide.evaluation.evaluate import Evaluated, inputs_hash, predictions_in, scored, without_references
 from selfguide.evaluation.predict import Prediction, System, prompt_ids
 from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
 from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace
+from selfguide.store import Stage, StoredStage, Workspace, keyed
 
 COLUMNS = ("constrained", "label_scoring")
 SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
 
 
 def sibling_columns(
-    task: TaskSpec, instances: Sequence[Instance], variants: Mapping[str, Evaluated], config: EvaluationConfig
+    task: TaskSpec, instances: Sequence[Instance], systems: Mapping[str, Evaluated], config: EvaluationConfig
 ) -> dict[str, dict[str, Evaluated]]:
-    """[metric][variant] with the answers that `variants` gave; empty for a metric without a sibling."""
+    """[metric][system] with the answers that `systems` gave; empty for a metric without a sibling."""
     metric = SIBLINGS.get(task.metric)
     if metric is None:
         return {}
     other = replace(task, metric=metric)
-    return {metric: {name: scored(other, instances, one.predictions, config) for name, one in variants.items()}}
+    return {
+        metric: {name: scored(other, instances, evaluated.predictions, config) for name, evaluated in systems.items()}
+    }
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ReadLabels(Stage[dict[str, list[tuple[Prediction, ...]]]]):
 
     model: LanguageModel
     task: TaskSpec
-    instances: tuple[Instance, ...]
+    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
     systems: tuple[System, ...]
 
     def build(self, work: Workspace) -> dict[str, Any]:

@@ -5,7 +5,7 @@ answers, and scores are computed anew each time (they cost nothing).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
@@ -16,7 +16,7 @@ from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import Prediction, Query, System, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
 from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace, journal_tokens
+from selfguide.store import Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
 from selfguide.tasks.metrics import score_task
 
 # Apart from the run's seed: the same answers have the same interval in every run.
@@ -41,6 +41,11 @@ def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int
     return tuple(instances[index] for index in indices)
 
 
+def inputs_hash(instances: Sequence[Instance]) -> str:
+    """What of the instances decides an answer; the texts themselves are not written into the store."""
+    return fingerprint([(instance.id, instance.input) for instance in instances])
+
+
 @dataclass(frozen=True)
 class Predict(Stage[list[tuple[Prediction, ...]]]):
     """Step 6: the answers of each system to each instance; greedy, so no seed is among the inputs."""
@@ -51,7 +56,7 @@ class Predict(Stage[list[tuple[Prediction, ...]]]):
     model: LanguageModel
     task: TaskSpec
     evaluation: EvaluationConfig
-    instances: tuple[Instance, ...]
+    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
     systems: tuple[System, ...]
 
     def build(self, work: Workspace) -> dict[str, Any]:
@@ -68,9 +73,9 @@ class Predict(Stage[list[tuple[Prediction, ...]]]):
                 if system.predictor is None:
                     texts = [next(stream).text for _ in self.instances]
                 else:
-                    with work.journal(f"journal-{number}.jsonl") as own:
-                        texts = system.predictor.answer([i.input for i in self.instances], own, bar.advance)
-                        spent.append(journal_tokens(own))
+                    with work.journal(f"journal-{number}.jsonl") as units:
+                        texts = system.predictor.answer([i.input for i in self.instances], units, bar.advance)
+                        spent.append(journal_tokens(units))
                 rows = ({"id": i.id, "text": text} for i, text in zip(self.instances, texts, strict=True))
                 write_jsonl(work.path / f"predictions-{number}.jsonl", rows)
         known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
@@ -88,7 +93,7 @@ def evaluate(
     config = session.config.evaluation
     # A name for an epoch and one for the chosen epoch may be the same weights: asked once.
     unique = {system.stage_identity: system for system in systems.values()}
-    canary = {key: trusted(session, one.weights) for key, one in unique.items() if one.weights is not None}
+    canary = {key: trusted(session, system.weights) for key, system in unique.items() if system.weights is not None}
     stage = Predict(session.student, session.task, config, without_references(instances), tuple(unique.values()))
     done = session.run(name, stage)
     if done.info["too_long"]:

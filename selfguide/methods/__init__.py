@@ -47,7 +47,7 @@ def uses_gold(method: MethodConfig) -> bool:
 
 
 def gold_behind(method: MethodConfig) -> bool:
-    """The same, or whether the run that its data come from did (`method.seed.added_from`). Raises `DataError`."""
+    """The same, or whether the run of `method.initial_data.extra_rows_from_run` did. Raises `DataError`."""
     from selfguide.methods.loop.transfer import source_claims_gold
 
     return uses_gold(method) or source_claims_gold(method)

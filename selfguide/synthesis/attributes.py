@@ -29,12 +29,12 @@ def ask_attributes(
     journal: Journal,
     progress: Callable[[int], None] | None = None,
 ) -> AttributePool:
-    """The first `plan.items` different texts: in all (conditions), or for each label (rationales)."""
-    labels: Sequence[str | None] = task.labels if config.plan.kind == "rationales" else (None,)
+    """The first `attributes.items` different texts: in all (conditions), or for each label (rationales)."""
+    labels: Sequence[str | None] = task.labels if config.attributes.kind == "rationales" else (None,)
     texts: dict[str | None, dict[str, str]] = {label: {} for label in labels}
-    wanted = config.plan.items or 0  # null is refused where texts are asked for
+    wanted = config.attributes.items or 0  # null is refused where texts are asked for
     past = iter(list(journal.rows))
-    for attempt in range(config.plan.attempts):
+    for attempt in range(config.attributes.attempts):
         missing = [(label, wanted - len(texts[label])) for label in labels]
         calls = [(label, number) for label, count in missing for number in range(_calls(config, model, count))]
         for start in range(0, len(calls), config.propose.batch):
@@ -56,7 +56,7 @@ def ask_attributes(
             if progress is not None:
                 progress(len(batch))
     pools = {label: tuple(found.values()) for label, found in texts.items()}
-    if config.plan.kind == "rationales":
+    if config.attributes.kind == "rationales":
         return AttributePool(reasons={str(label): pool for label, pool in pools.items()})
     return AttributePool(conditions=pools[None])
 
@@ -71,7 +71,7 @@ def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> AttributePool:
 
 def _calls(config: LoopConfig, model: LanguageModel, missing: int) -> int:
     """A chat model lists all reasons in one reply; a condition, or a base model's sketch, takes a call each."""
-    listed = config.plan.kind == "rationales" and model.tokenizer.prompt_format == "chat"
+    listed = config.attributes.kind == "rationales" and model.tokenizer.prompt_format == "chat"
     return min(missing, 1) if listed else missing
 
 
@@ -81,24 +81,24 @@ def _request(
     """The request of a stream (label or "", attempt, number)."""
     demonstrations = shuffled_demonstrations(task, config, seeds.random_of(*stream))
     prompt = (
-        ReasonPrompt(task.instruction, stream[0], demonstrations, config.plan.items or 0)
-        if config.plan.kind == "rationales"
+        ReasonPrompt(task.instruction, stream[0], demonstrations, config.attributes.items or 0)
+        if config.attributes.kind == "rationales"
         else ConditionPrompt(task.instruction, demonstrations, task.context_until, opening(task))
     )
-    draw = config.plan.draw
+    draw = config.attributes.draw
     sampling = Sampling(draw.max_new_tokens, draw.temperature, draw.top_k, draw.top_p)
     return build_request(model, prompt, sampling, seeds.seed_of("sample", *stream))
 
 
 def _read(task: TaskSpec, config: LoopConfig, reply: str) -> Iterator[str]:
     """The texts of one reply: its first line, each of its lines (rationales), or its fixed part, named as it is."""
-    name = opening(task) if config.plan.kind == "conditions" else None
-    if task.context_until is not None and config.plan.kind == "conditions":
+    name = opening(task) if config.attributes.kind == "conditions" else None
+    if task.context_until is not None and config.attributes.kind == "conditions":
         parts = split_context(reply, task.context_until)
         lines = [reply if parts is None else parts.context]
     else:
         lines = [line for line in reply.splitlines() if line.strip()]
-        lines = lines if config.plan.kind == "rationales" else lines[:1]
+        lines = lines if config.attributes.kind == "rationales" else lines[:1]
     for line in lines:
         text = strip_quotes(strip_field_name(BULLET.sub("", line)))
         if text:

@@ -113,7 +113,7 @@ class RequestWriter:
             task.instruction,
             label,
             condition,
-            tuple(stream.sample(reasons, min(config.plan.per_item, len(reasons)))),
+            tuple(stream.sample(reasons, min(config.attributes.per_item, len(reasons)))),
             self._demonstrations(stream),
             self._feedback(examples, label if label in task.labels else "", stream),
             start,
@@ -127,7 +127,7 @@ class RequestWriter:
     def _label_and_condition(self, index: int, stream: random.Random) -> tuple[str | None, str | None]:
         """Every condition with each label in turn, or both at random."""
         labels, conditions = self.task.labels, self.attributes.conditions
-        if self.config.seed.labels == "each":
+        if self.config.initial_data.labels == "each":
             turn, number = divmod(index, max(len(labels), 1))
             return labels[number] if labels else None, conditions[turn % len(conditions)] if conditions else None
         return stream.choice(labels) if labels else None, stream.choice(conditions) if conditions else None

@@ -25,7 +25,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Train(Stage[Trained]):
+class Finetune(Stage[Trained]):
     """Step 5: the model, finetuned on `pairs` with the demonstrations in context (paper section 3.4).
 
     `leave_one_out` is for pairs that are the demonstrations themselves: none stands in its own context.
@@ -82,5 +82,5 @@ def train(
     """The student finetuned on `pairs`; `finetuning` stands in for the run's settings."""
     config = session.config
     settings = finetuning or config.finetuning
-    stage = Train(session.student, session.task, tuple(pairs), settings, config.seed, leave_one_out)
+    stage = Finetune(session.student, session.task, tuple(pairs), settings, config.seed, leave_one_out)
     return session.run(name, stage).value

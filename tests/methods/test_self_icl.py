@@ -142,7 +142,8 @@ READ = {
     "method.constrain_to_labels": True, "generation.max_new_tokens": 7, "seed": 3,
 }  # fmt: skip
 NOT_READ = {
-    "method.keep_demonstrations": False, "method.balance_labels": False, "method.most": 3, "method.reserve": 0.5,
+    "method.keep_demonstrations": False, "method.balance_labels": False, "method.max_demonstrations": 3,
+    "method.reserve": 0.5,
     "evaluation.batch": 3, "temperature.input": 0.2, "temperature.output": 0.9, "generation.rounds": 3,
     "annotation.max_new_tokens": 9,
 }  # fmt: skip

@@ -166,7 +166,7 @@ def _selected(
     rows: Sequence[Exemplar], wrong: Sequence[Exemplar], config: DiagnoseConfig, seed: int, round_number: int
 ) -> tuple[Exemplar, ...]:
     """The errors, or of all rows as many as asked for: at most `most`, by a seeded choice, in their order."""
-    most = config.most
+    most = config.max_exemplars
     if config.select == "wrong":
         rows = wrong
     elif config.match_errors:

@@ -20,7 +20,7 @@ COMPOSED = ("balance", "max_rows")
 
 def targets(config: LoopConfig) -> list[int]:
     """How many rows there should be before each training, where the number grows by a schedule (ProGen)."""
-    items = config.seed.items or 0
+    items = config.initial_data.items or 0
     if config.diagnose.source != "influence":
         return [items]
     feedback = config.propose.feedback
@@ -31,7 +31,7 @@ def targets(config: LoopConfig) -> list[int]:
 def seed_state(loop: Loop, writer: RequestWriter) -> State:
     """The state before the first training."""
     state = _seed_data(loop, writer)
-    source = loop.config.seed.added_from
+    source = loop.config.initial_data.extra_rows_from_run
     if source is None:
         return state
     added = added_rows(loop.session, source, [row.input for row in state.kept])
@@ -43,9 +43,9 @@ def grow(
 ) -> State:
     """The state with as many label-conditioned proposals of round `number` as are missing to `target` rows.
 
-    What was dropped is requested anew, `seed.waves` times in all at most.
+    What was dropped is requested anew, `initial_data.waves` times in all at most.
     """
-    for wave in range(1, loop.config.seed.waves + 1):
+    for wave in range(1, loop.config.initial_data.waves + 1):
         missing = target - len(state.kept)
         if missing <= 0 or state.budget.spent is not None:
             break
@@ -57,17 +57,17 @@ def grow(
 
 
 def _seed_data(loop: Loop, writer: RequestWriter) -> State:
-    session, config, task = loop.session, loop.config, loop.session.task
+    session, config, initial = loop.session, loop.config, loop.config.initial_data
     state = State(budget=CallBudget(config.loop.calls, config.loop.tokens))
-    if config.seed.source == "generated":
+    if initial.source == "generated":
         return grow(loop, writer, state, targets(config)[0], 0)
-    if config.seed.source == "selfguide":
+    if initial.source == "selfguide":
         return _selfguide(loop, state)
-    if config.seed.source == "demonstrations":
-        return replace(state, seeds=_rows(task.demonstrations, "demonstration"))
-    require_pool(session, "method.seed.source")
-    size = config.seed.items or max(config.seed.least, int((config.seed.share or 0) * len(session.gold_pool)))
-    pairs = spread_over_labels(session.gold_pool, task.labels, size, session.config.seed, "loop")
+    if initial.source == "demonstrations":
+        return replace(state, seeds=_rows(session.task.demonstrations, "demonstration"))
+    require_pool(session, "method.initial_data.source")
+    size = initial.items or max(initial.min_items, int((initial.share or 0) * len(session.gold_pool)))
+    pairs = spread_over_labels(session.gold_pool, session.task.labels, size, session.config.seed, "loop")
     return replace(state, seeds=_rows(pairs, "gold"))
 
 

@@ -27,7 +27,7 @@ def pairs_of(candidates: Sequence[Candidate]) -> list[tuple[str, str | None]]:
 def asking(config: LoopConfig) -> dict[str, Any]:
     """What of a loop's configuration decides which attributes the model names."""
     propose = config.propose
-    return {"plan": config.plan, "show_demonstrations": propose.show_demonstrations, "batch": propose.batch}
+    return {"attributes": config.attributes, "show_demonstrations": propose.show_demonstrations, "batch": propose.batch}
 
 
 @dataclass(frozen=True)

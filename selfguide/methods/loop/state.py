@@ -29,8 +29,8 @@ class Loop:
         """By the method's configuration, which `loop_problems` checked; `DataError` for a run it names in vain."""
         config = session.config.method
         assert isinstance(config, LoopConfig)
-        if config.seed.added_from is not None:
-            require_source(session, config.seed.added_from)
+        if config.initial_data.extra_rows_from_run is not None:
+            require_source(session, config.initial_data.extra_rows_from_run)
         return cls(session, config)
 
     @property

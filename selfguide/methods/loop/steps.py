@@ -19,13 +19,13 @@ def plan_attributes(loop: Loop) -> AttributePool:
     """Conditions or reasons that the proposals will draw from: the model's, or those of known inputs."""
     from selfguide.synthesis.attributes import known_conditions
 
-    plan, task, session = loop.config.plan, loop.session.task, loop.session
+    plan, task, session = loop.config.attributes, loop.session.task, loop.session
     if plan.kind == "none" or (plan.kind == "rationales" and not task.labels):
         return AttributePool()
     if plan.kind == "conditions" and plan.source == "demonstrations":
         return known_conditions(task, [d.input for d in task.demonstrations])
     if plan.kind == "conditions" and plan.source == "gold":
-        require_pool(session, "method.plan.source")
+        require_pool(session, "method.attributes.source")
         conditions = known_conditions(task, [pair.input for pair in session.gold_pool]).conditions
         count = len(conditions) if plan.items is None else min(plan.items, len(conditions))
         return AttributePool(tuple(loop.seeds.random_of("plan", "gold").sample(conditions, count)))
@@ -86,7 +86,7 @@ def compose_rows(loop: Loop, state: State) -> tuple[Example, ...]:
     session, compose = loop.session, loop.config.compose
     seeds = [*state.seeds, *(c for c in state.made if c.round == 0)]
     added = [c for c in state.made if c.round > 0]
-    chosen = {"all": [*seeds, *added], "seed": seeds, "added": added}[compose.train_on]
+    chosen = {"all": [*seeds, *added], "initial": seeds, "added": added}[compose.train_on]
     if compose.train_on == "added" and not added:
         chosen = seeds  # the first student learns from something
     kept = tuple(candidate for candidate in chosen if candidate.dropped is None and candidate.output is not None)
