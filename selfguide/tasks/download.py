@@ -123,7 +123,7 @@ def _download_once(url: str, target: Path, sha256: str | None, timeout_s: float)
     try:
         pooch.retrieve(url, sha256, target.name, target.parent, downloader=downloader)
     except requests.HTTPError as error:
-        status = error.response.status_code
+        status = 0 if error.response is None else error.response.status_code
         if status in RETRIED_STATUS:
             raise _PassingError(f"{url}: the server answered {status}") from None
         if status == 404:
