@@ -58,7 +58,12 @@ MISTAKES = {
     "temperature.output=0": "temperature.output: 0.0 is not allowed with annotation.samples=10",
     "task.labels=[true,false]": "task.labels[0]: True is not a text: YAML reads an unquoted yes, true or on",
     "data.split=ids": "data.split_path: has no value; allowed: a folder, as data.split=ids reads it",
-    "method.name=magic": "method.name: 'magic' is not allowed; allowed: selfguide",
+    "method.kind=magic": "method.kind: 'magic' is not allowed; allowed: selfguide",
+    "method.name=few_shot_icl": "method.name: few_shot_icl is another method's; allowed: another name",
+    "method.name=a/b": "method.name: 'a/b' is not allowed; allowed: letters, digits, _, . and -",
+    "annotation.asked_label_votes=3": "annotation.asked_label_votes: was renamed; use annotation.conditioning_label_w",
+    "method=llm2llm method.seed.least=3": "method.seed.least: was renamed; use method.initial_data.min_items",
+    "hydra/launcher=together": "there is no together any more; serve the model with `vllm serve` and use engine=openai",
     "a=b=[": "a=b=[: mismatched input '=' expecting <EOF>; quote what has spaces or =,[]{}",
 }
 

@@ -14,16 +14,16 @@ from markupsafe import Markup
 
 from selfguide.analysis import running, sealed
 from selfguide.analysis.autopsy import autopsy
+from selfguide.analysis.charts import Whisker, whiskers
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.payload import candidate_rows, case_rows, embedded, pair_rows
-from selfguide.analysis.svg import Whisker, whiskers
+from selfguide.config.builtin import METRICS
 from selfguide.core.files import write_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FILE = "report.html"
-METRICS = {"rouge_l": "ROUGE-L", "rouge_l_char": "ROUGE-L (characters)", "token_f1": "token F1"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -102,7 +102,7 @@ def frozen(result: Mapping[str, Any]) -> str:
 
 def render(template: str, data: Any, **content: Any) -> str:
     """A page from a template of this package, with `data` for its script and a policy that allows no other."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("chart.css") + _asset("page.css"), _asset("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -142,7 +142,7 @@ def _environment() -> "Environment":
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
-    environment.filters["metric"] = lambda name: METRICS.get(name, str(name).replace("_", " "))
+    environment.filters["metric"] = lambda name: METRICS.title(str(name))
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment
 

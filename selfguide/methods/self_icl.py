@@ -59,7 +59,7 @@ def fill_context(session: Session, pairs: Sequence[Example]) -> tuple[Example, .
     order = child_random(session.config.seed, "self_icl", "order").sample(list(pairs), len(pairs))
     if config.balance_labels and session.task.is_classification:
         order = in_turn([pair for pair in order if pair.output == label] for label in session.task.labels)
-    for pair in order[: config.most]:
+    for pair in order[: config.max_demonstrations]:
         if len(session.tokenizer.encode_prompt(answer_prompt(session.task, "", [*shown, pair]))) > limit:
             break
         shown.append(pair)

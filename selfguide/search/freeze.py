@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from selfguide.config.methods import schema_of
+from selfguide.config.builtin import METHODS
+from selfguide.config.methods import kind_of_recipe
 from selfguide.config.schema import TRAINING_PLACE, RunConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import sweeps_dir
@@ -20,7 +21,7 @@ ASIDE = frozenset(
         # With generation.schedule=streaming it decides which inputs a prompt shows.
         *(PLACE - {"generation.max_in_flight"}),
         # Where things are kept, who is told, what a sweep sets itself.
-        *("store", "tracking", "sweep", "plan", "lock", "seed"),
+        *("store", "tracking", "sweep", "plan", "frozen_config", "seed"),
         # Columns, intervals, checks and speed: the score stays.
         *("evaluation.label_scoring", "evaluation.bootstrap", "evaluation.confidence", "evaluation.controls"),
         *("evaluation.epochs", "evaluation.canary", "evaluation.canary_tolerance", "evaluation.batch"),
@@ -64,23 +65,30 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     `overrides` is the command line: a locked value that it contradicts is refused with the
     difference. Raises ConfigError also for a lock that is missing or was edited.
     """
-    if OmegaConf.is_missing(config, "lock") or config.get("lock") is None:
+    if OmegaConf.is_missing(config, "frozen_config") or config.get("frozen_config") is None:
         return config
     # Behind the check, so that a run without a lock does not read its modules.
     from selfguide.search.lock import find, load
 
-    lock = load(find(config.lock, sweeps_dir()))
+    lock = load(find(config.frozen_config, sweeps_dir()))
     contradicted = list(_contradicted(config, lock.values, overrides))
     if contradicted:
-        raise ConfigError(f"lock: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)")
-    if (method := lock.values.get("method.name")) not in (None, config.method.name):
-        # Another method has other knobs; the lock has them all.
-        config.method = OmegaConf.structured(schema_of(str(method)))
-    for key, value in lock.values.items():
+        raise ConfigError(
+            f"frozen_config: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)"
+        )
+    values = lock.values
+    if "method.name" in values:
+        values.setdefault("method.kind", kind_of_recipe(values["method.name"]))
+        if values["method.kind"] != config.method.kind:
+            # Another method has other knobs; the lock has them all.
+            config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
+    for key, value in values.items():
         try:
             OmegaConf.update(config, key, value, merge=False)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"lock: {lock.path} sets {key}, which this run has not; freeze it again") from error
+            raise ConfigError(
+                f"frozen_config: {lock.path} sets {key}, which this run has not; freeze it again"
+            ) from error
     return config
 
 

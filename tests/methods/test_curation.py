@@ -28,7 +28,7 @@ def settings(**more: object) -> CurationConfig:
     values = {
         "kind": "confidence",
         "drop_share": 0.0,
-        "least": None,
+        "min_confidence": None,
         "within_labels": True,
         "hard_confidence": 0.3,
         "hard_variability": 0.1,
@@ -65,7 +65,11 @@ def test_a_tie_drops_the_later_row() -> None:
 
 def test_a_bound_and_rows_too_long_to_score() -> None:
     figures = [Quality(0.5), Quality(0.49), None]
-    assert reasons_to_drop(pairs("aaa"), figures, (), settings(least=0.5)) == [None, "low_confidence", "too_long"]
+    assert reasons_to_drop(pairs("aaa"), figures, (), settings(min_confidence=0.5)) == [
+        None,
+        "low_confidence",
+        "too_long",
+    ]
 
 
 def test_dynamics_keep_what_is_being_learned() -> None:

@@ -1,20 +1,17 @@
 """The figures of a table laid out for people: sheets of cells, and the notes under them. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from selfguide.analysis.compare import BASELINE, Column
-from selfguide.analysis.tables import points, with_interval
-from selfguide.apps.table.figures import Difference, Entry, Figure, Figures
+from selfguide.analysis.figures import Difference, Figure, with_interval
+from selfguide.apps.table.figures import Entry, Figures
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
 from selfguide.apps.table.work import Done
+from selfguide.config.builtin import METRICS
 from selfguide.config.table import TableConfig
+from selfguide.core.tables import Sheet
 
-METRICS = {
-    "exact_match": "exact match", "rouge_l": "ROUGE-L", "accuracy": "accuracy", "token_f1": "token F1",
-    "numeric_match": "numeric match",
-}  # fmt: skip
 COSTS = {
     "calls": "calls", "teacher_calls": "of the teacher", "student_calls": "of the student",
     "prompt_tokens": "prompt tokens", "generated_tokens": "generated tokens",
@@ -26,16 +23,6 @@ COSTS = {
 SIGNIFICANT = 0.05
 BUNDLED = "micro"  # model.path
 BETTER, WORSE, UNFROZEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "∅", "‡", "≠"
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One table: a title, a header, rows; the first `text` columns are text, the others figures."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    text: int = 1
 
 
 def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
@@ -52,7 +39,7 @@ def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequenc
 
 def metric_name(column: Column) -> str:
     """What a column measures, in words."""
-    return METRICS.get(column.metric, column.metric) + (", constrained" if column.decoding == "constrained" else "")
+    return METRICS.title(column.metric) + (", constrained" if column.decoding == "constrained" else "")
 
 
 def _averages(grid: Grid, figures: Figures) -> Sheet:
@@ -210,7 +197,7 @@ def _score(figure: Figure | None, incomplete: str, marks: str = "") -> str:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return ""
-    return " ".join(part for part in (with_interval(difference.gain, points), _direction(difference)) if part)
+    return " ".join(part for part in (with_interval(difference.gain), _direction(difference)) if part)
 
 
 def _direction(difference: Difference) -> str:
