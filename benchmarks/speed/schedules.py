@@ -90,14 +90,12 @@ class ClockedEngine(VLLMEngine):
 
 def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Seconds of each stage, engine starts and stops included, and where they went."""
-    from selfguide.evaluation.contender import Contender
-    from selfguide.evaluation.predict import predict
-    from selfguide.models.loading import load_prompt_tokenizer
+    from selfguide.evaluation.predict import Query, System, predict
+    from selfguide.models.session import LanguageModel
     from selfguide.search.standing import Openings
     from selfguide.store import Journal
-    from selfguide.synthesis.inputs import propose_inputs
-    from selfguide.synthesis.outputs import annotate
-    from selfguide.synthesis.streaming import stream_inputs
+    from selfguide.synthesis.inputs import InputProposer
+    from selfguide.synthesis.outputs import Annotator
     from selfguide.tasks.load import load_task
     from selfguide.training.weights import weights_of
 
@@ -105,9 +103,9 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     task, gold = load_task(config.task, config.data, config.seed)
     Openings(config, gold, "benchmarks.speed")
     instances = gold.open("test", "benchmark")[: config.evaluation.limit]
-    tokenizer = load_prompt_tokenizer(config.model)
     engine = ClockedEngine(config)
-    variants = [Contender(), *(Contender(weights_of(folder, config.finetuning)) for folder in adapters)]
+    model = LanguageModel(config, engine)
+    variants = [System(), *(System(weights_of(folder, config.finetuning)) for folder in adapters)]
     anew = schedule in REFERENCES
     seconds: dict[str, float] = {}
     processor = time.process_time()
@@ -122,25 +120,15 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
         seconds[name] = time.perf_counter() - begun
         return result
 
-    propose = stream_inputs if schedule == "c_streaming" else propose_inputs
+    heat = config.temperature
+    proposer = InputProposer(model, task, config.generation, config.filters, heat.input, 0)
+    annotator = Annotator(model, task, config.annotation, heat.output, 0)
     with tempfile.TemporaryDirectory() as folder, engine:
-        inputs = timed(
-            "generation",
-            lambda journal: propose(
-                engine, tokenizer, task, config.generation, config.filters, config.temperature.input, 0, journal
-            ),
-        )
-        timed(
-            "annotation",
-            lambda journal: annotate(
-                engine, tokenizer, task, inputs, config.annotation, config.temperature.output, 0, journal
-            ),
-        )
+        inputs = timed("generation", proposer.propose)
+        timed("annotation", lambda journal: annotator.annotate(inputs, journal))
         for number, group in enumerate([[variant] for variant in variants] if anew else [variants]):
-            timed(
-                f"evaluation-{number}",
-                partial(predict, engine, tokenizer, task, instances, group, config.evaluation),
-            )
+            queries = [Query(instance, system) for system in group for instance in instances]
+            timed(f"evaluation-{number}", partial(predict, model, task, config.evaluation, queries))
         begun = time.perf_counter()
         engine.close()
         seconds["end"] = time.perf_counter() - begun

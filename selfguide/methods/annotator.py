@@ -7,20 +7,20 @@ from selfguide.evaluation.canary import trusted
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.store import Finished
+from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.stages import Candidates, annotate_inputs
-from selfguide.training.stages import training_stage
+from selfguide.training.stages import train
 
 
 def annotate(
-    session: Session, candidates: Sequence[Candidate], budget: Budget | None = None, name: str = "outputs"
+    session: Session, candidates: Sequence[Candidate], budget: CallBudget | None = None, name: str = "outputs"
 ) -> Finished[Candidates]:
     """The candidates with the annotator's sampled answers to the accepted inputs.
 
     An input that `budget` does not pay for (`annotation.best_of` calls each) is dropped with the reason `budget`.
     """
-    budget = budget or Budget()
+    budget = budget or CallBudget()
     payable = budget.items(session.config.annotation.best_of)
     accepted = [c.id for c in candidates if c.dropped is None]
     beyond = set() if payable is None else set(accepted[payable:])
@@ -48,4 +48,4 @@ def annotator(session: Session) -> Weights | None:
     if session.config.annotation.annotator == "base" or settings.kind == "none":
         return None
     rows = session.task.demonstrations * settings.demonstration_copies
-    return training_stage(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]
+    return train(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]

@@ -60,22 +60,13 @@ class ProposeInputs(Stage[Candidates]):
     seed: int
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.synthesis.inputs import propose_inputs
-        from selfguide.synthesis.streaming import stream_inputs
+        from selfguide.synthesis.inputs import InputProposer
 
-        propose = stream_inputs if self.generation.schedule == "streaming" else propose_inputs
+        proposer = InputProposer(self.model, self.task, self.generation, self.filters, self.temperature, self.seed)
         with work.journal() as journal, work.bar("new inputs", self.generation.rounds, "rounds") as bar:
             bar.resume(len(journal.rows))
-            candidates = propose(
-                self.model.engine,
-                self.model.tokenizer,
-                self.task,
-                self.generation,
-                self.filters,
-                self.temperature,
-                self.seed,
-                journal,
-                lambda _, proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted),
+            candidates = proposer.propose(
+                journal, lambda proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted)
             )
             write_candidates(work, candidates)
             return {"tokens": journal_tokens(journal)}
@@ -101,23 +92,13 @@ class AnnotateInputs(Stage[Candidates]):
     limit: TokenLimit | None = None
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.synthesis.outputs import annotate
+        from selfguide.synthesis.outputs import Annotator
 
+        annotator = Annotator(self.model, self.task, self.annotation, self.temperature, self.seed, self.weights)
         with work.journal() as journal, work.bar("outputs", len(accepted(self.candidates)), "inputs") as bar:
             bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-            annotated = annotate(
-                self.model.engine,
-                self.model.tokenizer,
-                self.task,
-                self.candidates,
-                self.annotation,
-                self.temperature,
-                self.seed,
-                journal,
-                bar.advance,
-                self.weights,
-                None if self.limit is None else self.limit.tokens,
-            )
+            max_tokens = None if self.limit is None else self.limit.tokens
+            annotated = annotator.annotate(self.candidates, journal, bar.advance, max_tokens)
             write_candidates(work, annotated)
             return {"tokens": journal_tokens(journal)}
 
@@ -208,7 +189,8 @@ def compose_dataset(session: Session, candidates: Sequence[Candidate]) -> Datase
 
 def decontaminated(session: Session, candidates: Sequence[Candidate]) -> Candidates:
     """The candidates, those found in the evaluation split dropped (`filters.decontaminate=drop`)."""
-    overlapping = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
+    check = session.overlap_check
+    overlapping = frozenset[int]() if check is None else check([c.input for c in candidates])
     return tuple(
         replace(candidate, dropped="contaminated") if index in overlapping and candidate.dropped is None else candidate
         for index, candidate in enumerate(candidates)

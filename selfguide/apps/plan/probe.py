@@ -22,17 +22,16 @@ from selfguide.apps.plan.measured import Calls, Measured, Training
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Bar, Terminal
 from selfguide.core.types import Example, Instance
-from selfguide.evaluation.contender import Contender
-from selfguide.evaluation.predict import predict
+from selfguide.evaluation.predict import Query, System, predict
 from selfguide.models.base import Request, Sampling, Weights
 from selfguide.models.session import Session
-from selfguide.prompts.selfguide import InputPrompt
 from selfguide.store import Journal, StoredStage
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inputs import draw_prompt
+from selfguide.synthesis.inputs import InputProposer
+from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.stages import annotate_inputs, compose_dataset, propose_inputs
 from selfguide.tasks.load import load_task
-from selfguide.training.stages import training_stage
+from selfguide.training.stages import train
 
 REPEATED = ("duplicate", "near_duplicate")
 DRAWN_PROMPTS = 24
@@ -71,8 +70,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
         small = shrunk(config, sizes, Path(folder))
         with Session(small, task, watch) as session:
             started = time.monotonic()
-            ids = session.tokenizer.encode_prompt(draw_first(session))
-            session.engine.generate([Request(ids, Sampling(1))])
+            session.engine.generate([Request(draw(session, [], 0).prompt_ids, Sampling(1))])
             start = time.monotonic() - started
 
             proposing = propose_inputs(session)
@@ -132,15 +130,13 @@ def shrunk(config: RunConfig, sizes: ForecastConfig, folder: Path) -> RunConfig:
     )
 
 
-def draw_first(session: Session) -> InputPrompt:
-    """A prompt for a new input without drafts."""
-    return draw(session, [], 0)[0]
-
-
-def draw(session: Session, pool: Sequence[str], place: int) -> tuple[InputPrompt, tuple[int, ...]]:
-    """One prompt for a new input, as a later round would draw it."""
-    generation, length = session.config.generation, session.engine.context_length
-    return draw_prompt(session.task, generation, pool, length, session.tokenizer, session.config.seed, -1, place)
+def draw(session: Session, pool: Sequence[str], index: int) -> ProposalRequest:
+    """The request for a new input, as a later round would draw it."""
+    config = session.config
+    proposer = InputProposer(
+        session.student, session.task, config.generation, config.filters, config.temperature.input, config.seed
+    )
+    return proposer.draw(pool, -1, index)
 
 
 def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
@@ -148,7 +144,7 @@ def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
     # A pool of few inputs would bound the number of drafts: the real pool is larger.
     most = session.config.generation.max_drafts
     repeated = list(pool) * math.ceil(max(most, 1) / len(pool))
-    return statistics.fmean(len(draw(session, repeated, place)[1]) for place in range(DRAWN_PROMPTS))
+    return statistics.fmean(len(draw(session, repeated, index).prompt_ids) for index in range(DRAWN_PROMPTS))
 
 
 def timed_training(
@@ -158,17 +154,13 @@ def timed_training(
     wanted = min(session.config.finetuning.batch_size, max(sizes.trained, 1)) * sizes.steps
     rows = [pairs[i % len(pairs)] for i in range(wanted)]
     started = time.monotonic()
-    config = session.config
     # Fewer rows than a full batch: the time of a step is scaled to the batch by `forecast`.
-    session.config = replace(config, finetuning=replace(config.finetuning, batch_size=wanted // sizes.steps))
-    try:
-        trained = training_stage(session, "training", rows)
-    finally:
-        session.config = config
+    settings = replace(session.config.finetuning, batch_size=wanted // sizes.steps)
+    trained = train(session, "training", rows, finetuning=settings)
     total = time.monotonic() - started
     moments = watch.moments.get("finetuning (training)", [])
     steps = tuple(later - earlier for earlier, later in itertools.pairwise(moments))
-    factor = config.finetuning.batch_size / (wanted // sizes.steps)
+    factor = session.config.finetuning.batch_size / (wanted // sizes.steps)
     overhead = max(0.0, total - (sum(steps) + statistics.fmean(steps) if steps else 0.0))
     return trained.epochs[-1], Training(overhead, tuple(step * factor for step in steps) or (total * factor,))
 
@@ -178,8 +170,8 @@ def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights
     instances = [Instance(str(place), text, ()) for place, text in enumerate(texts)]
     before, started = session.engine.tokens.copy(), time.monotonic()
     with Journal(journal) as rows:
-        variants = [Contender(weights)]
-        predict(session.engine, session.tokenizer, session.task, instances, variants, session.config.evaluation, rows)
+        queries = [Query(instance, System(weights)) for instance in instances]
+        predict(session.student, session.task, session.config.evaluation, queries, rows)
     spent = session.engine.tokens - before
     return Calls(len(texts), spent.prompt, spent.generated, time.monotonic() - started)
 
