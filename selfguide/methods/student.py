@@ -184,21 +184,12 @@ def encoder_stage(
     device = pick_device(getattr(session.config.engine, "device", "auto"))
 
     def build(work: Path) -> dict[str, Any]:
-        from selfguide.training.encoder.train import train_encoder
+        from selfguide.training.encoder.train import EncoderData, train_encoder
 
         session.free_device()
         with session.terminal.bar(f"encoder ({name})", None, "steps") as bar:
-            done = train_encoder(
-                config,
-                task.labels,
-                pairs,
-                work,
-                session.config.seed,
-                device,
-                bar,
-                validation=validation,
-                context_until=task.context_until,
-            )
+            data = EncoderData(task.labels, pairs, validation, task.context_until)
+            done = train_encoder(config, data, work, session.config.seed, device, bar)
         return {
             "rows": done.trained,
             "held_out": done.held_out,
