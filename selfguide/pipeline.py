@@ -14,11 +14,11 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
 from selfguide.core.types import Split, TaskSpec
 from selfguide.evaluation.columns import label_columns, sibling_columns
-from selfguide.evaluation.contender import BASE, Contender
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
+from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_named, uses_gold
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
 from selfguide.search.standing import Watch
@@ -49,12 +49,12 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     watch = Watch(config, task, gold, folder)
     instances = choose_instances(gold.open(split), settings.limit, config.data.split_seed)
 
-    def sealed(texts: Sequence[str]) -> frozenset[int]:
+    def overlap_check(texts: Sequence[str]) -> frozenset[int]:
         return frozenset(overlap.index for overlap in gold.overlaps(split, texts))
 
     drop = config.filters.decontaminate == "drop"
     pool = gold.pool(instances) if uses_gold(config.method) else ()
-    with Session(config, task, terminal, sealed if drop else None, engine, pool) as session:
+    with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
@@ -63,11 +63,11 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             terminal.warn(warning)
 
         every_epoch = outcome.epochs if settings.epochs == "all" else ()
-        epochs = {f"epoch {number}": Contender(epoch) for number, epoch in enumerate(every_epoch, 1)}
-        contenders = _contenders(session, outcome)
-        scored = evaluate(session, "tuned", instances, epochs | contenders) if epochs | contenders else {}
-        columns = label_columns(session, instances, {"few_shot_icl": BASE, **contenders})
-        shown = {"few_shot_icl": base, **{name: scored[name] for name in contenders}}
+        epochs = {f"epoch {number}": System(epoch) for number, epoch in enumerate(every_epoch, 1)}
+        systems = _systems(session, outcome)
+        scored = evaluate(session, "tuned", instances, epochs | systems) if epochs | systems else {}
+        columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
+        shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
         columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
         record = RunRecord(
@@ -79,10 +79,10 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             base=base,
             tuned=tuned,
             gain=gain(base, tuned, settings),
-            controls={name: scored[name] for name in contenders if name != config.method.name},
+            controls={name: scored[name] for name in systems if name != config.method.name},
             epochs={name: scored[name] for name in epochs},
             columns=columns,
-            stages=session.stages,
+            stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),
             standing=watch.standing(),
         )
@@ -91,19 +91,19 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     return RunResult(outcome.status, tuned.score, base.score, folder)
 
 
-def _contenders(session: Session, outcome: Outcome) -> dict[str, Contender]:
+def _systems(session: Session, made: MethodResult) -> dict[str, System]:
     """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
     config = session.config
-    found = {} if outcome.contender is None else {config.method.name: outcome.contender}
-    trained = outcome.weights is not None or config.student.kind == "encoder"
+    systems = {} if made.system is None else {config.method.name: made.system}
+    trained = made.weights is not None or config.student.kind == "encoder"
     if config.evaluation.controls and trained and config.method.name != "few_shot_finetune":
-        control = few_shot_finetune.run(session).contender
+        control = few_shot_finetune.run(session).system
         assert control is not None
-        found["few_shot_finetune"] = control
-    return found
+        systems["few_shot_finetune"] = control
+    return systems
 
 
-def _with_oracle(config: RunConfig, task: TaskSpec, outcome: Outcome) -> Outcome:
+def _with_oracle(config: RunConfig, task: TaskSpec, outcome: MethodResult) -> MethodResult:
     """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
     if config.task.source != "micro":
         return outcome

@@ -59,6 +59,9 @@ MISTAKES = {
     "task.labels=[true,false]": "task.labels[0]: True is not a text: YAML reads an unquoted yes, true or on",
     "data.split=ids": "data.split_path: has no value; allowed: a folder, as data.split=ids reads it",
     "method.name=magic": "method.name: 'magic' is not allowed; allowed: selfguide",
+    "annotation.asked_label_votes=3": "annotation.asked_label_votes: was renamed; use annotation.conditioning_label_w",
+    "method=llm2llm method.seed.least=3": "method.seed.least: was renamed; use method.initial_data.min_items",
+    "hydra/launcher=together": "there is no together any more; serve the model with `vllm serve` and use engine=openai",
     "a=b=[": "a=b=[: mismatched input '=' expecting <EOF>; quote what has spaces or =,[]{}",
 }
 

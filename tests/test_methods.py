@@ -24,9 +24,9 @@ SMALL = {
     "method.propose.show_demonstrations": "true",
     "method.propose.draw.max_new_tokens": "30",
     "method.propose.attempts": "2",
-    "method.plan.items": "4",
-    "method.plan.draw.max_new_tokens": "30",
-    "method.seed.items": "12",
+    "method.attributes.items": "4",
+    "method.attributes.draw.max_new_tokens": "30",
+    "method.initial_data.items": "12",
     "method.filter.min_words": "2",
     "method.loop.rounds": "1",
 }
@@ -34,7 +34,7 @@ APART = {
     "loop": {"method.loop.rounds": "0"},
     "zerogen": {"method.loop.rounds": "0"},
     "progen": {"method.propose.feedback.start": "8", "method.diagnose.score_above": "2"},
-    "llm2llm": {"method.seed.items": "null"},
+    "llm2llm": {"method.initial_data.items": "null"},
     "selfguide_extrapolate": {"method.propose.draw.max_new_tokens": "60"},
 }
 

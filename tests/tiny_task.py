@@ -38,7 +38,7 @@ def smoke(task: Path, store: Path, *more: str) -> list[str]:
         "finetuning.epochs=2",
         "finetuning.demonstration_copies=3",
         "finetuning.added_demonstrations=0",
-        "annotation.asked_label_votes=0",
+        "annotation.conditioning_label_weight=0",
         "annotation.annotator=base",
         *more,
     ]

@@ -1,7 +1,7 @@
 """`python -m benchmarks.micro.benchmark`: every test task of the micro benchmark, several seeds, one table.
 
 Each run is the main job in a process of its own with its own demonstrations and the setting that the sweep
-froze on the validation tasks (`lock=null`: the defaults of `model=micro`). Any override of the main job may
+froze on the validation tasks (`frozen_config=null`: the defaults of `model=micro`). Any override of the main job may
 follow. Finished runs of the same overrides are kept, so an interrupted benchmark goes on where it stopped.
 """
 
@@ -63,8 +63,8 @@ def main() -> None:
     arguments = parser.parse_args()
     tasks = [t for t in TASKS if (t.name in arguments.tasks if arguments.tasks else t.group == arguments.group)]
     extra = ["evaluation.split=test", f"evaluation.limit={arguments.limit}", *arguments.overrides]
-    if not any(override.startswith("lock=") for override in extra):
-        extra.append(f"lock={LOCK}")
+    if not any(override.startswith("frozen_config=") for override in extra):
+        extra.append(f"frozen_config={LOCK}")
     jobs = [(t, s, folder_of(arguments.runs, t, s, extra)) for s in range(arguments.seeds) for t in tasks]
     started = time.monotonic()
     with ThreadPoolExecutor(arguments.jobs) as pool:

@@ -90,9 +90,8 @@ class ClockedEngine(VLLMEngine):
 
 def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Seconds of each stage, engine starts and stops included, and where they went."""
-    from selfguide.evaluation.contender import Contender
-    from selfguide.evaluation.predict import predict
-    from selfguide.models.loading import load_prompt_tokenizer
+    from selfguide.evaluation.predict import Query, System, predict
+    from selfguide.models.session import LanguageModel
     from selfguide.search.standing import Openings
     from selfguide.store import Journal
     from selfguide.synthesis.inputs import propose_inputs
@@ -105,9 +104,10 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     task, gold = load_task(config.task, config.data, config.seed)
     Openings(config, gold, "benchmarks.speed")
     instances = gold.open("test", "benchmark")[: config.evaluation.limit]
-    tokenizer = load_prompt_tokenizer(config.model)
     engine = ClockedEngine(config)
-    variants = [Contender(), *(Contender(weights_of(folder, config.finetuning)) for folder in adapters)]
+    model = LanguageModel(config, engine)
+    tokenizer = model.tokenizer
+    variants = [System(), *(System(weights_of(folder, config.finetuning)) for folder in adapters)]
     anew = schedule in REFERENCES
     seconds: dict[str, float] = {}
     processor = time.process_time()
@@ -137,10 +137,8 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
             ),
         )
         for number, group in enumerate([[variant] for variant in variants] if anew else [variants]):
-            timed(
-                f"evaluation-{number}",
-                partial(predict, engine, tokenizer, task, instances, group, config.evaluation),
-            )
+            queries = [Query(instance, system) for system in group for instance in instances]
+            timed(f"evaluation-{number}", partial(predict, model, task, config.evaluation, queries))
         begun = time.perf_counter()
         engine.close()
         seconds["end"] = time.perf_counter() - begun

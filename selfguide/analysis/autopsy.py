@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup
 
+from selfguide.analysis.charts import Bar, Curve, Mark, Series, bars, columns, histogram, lines
 from selfguide.analysis.diversity import Diversity, clusters, diversity
 from selfguide.analysis.folder import RunFolder
-from selfguide.analysis.svg import COLOURS, Bar, Mark, Series, bars, columns, histogram, lines
+from selfguide.analysis.svg import COLOURS
 from selfguide.config.schema import FiltersConfig, RunConfig
 from selfguide.core.types import TaskSpec
 from selfguide.synthesis.candidates import Candidate
@@ -144,12 +145,12 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
         points.append((place, total_accepted, total_kept))
     shown = thinned(points)
     xs = [float(x) for x, _, _ in shown]
-    series = [
-        (Series("accepted inputs", [a for _, a, _ in shown], 0), xs),
-        (Series(KEPT, [k for _, _, k in shown], 2), xs),
+    curves = [
+        Curve("accepted inputs", xs, [a for _, a, _ in shown], 0),
+        Curve(KEPT, xs, [k for _, _, k in shown], 2),
     ]
     caption = "A straight line is a constant yield; a line that flattens says that more rounds will give little."
-    drawing = lines("Yield curve", series, x_name="proposals", y_name="texts")
+    drawing = lines("Yield curve", curves, x_name="proposals", y_name="texts")
     return Chart("Yield", caption, drawing, ("proposals", "accepted", KEPT), tuple(thinned(points, 12)))
 
 

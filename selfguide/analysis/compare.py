@@ -1,4 +1,4 @@
-"""Runs side by side: seeds grouped, intervals, paired tests; what cannot be compared is refused.
+"""Runs side by side: which share a column, which are seeds of one variant; what cannot be compared is refused.
 
 A column holds one metric on one split, read one way. A group is the runs of one task and one
 variant that differ in the seed alone.
@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.html import flat
 from selfguide.core.errors import DataError
-from selfguide.evaluation.crossed import crossed_gain, crossed_interval
-from selfguide.evaluation.statistics import Gain, Interval, holm
 
 BASELINE = "few-shot ICL"
 # What may differ between runs that count as the same variant: where, on what, and with which seed they ran.
@@ -71,19 +69,9 @@ class Group:
         return self._matrix("baseline_score")
 
     @property
-    def score(self) -> Interval:
-        """Mean over seeds and instances, with its interval; one run's is its own."""
-        return self._interval("score", self.scores)
-
-    @property
-    def baseline(self) -> Interval:
-        """The same of few-shot ICL."""
-        return self._interval("baseline", self.baselines)
-
-    @property
-    def gain(self) -> Gain:
-        """Over few-shot ICL, paired; interval and p are of seeds and instances."""
-        return crossed_gain([self.scores - self.baselines])
+    def is_baseline(self) -> bool:
+        """Whether this is few-shot ICL itself."""
+        return all(run.result["method"] == "few_shot_icl" for run in self.runs)
 
     @property
     def frozen(self) -> bool | None:
@@ -98,66 +86,28 @@ class Group:
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
-    def _interval(self, name: str, scores: NDArray[np.float64]) -> Interval:
-        return crossed_interval([scores]) if len(self.runs) > 1 else Interval(**self.runs[0].result[name])
-
     def _matrix(self, field: str) -> NDArray[np.float64]:
         rows = [{row["id"]: row[field] for row in run.predictions} for run in self.runs]
         return np.array([[row[instance] for instance in self.ids] for row in rows], dtype=np.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One group's figures. p-values are paired, two-sided; `holm` is corrected over the tasks of its variant."""
-
-    group: Group
-    baseline: Interval
-    score: Interval
-    gain: Gain
-    holm: float
-    against: Gain | None
-    against_holm: float | None
+def group_of(task: str, variant: str, runs: Sequence[RunFolder]) -> Group:
+    """The group of runs with different seeds."""
+    ordered = tuple(sorted(runs, key=lambda run: run.result["seed"]))
+    return Group(task, variant, column_of(ordered[0]), ordered)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """All groups of one column; `reference` is the variant that `Row.against` compares with."""
-
-    column: Column
-    variants: tuple[str, ...]
-    reference: str
-    rows: tuple[Row, ...]
-
-    def row(self, task: str, variant: str) -> Row | None:
-        """The row of a task and a variant, if there is one."""
-        return next((r for r in self.rows if r.group.task == task and r.group.variant == variant), None)
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Tasks in the order of the rows."""
-        return tuple(dict.fromkeys(row.group.task for row in self.rows))
-
-    def mean(self, variant: str, field: str) -> float | None:
-        """Mean of `score`, `baseline` or `gain` over the tasks; None if the variant lacks a task."""
-        rows = [self.row(task, variant) for task in self.tasks]
-        return float(np.mean([getattr(row, field).value for row in rows if row])) if all(rows) else None
-
-
-def compare(runs: Sequence[RunFolder]) -> list[Table]:
-    """One table for each column, most tasks first. Raises `DataError` for runs that cannot be compared."""
-    if not runs:
-        raise DataError("no runs to compare")
+def grouped(runs: Sequence[RunFolder]) -> dict[Column, list[Group]]:
+    """The groups of each column, in the order of the runs. Raises `DataError` for two runs of one seed."""
     runs = without_repeats(runs)
-    names = variant_names(runs)
-    groups: dict[tuple[Column, str, str], list[RunFolder]] = defaultdict(list)
-    for run, variant in zip(runs, names, strict=True):
-        groups[column_of(run), run.result["task"], variant].append(run)
-    by_column: dict[Column, list[Group]] = defaultdict(list)
-    for (column, task, variant), members in groups.items():
-        _refuse_repeated_seeds(task, variant, members)
-        by_column[column].append(Group(task, variant, column, tuple(sorted(members, key=lambda r: r.result["seed"]))))
-    tables = [_table(column, members) for column, members in by_column.items()]
-    return sorted(tables, key=lambda table: (-len(table.rows), str(table.column)))
+    members: dict[tuple[Column, str, str], list[RunFolder]] = defaultdict(list)
+    for run, variant in zip(runs, variant_names(runs), strict=True):
+        members[column_of(run), run.result["task"], variant].append(run)
+    columns: dict[Column, list[Group]] = defaultdict(list)
+    for (column, task, variant), some in members.items():
+        _refuse_repeated_seeds(task, variant, some)
+        columns[column].append(group_of(task, variant, some))
+    return columns
 
 
 def without_repeats(runs: Sequence[RunFolder]) -> list[RunFolder]:
@@ -233,37 +183,6 @@ def differences_of(group: Group, reference: Group) -> NDArray[np.float64]:
         return group.scores - reference.scores
     means: NDArray[np.float64] = group.scores.mean(axis=0, keepdims=True) - reference.scores.mean(axis=0)
     return means
-
-
-def _table(column: Column, groups: Sequence[Group]) -> Table:
-    variants = tuple(dict.fromkeys(group.variant for group in groups))
-    reference = variants[0]
-    by_task = {group.task: group for group in groups if group.variant == reference}
-    gains = {(g.task, g.variant): g.gain for g in groups}
-    against = {
-        (g.task, g.variant): crossed_gain([differences_of(g, by_task[g.task])])
-        for g in groups
-        if g.variant != reference and g.task in by_task
-    }
-    corrected = _corrected(gains)
-    corrected_against = _corrected(against)
-    rows = [
-        Row(
-            g, g.baseline, g.score, gains[key], corrected[key], against.get(key), corrected_against.get(key)
-        )
-        for g in sorted(groups, key=lambda g: (g.task, variants.index(g.variant)))
-        if (key := (g.task, g.variant))
-    ]  # fmt: skip
-    return Table(column, variants, reference, tuple(rows))
-
-
-def _corrected(gains: Mapping[tuple[str, str], Gain]) -> dict[tuple[str, str], float]:
-    """Holm over the tasks of each variant."""
-    corrected: dict[tuple[str, str], float] = {}
-    for variant in {variant for _, variant in gains}:
-        keys = [key for key in gains if key[1] == variant]
-        corrected.update(zip(keys, holm([gains[key].p for key in keys]), strict=True))
-    return corrected
 
 
 def _setting(run: RunFolder) -> dict[str, str]:

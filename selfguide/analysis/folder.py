@@ -8,6 +8,7 @@ from typing import Any
 
 from selfguide.analysis.details import FILE as DETAILS
 from selfguide.analysis.details import config_of
+from selfguide.config.renamed import renamed_in
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import DataError
 from selfguide.core.files import read_jsonl
@@ -41,10 +42,13 @@ class RunFolder:
 
     @cached_property
     def details(self) -> dict[str, Any]:
-        """`details.json`. Raises `DataError` for a folder that has none."""
+        """`details.json`. Raises `DataError` for a folder that has none, or one with knobs that were renamed."""
         if not (self.path / DETAILS).exists():
             raise DataError(f"{self.path}: no {DETAILS}; run the task again, its stages are in the store")
-        return self._json(DETAILS)
+        details = self._json(DETAILS)
+        for problem in renamed_in(details["config"]):
+            raise DataError(f"{self.path}: of an earlier version ({problem}); run the task again")
+        return details
 
     @cached_property
     def config(self) -> RunConfig:

@@ -10,7 +10,7 @@ from selfguide.core.files import write_json
 from selfguide.store import fingerprint
 
 # Where files are, who watches and who asked: none changes what a run does or costs.
-APART = ("store", "tracking", "plan", "sweep", "lock")
+APART = ("store", "tracking", "plan", "sweep", "frozen_config")
 
 
 def config_key(config: RunConfig) -> str:

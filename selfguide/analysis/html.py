@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from selfguide.analysis import running, sealed
 from selfguide.analysis.autopsy import autopsy
+from selfguide.analysis.charts import Whisker, whiskers
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.payload import candidate_rows, case_rows, embedded, pair_rows
-from selfguide.analysis.svg import Whisker, whiskers
 from selfguide.core.files import write_text
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def frozen(result: Mapping[str, Any]) -> str:
 
 def render(template: str, data: Any, **content: Any) -> str:
     """A page from a template of this package, with `data` for its script and a policy that allows no other."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("chart.css") + _asset("page.css"), _asset("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"

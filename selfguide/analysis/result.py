@@ -21,7 +21,7 @@ from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods import gold_behind
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.search.standing import Standing
 from selfguide.store import StoredStage
 from selfguide.synthesis.candidates import LATE
@@ -41,7 +41,7 @@ class RunRecord:
     task: TaskSpec
     split_counts: SplitCounts
     instances: Sequence[Instance]
-    outcome: Outcome
+    outcome: MethodResult
     base: Evaluated
     tuned: Evaluated
     gain: Gain
@@ -112,7 +112,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "diagnostics": dict(outcome.diagnostics),
         "counts": counts(outcome),
         # None: no budget, or nothing trained. Not `equal`: fewer rows, tokens or steps than were asked for.
-        "budget": None if outcome.footing is None else outcome.footing._asdict(),
+        "budget": None if outcome.budget is None else outcome.budget._asdict(),
         "drops": {"inputs": input_drops, "outputs": output_drops},
         "label_agreement": label_agreement(outcome.candidates),
         "instances": {
@@ -139,7 +139,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def counts(outcome: Outcome) -> dict[str, int]:
+def counts(outcome: MethodResult) -> dict[str, int]:
     """From proposals to training rows: `train` (lines of dataset.jsonl), `synthetic` among them, copies beside them."""
     candidates, synthetic = outcome.candidates, _synthetic(outcome)
     return {
@@ -152,7 +152,7 @@ def counts(outcome: Outcome) -> dict[str, int]:
     }
 
 
-def _synthetic(outcome: Outcome) -> set[Example]:
+def _synthetic(outcome: MethodResult) -> set[Example]:
     """The different rows that the method made and that were kept."""
     kept = (c for c in outcome.candidates if c.dropped is None)
     return {Example(candidate.input, candidate.output) for candidate in kept if candidate.output is not None}
@@ -172,7 +172,7 @@ def cost_block(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _drops(outcome: Outcome) -> tuple[dict[str, int], dict[str, int]]:
+def _drops(outcome: MethodResult) -> tuple[dict[str, int], dict[str, int]]:
     inputs: dict[str, int] = {}
     outputs: dict[str, int] = {}
     for candidate in outcome.candidates:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfguide.analysis.autopsy import Chart, thinned
-from selfguide.analysis.svg import Bar, Mark, Series, bars, lines
+from selfguide.analysis.charts import Bar, Curve, Mark, bars, lines
 
 STAGES = {
     "baseline": "evaluation, base",
@@ -25,7 +25,8 @@ def loss_chart(details: Mapping[str, Any]) -> Chart | None:
     for rank, (name, rows) in enumerate(losses.items()):
         smooth = _smoothed([row["loss"] for row in rows])
         points = thinned(list(zip([float(row["step"]) for row in rows], smooth, strict=True)))
-        drawn.append((Series(_stage(name), [y for _, y in points], (2, 5, 6, 7)[rank % 4]), [x for x, _ in points]))
+        xs, ys = zip(*points, strict=True)
+        drawn.append(Curve(_stage(name), xs, ys, (2, 5, 6, 7)[rank % 4]))
     if not drawn:
         return None
     marks = []
@@ -35,7 +36,7 @@ def loss_chart(details: Mapping[str, Any]) -> Chart | None:
         per_epoch = len(main) / epochs
         marks = [Mark(f"epoch {epoch}", epoch * per_epoch) for epoch in range(1, epochs + 1)]
     drawing = lines("Training loss", drawn, x_name="step", y_name="loss", marks=marks)
-    table = tuple((item.name, f"{item.values[0]:.3f}", f"{item.values[-1]:.3f}", int(xs[-1])) for item, xs in drawn)
+    table = tuple((c.name, f"{c.ys[0]:.3f}", f"{c.ys[-1]:.3f}", int(c.xs[-1])) for c in drawn)
     return Chart(
         "Training loss",
         "Loss on the answers' tokens alone; long curves are smoothed.",

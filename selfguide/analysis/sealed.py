@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfguide.analysis.autopsy import Chart, quartiles
+from selfguide.analysis.charts import Series, histogram
 from selfguide.analysis.folder import RunFolder
-from selfguide.analysis.svg import Series, histogram
 
 MOST_MATCHES = 50
 

@@ -46,7 +46,7 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
         terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
     if record.standing.frozen is False:
-        terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and lock=… uses it")
+        terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and frozen_config=… uses it")
     if record.standing.lock is not None and not record.standing.lock["same_model"]:
         terminal.say("the lock was frozen with another model")
     if record.standing.test_openings is not None:

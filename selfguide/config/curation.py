@@ -13,7 +13,7 @@ class CurationConfig:
 
     kind: str = knob(one_of=("none", "confidence", "dynamics"))
     drop_share: float = knob(ge=0, lt=1)
-    least: float | None = knob(ge=0, le=1)
+    min_confidence: float | None = knob(ge=0, le=1)
     within_labels: bool = MISSING
     hard_confidence: float = knob(ge=0, le=1)
     hard_variability: float = knob(ge=0, le=1)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from hydra.errors import OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
 
+from selfguide.config.renamed import renamed_key, renamed_value
+
 LAUNCHERS = {
     "joblib": "joblib",
     "ray": "ray",
@@ -20,12 +22,13 @@ LAUNCHERS = {
 def explain(error: BaseException) -> str:
     """One line for the user; falls back to the first line of the innermost message."""
     chain = list(_chain(error))
+    overridden = [match[1] for link in chain if (match := re.search(r"Could not override '([^']+)'", str(link)))]
     for link in chain:
         text = str(link)
         if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
             return _missing_option(match[1], match[2], text)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
-            return _unknown_key(link)
+            return _unknown_key(link, overridden[0] if overridden else None)
         if isinstance(link, ValidationError):
             return f"{_key(link)}: {_lower(_first(link))}"
         if isinstance(link, OverrideParseException):
@@ -43,6 +46,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _missing_option(group: str, option: str, text: str) -> str:
+    if line := renamed_value(group, option):
+        return line
     if group == "hydra/launcher" and (extra := LAUNCHERS.get(option)):
         return f"{group}={option} needs packages that are not installed: pip install 'selfguide[{extra}]'"
     listed = re.search(r"Available options in '[^']+':\n((?:\t.*\n?)*)", text)
@@ -53,8 +58,10 @@ def _missing_option(group: str, option: str, text: str) -> str:
     return f"{group}: there is no option {option!r}; {hint}"
 
 
-def _unknown_key(error: ConfigKeyError | ConfigAttributeError) -> str:
-    key = _key(error)
+def _unknown_key(error: ConfigKeyError | ConfigAttributeError, overridden: str | None) -> str:
+    key = _key(error)  # of the first part that is not there; `overridden` is the whole of what was written
+    if line := renamed_key(overridden or key):
+        return line
     node_type = getattr(error, "object_type", None)
     known = [] if node_type is None else list(getattr(node_type, "__dataclass_fields__", {}))
     near = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)

@@ -27,20 +27,20 @@ class DrawConfig:
 
 
 @dataclass
-class SeedConfig:
+class InitialDataConfig:
     """The loop's first data."""
 
     source: str = knob(one_of=("demonstrations", "gold", "generated", "selfguide"))
     items: int | None = knob(ge=1)
     share: float | None = knob(gt=0, le=1)
-    least: int = knob(ge=1)
+    min_items: int = knob(ge=1)
     waves: int = knob(ge=1)
     labels: str = knob(one_of=("each", "uniform"))
-    added_from: str | None = MISSING
+    extra_rows_from_run: str | None = MISSING
 
 
 @dataclass
-class PlanConfig:
+class AttributesConfig:
     """What proposals are conditioned on beside the label."""
 
     kind: str = knob(one_of=("none", "conditions", "rationales"))
@@ -110,7 +110,7 @@ class JudgeConfig:
 class ComposeConfig:
     """Which rows are trained on."""
 
-    train_on: str = knob(one_of=("all", "seed", "added"))
+    train_on: str = knob(one_of=("all", "initial", "added"))
     balance: str = knob(one_of=("off", "downsample", "oversample"))
 
 
@@ -118,13 +118,13 @@ class ComposeConfig:
 class DiagnoseConfig:
     """What the loop makes more of."""
 
-    source: str = knob(one_of=("none", "gold", "seed", "votes", "influence"))
+    source: str = knob(one_of=("none", "gold", "initial", "votes", "influence"))
     select: str = knob(one_of=("wrong", "all"))
     match_errors: bool = MISSING
-    restrict_to: str = knob(one_of=("seed", "all"))
+    restrict_to: str = knob(one_of=("initial", "all"))
     wrong_below: float = knob(gt=0, le=1)
     share_below: float = knob(gt=0, le=1)
-    most: int | None = knob(ge=1)
+    max_exemplars: int | None = knob(ge=1)
     per_label: int = knob(ge=1)
     score_above: int | None = knob(ge=0)
     held_out: int = knob(ge=1)
@@ -146,8 +146,8 @@ class RoundsConfig:
 class LoopConfig(MethodConfig):
     """Seed, plan, propose, annotate, filter, compose, train, diagnose, again: ZeroGen to LLM2LLM."""
 
-    seed: SeedConfig = field(default_factory=SeedConfig)
-    plan: PlanConfig = field(default_factory=PlanConfig)
+    initial_data: InitialDataConfig = field(default_factory=InitialDataConfig)
+    attributes: AttributesConfig = field(default_factory=AttributesConfig)
     propose: ProposeConfig = field(default_factory=ProposeConfig)
     annotate: AnnotateConfig = field(default_factory=AnnotateConfig)
     filter: JudgeConfig = field(default_factory=JudgeConfig)
@@ -158,8 +158,8 @@ class LoopConfig(MethodConfig):
 
 def claims_gold(method: LoopConfig) -> bool:
     """Whether a step needs the gold pool."""
-    return "gold" in (method.seed.source, method.diagnose.source) or (
-        method.plan.kind == "conditions" and method.plan.source == "gold"
+    return "gold" in (method.initial_data.source, method.diagnose.source) or (
+        method.attributes.kind == "conditions" and method.attributes.source == "gold"
     )
 
 
@@ -178,50 +178,54 @@ def held_out_rows(config: DiagnoseConfig, rows: int) -> int:
     return config.held_out if rows >= config.held_out_from else round(config.held_out_share * rows)
 
 
-def plan_problems(plan: PlanConfig, context_until: str | None) -> Iterator[str]:
+def attribute_problems(attributes: AttributesConfig, context_until: str | None) -> Iterator[str]:
     """One line per plan that a task (its `context_until`) or its own parts rule out."""
-    if plan.kind == "rationales" and context_until is not None:
+    if attributes.kind == "rationales" and context_until is not None:
         yield (
-            "method.plan.kind: rationales is not allowed with a task that has task.context_until (a kept first part "
-            "has no reasons); allowed: conditions, as method=s3_pairs | goldgen_pairs has it"
+            "method.attributes.kind: rationales is not allowed with a task that has task.context_until (a kept first "
+            "part has no reasons); allowed: conditions, as method=s3_pairs | goldgen_pairs has it"
         )
-    if plan.items is None and (plan.kind == "rationales" or (plan.kind, plan.source) == ("conditions", "generated")):
-        yield f"method.plan.items: null is not allowed; allowed: >= 1, as method.plan.kind={plan.kind} are asked for"
+    kind = attributes.kind
+    generated = kind == "rationales" or (kind == "conditions" and attributes.source == "generated")
+    if attributes.items is None and generated:
+        yield f"method.attributes.items: null is not allowed; allowed: >= 1, as {kind} are generated"
 
 
 def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
     """One line per combination of steps that does not fit together, or that the teacher's `engine` cannot do."""
-    seed, diagnose = method.seed.source, method.diagnose.source
+    first, diagnose = method.initial_data.source, method.diagnose.source
     rounds = method.loop.rounds
-    if seed == "generated" and method.seed.items is None:
-        yield "method.seed.items: has no value; allowed: >= 1, as method.seed.source=generated"
-    if seed == "gold" and (method.seed.items is None) == (method.seed.share is None):
-        yield "method.seed.items, method.seed.share: give one of them, as method.seed.source=gold"
+    if first == "generated" and method.initial_data.items is None:
+        yield "method.initial_data.items: has no value; allowed: >= 1, as method.initial_data.source=generated"
+    if first == "gold" and (method.initial_data.items is None) == (method.initial_data.share is None):
+        yield "method.initial_data.items, .share: give one of them, as method.initial_data.source=gold"
     if diagnose == "none" and rounds != 0:
         yield f"method.loop.rounds: {rounds} is not allowed; allowed: 0, as method.diagnose.source=none"
     if diagnose != "influence" and rounds is None:
         yield "method.loop.rounds: null is not allowed; allowed: >= 0 (only the feedback schedule knows its own end)"
-    if diagnose == "influence" and seed != "generated":
-        yield f"method.seed.source: {seed} is not allowed; allowed: generated, as method.diagnose.source=influence"
-    if diagnose == "influence" and seed == "generated" and method.seed.items is not None:
-        yield from _feedback_problems(method, method.seed.items)
+    if diagnose == "influence" and first != "generated":
+        reason = "as method.diagnose.source=influence"
+        yield f"method.initial_data.source: {first} is not allowed; allowed: generated, {reason}"
+    if diagnose == "influence" and first == "generated" and method.initial_data.items is not None:
+        yield from _feedback_problems(method, method.initial_data.items)
     if diagnose == "votes" and method.annotate.source != "vote":
         annotate = method.annotate.source
         yield f"method.annotate.source: {annotate} is not allowed; allowed: vote, as method.diagnose.source=votes"
-    if diagnose == "influence" and method.seed.added_from is not None:
+    source_run = method.initial_data.extra_rows_from_run
+    if diagnose == "influence" and source_run is not None:
         yield (
-            f"method.seed.added_from: {method.seed.added_from} is not allowed; allowed: null, as "
+            f"method.initial_data.extra_rows_from_run: {source_run} is not allowed; allowed: null, as "
             "method.diagnose.source=influence (its sizes are a schedule)"
         )
-    if diagnose == "seed" and seed == "generated" and method.diagnose.restrict_to == "seed":
-        yield "method.diagnose.restrict_to: seed is not allowed; allowed: all, as the seed data is generated"
+    if diagnose == "initial" and first == "generated" and method.diagnose.restrict_to == "initial":
+        yield "method.diagnose.restrict_to: initial is not allowed; allowed: all, as the seed data is generated"
     strength = method.propose.debias.strength
     if strength > 0 and engine != "hf":
         yield (
             f"method.propose.debias.strength: {strength:g} is not allowed with engine={engine}, which cannot compare "
             "prompts token by token; allowed: 0, or engine=hf"
         )
-    if method.annotate.source == "gold" and (seed in ("generated", "selfguide") or rounds != 0):
+    if method.annotate.source == "gold" and (first in ("generated", "selfguide") or rounds != 0):
         yield "method.annotate.source: gold is not allowed; allowed: inherit | vote | joint (a proposal has no gold)"
 
 
@@ -233,8 +237,8 @@ def _feedback_problems(method: LoopConfig, items: int) -> Iterator[str]:
         yield "method.loop.rounds: 0 is not allowed; allowed: >= 1 or null, as method.diagnose.source=influence"
     elif not points:
         yield (
-            f"method.propose.feedback.start: {feedback.start} is not allowed; allowed: < method.seed.items={items}, "
-            "as method.diagnose.source=influence"
+            f"method.propose.feedback.start: {feedback.start} is not allowed; allowed: < "
+            f"method.initial_data.items={items}, as method.diagnose.source=influence"
         )
     elif score_above is not None:
         most = max(size - held_out_rows(method.diagnose, size) for size in points[: method.loop.rounds])

@@ -27,7 +27,7 @@ class SelfICLConfig(MethodConfig):
     variant: str = knob(one_of=("fill_context", "test_conditioned"))
     keep_demonstrations: bool = MISSING
     balance_labels: bool = MISSING
-    most: int | None = knob(ge=0)
+    max_demonstrations: int | None = knob(ge=0)
     reserve: float = knob(ge=0, lt=1)
     demonstrations: int = knob(ge=1)
     one_call: bool = MISSING

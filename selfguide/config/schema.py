@@ -114,7 +114,7 @@ class HFEngineConfig(EngineConfig):
 class VLLMEngineConfig(EngineConfig):
     """vLLM, started by this process."""
 
-    own_process: str = knob(one_of=("auto", "on", "off"))
+    separate_process: str = knob(one_of=("auto", "on", "off"))
     tensor_parallel_size: int = knob(ge=1)
     memory_fraction: float = knob(gt=0, le=1)
     cpu_cache_gib: int = knob(ge=1)
@@ -138,6 +138,7 @@ class OpenAIEngineConfig(EngineConfig):
     api_key_env: str = MISSING
     concurrency: int = knob(ge=1)
     timeout_s: float = knob(gt=0)
+    deadline_s: float = knob(gt=0, affects=NOTHING)
     retries: int = knob(ge=0)
     backoff_s: float = knob(ge=0)
     max_backoff_s: float = knob(ge=0)
@@ -197,8 +198,8 @@ class AnnotationConfig:
     top_p: float = knob(gt=0, le=1, affects={"outputs"})
     max_new_tokens: int = knob(ge=1, affects={"outputs"})
     min_share: float = knob(ge=0, le=1, affects={"dataset"})
-    share_of: str = knob(one_of=("asked", "survivors"), affects={"dataset"})
-    asked_label_votes: int = knob(ge=0, affects={"dataset"})
+    share_of: str = knob(one_of=("requested", "survivors"), affects={"dataset"})
+    conditioning_label_weight: int = knob(ge=0, affects={"dataset"})
     annotator: str = knob(one_of=("base", "few_shot_finetuned"), affects={CHOICE})
     balance: str = knob(one_of=("downsample", "oversample", "off"), affects={"dataset"})
     max_rows: int | None = knob(ge=1, affects={"dataset"})
@@ -327,7 +328,7 @@ class RunConfig:
     tracking: TrackingConfig = MISSING
     protocol: str = knob(one_of=("default", "paper"))
     seed: int = knob(ge=0)
-    lock: str | None = None
+    frozen_config: str | None = None
     sweep: SweepConfig | None = None
     plan: ForecastConfig | None = None
 

@@ -34,4 +34,4 @@ class SweepConfig:
     journal_lock: str = knob(one_of=("symlink", "open"))
     lease_s: float = knob(ge=1)
     record: str | None = MISSING
-    replace_lock: bool = MISSING
+    replace_frozen_config: bool = MISSING

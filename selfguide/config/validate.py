@@ -11,15 +11,16 @@ from omegaconf.errors import OmegaConfBaseException
 from selfguide.config.budget import budget_problems
 from selfguide.config.engines import engine_problems
 from selfguide.config.knobs import Allowed
-from selfguide.config.loop import LoopConfig, loop_problems, plan_problems
+from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
+from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
 
 T = TypeVar("T")
 # What a run may be without.
-OPTIONAL = ("lock", "sweep", "plan")
+OPTIONAL = ("frozen_config", "sweep", "plan")
 
 
 def typed(config: DictConfig) -> RunConfig:
@@ -74,7 +75,7 @@ def _added_keys(prefix: str, node: DictConfig) -> Iterator[str]:
         if known and key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"allowed: {', '.join(known)}"
-            yield f"{prefix}{key}: there is no such key; {hint}"
+            yield renamed_key(f"{prefix}{key}") or f"{prefix}{key}: there is no such key; {hint}"
         child = node._get_node(name)
         if isinstance(child, DictConfig) and not child._is_none():
             yield from _added_keys(f"{prefix}{key}.", child)
@@ -93,7 +94,7 @@ def out_of_range(prefix: str, node: Any) -> Iterator[str]:
             continue
         near = difflib.get_close_matches(str(value), allowed.one_of or (), n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        yield f"{key}: {value!r} is not allowed; allowed: {allowed}{hint}"
+        yield renamed_value(key, value) or f"{key}: {value!r} is not allowed; allowed: {allowed}{hint}"
 
 
 def _unquoted_labels(labels: list[Any] | None) -> Iterator[str]:
@@ -137,7 +138,7 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, LoopConfig):
         teacher = run.engine if run.teacher.engine is None else run.teacher.engine
         yield from loop_problems(run.method, teacher.name)
-        yield from plan_problems(run.method.plan, run.task.context_until)
+        yield from attribute_problems(run.method.attributes, run.task.context_until)
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
     yield from budget_problems(run.budget)

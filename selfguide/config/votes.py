@@ -14,7 +14,7 @@ def vote_problems(method: LoopConfig, annotation: AnnotationConfig) -> Iterator[
         return
     if samples == 1:
         yield "annotation.samples: 1 is not allowed; allowed: >= 2, as method.diagnose.source=votes (one answer agrees)"
-    elif annotation.asked_label_votes == 0 and diagnose.share_below <= 1 / samples:
+    elif annotation.conditioning_label_weight == 0 and diagnose.share_below <= 1 / samples:
         yield (
             f"method.diagnose.share_below: {diagnose.share_below:g} is not allowed; allowed: > {1 / samples:g}, the "
             f"least share of an elected answer with annotation.samples={samples}"

@@ -4,23 +4,19 @@ The references stay in this module; what goes to an engine is inputs, what goes 
 answers, and scores are computed anew each time (they cost nothing).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-from selfguide.config.identity import knobs_of
 from selfguide.config.schema import EvaluationConfig
-from selfguide.core.console import Bar
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Instance, TaskSpec
 from selfguide.evaluation.canary import trusted
-from selfguide.evaluation.contender import Contender
-from selfguide.evaluation.predict import Prediction, predict
+from selfguide.evaluation.predict import Prediction, Query, System, predict
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
-from selfguide.models.session import Session
-from selfguide.store import Journal, fingerprint, journal_tokens
+from selfguide.models.session import LanguageModel, Session
+from selfguide.store import Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
 from selfguide.tasks.metrics import score_task
 
 # Apart from the run's seed: the same answers have the same interval in every run.
@@ -41,118 +37,90 @@ def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int
     """All, or a seeded sample of `limit` in the order of the split."""
     if limit is None or limit >= len(instances):
         return tuple(instances)
-    places = sorted(child_random(seed, "evaluation", "limit").sample(range(len(instances)), limit))
-    return tuple(instances[place] for place in places)
+    indices = sorted(child_random(seed, "evaluation", "limit").sample(range(len(instances)), limit))
+    return tuple(instances[index] for index in indices)
+
+
+def inputs_hash(instances: Sequence[Instance]) -> str:
+    """What of the instances decides an answer; the texts themselves are not written into the store."""
+    return fingerprint([(instance.id, instance.input) for instance in instances])
+
+
+@dataclass(frozen=True)
+class Predict(Stage[list[tuple[Prediction, ...]]]):
+    """Step 6: the answers of each system to each instance; greedy, so no seed is among the inputs."""
+
+    kind: ClassVar[str] = "predictions"
+    version: ClassVar[int] = 1
+
+    model: LanguageModel
+    task: TaskSpec
+    evaluation: EvaluationConfig
+    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
+    systems: tuple[System, ...]
+
+    def build(self, work: Workspace) -> dict[str, Any]:
+        total = len(self.instances) * len(self.systems)
+        with work.journal() as journal, work.bar(f"evaluation ({work.name})", total, "answers") as bar:
+            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
+            prompted = [system for system in self.systems if system.predictor is None]
+            queries = [Query(instance, system) for system in prompted for instance in self.instances]
+            # Without a query no engine is started.
+            given = predict(self.model, self.task, self.evaluation, queries, journal, bar.advance) if queries else []
+            stream, spent = iter(given), [journal_tokens(journal)]
+            too_long = sum(prediction.too_long for prediction in given)
+            for number, system in enumerate(self.systems):
+                if system.predictor is None:
+                    texts = [next(stream).text for _ in self.instances]
+                else:
+                    with work.journal(f"journal-{number}.jsonl") as units:
+                        texts = system.predictor.answer([i.input for i in self.instances], units, bar.advance)
+                        spent.append(journal_tokens(units))
+                rows = ({"id": i.id, "text": text} for i, text in zip(self.instances, texts, strict=True))
+                write_jsonl(work.path / f"predictions-{number}.jsonl", rows)
+        known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
+        return {"tokens": {kind: sum(tokens[kind] for tokens in spent) for kind in known}, "too_long": too_long}
+
+    def load(self, stored: StoredStage) -> list[tuple[Prediction, ...]]:
+        files = [stored.path / f"predictions-{number}.jsonl" for number in range(len(self.systems))]
+        return [predictions_in(read_jsonl(file)) for file in files]
 
 
 def evaluate(
-    session: Session, name: str, instances: Sequence[Instance], variants: Mapping[str, Contender]
+    session: Session, name: str, instances: Sequence[Instance], systems: Mapping[str, System]
 ) -> dict[str, Evaluated]:
-    """Answers and scores of each variant; all that are prompted go through the engine as one stream of requests."""
+    """Answers and scores of each system; all that are prompted go through the engine as one stream of requests."""
     config = session.config.evaluation
     # A name for an epoch and one for the chosen epoch may be the same weights: asked once.
-    key_of = {name: identity(contender) for name, contender in variants.items()}
-    unique = {key_of[name]: contender for name, contender in variants.items()}
-    spec = {
-        **session.base_spec(version=1),
-        "instances": fingerprint([(i.id, i.input) for i in instances]),
-        "variants": list(unique),
-        "evaluation": knobs_of(config, "predictions"),
-    }
-    # Greedy answers do not depend on the seed of the run.
-    del spec["seed"]
-
-    def build(work: Path) -> dict[str, Any]:
-        total = len(instances) * len(unique)
-        with (
-            Journal(work / "journal.jsonl") as journal,
-            session.terminal.bar(f"evaluation ({', '.join(variants)})", total, "answers") as bar,
-        ):
-            answers, tokens = _answers(session, instances, list(unique.values()), work, journal, bar)
-            for place, rows in enumerate(answers):
-                write_jsonl(work / f"predictions-{place}.jsonl", ({"id": p.id, "text": p.text} for p in rows))
-            return {
-                "tokens": tokens,
-                "too_long": sum(prediction.too_long for rows in answers for prediction in rows),
-            }
-
-    canary = {key: trusted(session, one.weights) for key, one in unique.items() if one.weights is not None}
-    stage = session.stage(name, "predictions", spec, build)
-    if stage.info["too_long"]:
+    unique = {system.stage_identity: system for system in systems.values()}
+    canary = {key: trusted(session, system.weights) for key, system in unique.items() if system.weights is not None}
+    stage = Predict(session.student, session.task, config, without_references(instances), tuple(unique.values()))
+    done = session.run(name, stage)
+    if done.info["too_long"]:
         session.terminal.warn(
-            f"{stage.info['too_long']} evaluation prompts exceed the model's context and count as wrong"
+            f"{done.info['too_long']} evaluation prompts exceed the model's context and count as wrong"
         )
     results = {
-        key: replace(
-            scored(session.task, instances, stage.path / f"predictions-{place}.jsonl", config),
-            canary=canary.get(key),
-        )
-        for place, key in enumerate(unique)
+        key: replace(scored(session.task, instances, predictions, config), canary=canary.get(key))
+        for key, predictions in zip(unique, done.value, strict=True)
     }
-    return {name: results[key] for name, key in key_of.items()}
+    return {name: results[system.stage_identity] for name, system in systems.items()}
 
 
-def _answers(
-    session: Session,
-    instances: Sequence[Instance],
-    variants: Sequence[Contender],
-    work: Path,
-    journal: Journal,
-    bar: Bar,
-) -> tuple[list[list[Prediction]], dict[str, int]]:
-    """Predictions [variant][instance], and the tokens that they took."""
-    prompted = [variant for variant in variants if variant.answerer is None]
-    bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-    stream = iter(
-        predict(
-            session.engine,
-            session.tokenizer,
-            session.task,
-            instances,
-            prompted,
-            session.config.evaluation,
-            journal,
-            bar.advance,
-        )
-        if prompted
-        else []
-    )
-    answers, spent = [], [journal_tokens(journal)]
-    for place, variant in enumerate(variants):
-        if variant.answerer is None:
-            answers.append(next(stream))
-            continue
-        with Journal(work / f"journal-{place}.jsonl") as own:
-            texts = variant.answerer.answer([i.input for i in instances], own, bar.advance)
-            spent.append(journal_tokens(own))
-        answers.append([Prediction(i.id, text) for i, text in zip(instances, texts, strict=True)])
-    known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
-    return answers, {kind: sum(tokens[kind] for tokens in spent) for kind in known}
+def without_references(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """What a model may see of them."""
+    return tuple(Instance(instance.id, instance.input, ()) for instance in instances)
 
 
-def identity(contender: Contender) -> str:
-    """What a contender's answers depend on beside model, task and inputs, for a stage spec."""
-    if contender.answerer is not None:
-        return contender.answerer.identity
-    name = "base" if contender.weights is None else contender.weights.name
-    if contender.demonstrations is None:
-        return name
-    return f"{name}+{fingerprint([(d.input, d.output) for d in contender.demonstrations])}"
+def predictions_in(rows: Iterable[Mapping[str, str]]) -> tuple[Prediction, ...]:
+    """Of rows {id, text}."""
+    return tuple(Prediction(row["id"], row["text"]) for row in rows)
 
 
-def scored(task: TaskSpec, instances: Sequence[Instance], file: Path, config: EvaluationConfig) -> Evaluated:
-    """The answers in a file of {id, text} rows, scored against the references."""
-    return _evaluated(task, instances, tuple(Prediction(row["id"], row["text"]) for row in read_jsonl(file)), config)
-
-
-def rescored(task: TaskSpec, instances: Sequence[Instance], given: Evaluated, config: EvaluationConfig) -> Evaluated:
-    """The same answers by the metric of `task`."""
-    return _evaluated(task, instances, given.predictions, config)
-
-
-def _evaluated(
+def scored(
     task: TaskSpec, instances: Sequence[Instance], predictions: tuple[Prediction, ...], config: EvaluationConfig
 ) -> Evaluated:
+    """The predictions, one for each instance, scored against its references by the metric of `task`."""
     scores = tuple(
         score_task(task, prediction.text, instance) for prediction, instance in zip(predictions, instances, strict=True)
     )

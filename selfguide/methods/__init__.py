@@ -1,6 +1,6 @@
 """The methods: each makes something that answers (weights, demonstrations, a classifier) from a task.
 
-A method is a function `(session) -> Outcome`, found by the name that `method=` takes. None sees gold
+A method is a function `(session) -> MethodResult`, found by the name that `method=` takes. None sees gold
 but those that say so (`uses_gold`): they get the gold pool, which is never what a run is scored on.
 """
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from selfguide.config.loop import claims_gold
 from selfguide.config.methods import LOOPS, GoldFinetuneConfig, LoopConfig, MethodConfig
 from selfguide.core.errors import ConfigError
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 
 if TYPE_CHECKING:
     from selfguide.models.session import Session
 
-Method = Callable[["Session"], Outcome]
+Method = Callable[["Session"], MethodResult]
 # Name -> module.
 MODULES = {
     "selfguide": "selfguide",
@@ -47,7 +47,7 @@ def uses_gold(method: MethodConfig) -> bool:
 
 
 def gold_behind(method: MethodConfig) -> bool:
-    """The same, or whether the run that its data come from did (`method.seed.added_from`). Raises `DataError`."""
+    """The same, or whether the run of `method.initial_data.extra_rows_from_run` did. Raises `DataError`."""
     from selfguide.methods.loop.transfer import source_claims_gold
 
     return uses_gold(method) or source_claims_gold(method)

@@ -10,7 +10,7 @@ from selfguide.store import Finished
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.stages import Candidates, annotate_inputs
-from selfguide.training.stages import training_stage
+from selfguide.training.stages import train
 
 
 def annotate(
@@ -48,4 +48,4 @@ def annotator(session: Session) -> Weights | None:
     if session.config.annotation.annotator == "base" or settings.kind == "none":
         return None
     rows = session.task.demonstrations * settings.demonstration_copies
-    return training_stage(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]
+    return train(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]

@@ -4,15 +4,15 @@ Each demonstration is a training row whose context holds the others, so that the
 its own prompt.
 """
 
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.methods.student import train_student, trains
 from selfguide.models.session import Session
 
 
-def run(session: Session) -> Outcome:
+def run(session: Session) -> MethodResult:
     """Train on `finetuning.demonstration_copies` copies of each demonstration, here the rows that a budget bounds."""
     settings = session.config.finetuning
-    made = Outcome(pairs=session.task.demonstrations)
+    made = MethodResult(pairs=session.task.demonstrations)
     if not trains(session):
         return made
     shown = session.task.demonstrations

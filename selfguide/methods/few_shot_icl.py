@@ -1,9 +1,9 @@
 """Few-shot in-context learning: the base model and the demonstrations, nothing else."""
 
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.models.session import Session
 
 
-def run(session: Session) -> Outcome:
+def run(session: Session) -> MethodResult:
     """Nothing to make: the baseline is the method."""
-    return Outcome()
+    return MethodResult()

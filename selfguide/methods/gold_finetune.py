@@ -1,19 +1,19 @@
 """Finetuning on gold instances of the gold pool: the ceiling that self-made data is measured against."""
 
 from selfguide.config.methods import GoldFinetuneConfig
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.methods.student import train_student, trains
 from selfguide.models.session import Session
 from selfguide.synthesis.sampling import spread_over_labels
 
 
-def run(session: Session) -> Outcome:
+def run(session: Session) -> MethodResult:
     """Finetune on at most `method.rows` gold pairs, drawn evenly over the labels."""
     config = session.config.method
     assert isinstance(config, GoldFinetuneConfig)
     labels, seed = session.task.labels, session.config.seed
     pairs = spread_over_labels(session.gold_pool, labels, config.rows, seed, "gold_finetune")
-    made = Outcome(pairs=pairs)
+    made = MethodResult(pairs=pairs)
     if not trains(session):
         return made
     return train_student(session, pairs, given=pairs).answers_for(made, session.config.finetuning.epochs)

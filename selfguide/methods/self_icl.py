@@ -10,40 +10,37 @@ from collections.abc import Sequence
 from selfguide.config.methods import SelfICLConfig
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
-from selfguide.methods.annotator import annotate
-from selfguide.methods.curation import curate_stage
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.curation import curate
+from selfguide.methods.result import MethodResult
+from selfguide.methods.selfguide import synthesize
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.sampling import in_turn
-from selfguide.synthesis.stages import compose_dataset, propose_inputs
 
 
-def run(session: Session) -> Outcome:
-    """Other demonstrations, or an answerer that makes them for each input."""
+def run(session: Session) -> MethodResult:
+    """Other demonstrations, or a predictor that makes them for each input."""
     config = session.config.method
     assert isinstance(config, SelfICLConfig)
     if config.variant == "test_conditioned":
-        from selfguide.methods.self_icl_stream import SelfICLAnswerer
+        from selfguide.methods.self_icl_stream import SelfICLPredictor
 
-        return Outcome(answerer=SelfICLAnswerer(session))
-    proposed = propose_inputs(session).value
-    answered = annotate(session, proposed).value
-    pairs, candidates = compose_dataset(session, answered)
+        return MethodResult(predictor=SelfICLPredictor(session))
+    pairs, candidates = synthesize(session)
     warnings = tuple(warnings_about(session.task, candidates, pairs))
-    kept = curate_stage(session, pairs, "self_icl_curation")
+    kept = curate(session, pairs, "self_icl_curation")
     left = marked(candidates, kept, lambda _: "curated")
     if not kept:
-        said = ("curation left no pair to show; the base model's score stands for the method",) if pairs else ()
-        return Outcome(status="empty_dataset", candidates=left, warnings=(*warnings, *said))
+        more = ("curation left no pair to show; the base model's score stands for the method",) if pairs else ()
+        return MethodResult(status="empty_dataset", candidates=left, warnings=(*warnings, *more))
     shown = fill_context(session, kept)
-    own = shown[len(session.task.demonstrations) if config.keep_demonstrations else 0 :]
-    return Outcome(
+    synthetic = shown[len(session.task.demonstrations) if config.keep_demonstrations else 0 :]
+    return MethodResult(
         demonstrations=shown,
-        candidates=marked(left, own, lambda _: "not_shown"),
-        pairs=own,
+        candidates=marked(left, synthetic, lambda _: "not_shown"),
+        pairs=synthetic,
         warnings=warnings,
         diagnostics={"pairs_made": len(pairs), "pairs_shown": len(shown)},
     )
@@ -62,7 +59,7 @@ def fill_context(session: Session, pairs: Sequence[Example]) -> tuple[Example, .
     order = child_random(session.config.seed, "self_icl", "order").sample(list(pairs), len(pairs))
     if config.balance_labels and session.task.is_classification:
         order = in_turn([pair for pair in order if pair.output == label] for label in session.task.labels)
-    for pair in order[: config.most]:
+    for pair in order[: config.max_demonstrations]:
         if len(session.tokenizer.encode_prompt(answer_prompt(session.task, "", [*shown, pair]))) > limit:
             break
         shown.append(pair)

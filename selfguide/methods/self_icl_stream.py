@@ -20,7 +20,7 @@ from selfguide.store import Journal, fingerprint
 from selfguide.synthesis.instances import distinct, parse_instances
 
 
-class SelfICLAnswerer:
+class SelfICLPredictor:
     """Answers each input with pseudo-demonstrations made for it. `ConfigError`: random labels without labels."""
 
     def __init__(self, session: Session) -> None:

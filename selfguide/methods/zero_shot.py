@@ -1,9 +1,9 @@
 """Zero-shot prompting: the instruction alone. The demonstrations do not stand in the prompt."""
 
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.models.session import Session
 
 
-def run(session: Session) -> Outcome:
+def run(session: Session) -> MethodResult:
     """Nothing to make: the base model is asked without demonstrations."""
-    return Outcome(demonstrations=())
+    return MethodResult(demonstrations=())

@@ -120,6 +120,10 @@ class TokenCount:
         """(prompt, generated, calls), as journals keep it."""
         return self.prompt, self.generated, self.calls
 
+    def as_info(self) -> dict[str, int]:
+        """The same by name, as a finished stage keeps it."""
+        return {"prompt": self.prompt, "generated": self.generated, "calls": self.calls}
+
 
 def room(context_length: int, prompt_tokens: int, max_new_tokens: int) -> int:
     """Tokens a completion may take: what was asked for, or what the context leaves (0 or less: none)."""

@@ -1,18 +1,21 @@
 """`engine=openai`: the engine contract on any OpenAI-compatible server, `vllm serve` for one."""
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
+
+from pydantic import ValidationError
 
 from selfguide.config.schema import OpenAIEngineConfig, RunConfig
 from selfguide.core.errors import EngineError, RequestError
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.models.build import engine_identity
 from selfguide.models.limits import check_score, new_tokens
-from selfguide.models.loading import context_length, load_prompt_tokenizer, model_identity, resolve_model
-from selfguide.models.openai_crew import Crew
-from selfguide.models.openai_dialects import VLLMDialect, dialect_named
-from selfguide.models.openai_http import Endpoint
+from selfguide.models.loading import context_length, load_prompt_tokenizer, model_identity, model_json, resolve_model
+from selfguide.models.openai_dialects import Dialect, PlainDialect, VLLMDialect
+from selfguide.models.openai_http import Endpoint, error_message
 from selfguide.models.openai_unfinished import Unfinished
 from selfguide.models.vllm_requests import MAX_CANDIDATES, Place, places_to_score
 
@@ -30,8 +33,14 @@ class OpenAIEngine:
         self.context_length = context_length(config.model)
         self.tokens = TokenCount()
         self._tokenizer = load_prompt_tokenizer(config.model)
-        self._dialect = dialect_named(self._settings.dialect, self._tokenizer)
-        self._model = self._settings.model or resolve_model(config.model).location
+        source = resolve_model(config.model)
+        self._model = self._settings.model or source.location
+        self._dialect: Dialect
+        if self._settings.dialect == "vllm":
+            vocabulary = model_json(source, "config.json").get("vocab_size") or 0
+            self._dialect = VLLMDialect(self._tokenizer, vocabulary)
+        else:
+            self._dialect = PlainDialect(self._tokenizer, chat=self._settings.dialect == "chat")
         self._endpoint: Endpoint | None = None
         self._loaded: set[str] = set()
         self._spent = 0  # tokens of requests that were sent; `tokens` also counts answers found again
@@ -50,7 +59,11 @@ class OpenAIEngine:
 
         If it breaks off, answers that have come are found again by the next call with the same requests.
         """
-        bodies = [self._body(r.weights, self._dialect.body(r, self._limit(r))) for r in requests]
+        limits = [new_tokens(request, self._tokenizer, self.context_length) for request in requests]
+        bodies = [
+            self._body(request.weights, self._dialect.body(request, limit))
+            for request, limit in zip(requests, limits, strict=True)
+        ]
         answers: dict[int, list[Completion]] = {}
 
         def note(i: int, answer: list[Completion]) -> None:
@@ -59,21 +72,20 @@ class OpenAIEngine:
             if progress is not None:
                 progress(1)
 
-        def arrived(i: int, answer: list[Completion]) -> None:
-            self._spent += len(requests[i].prompt_ids) + sum(len(one.token_ids) for one in answer)
+        async def ask(server: Endpoint, i: int) -> None:
+            reply = await server.post(self._dialect.path, bodies[i])
+            with self._reading(server, reply):
+                answer = self._dialect.completions(requests[i], limits[i], reply)
+            self._spent += len(requests[i].prompt_ids) + sum(len(completion.token_ids) for completion in answer)
             note(i, answer)
 
-        def ask(server: Endpoint, i: int) -> list[Completion]:
-            answer = server.post(self._dialect.path, bodies[i])
-            return self._read(server, answer, lambda: self._dialect.completions(requests[i], answer))
-
         for i, body in enumerate(bodies):
-            if (found := self._unfinished.find(body)) is not None:
-                note(i, found)
+            if (answer := self._unfinished.find(body)) is not None:
+                note(i, answer)
         again = list(answers)
         pending = [i for i in range(len(requests)) if i not in answers]
         try:
-            self._all(ask, pending, arrived, [requests[i].weights for i in pending])
+            self._ask_all(ask, pending, [requests[i].weights for i in pending])
         except BaseException:
             for i in answers.keys() - set(again):
                 self._unfinished.keep(bodies[i], answers[i])
@@ -91,28 +103,26 @@ class OpenAIEngine:
             raise EngineError(f"engine.dialect={self._settings.dialect} gives no scores; engine.dialect=vllm does")
         for request in requests:
             check_score(request, self.context_length)
-        asked = [
+        questions = [
             (place, tokens[start : start + MAX_CANDIDATES])
             for place, tokens in places_to_score(requests).items()
             for start in range(0, len(tokens), MAX_CANDIDATES)
         ]
-        found: dict[Place, dict[int, float]] = {}
+        scores: dict[Place, dict[int, float]] = {}
 
-        def arrived(i: int, scores: dict[int, float]) -> None:
-            place, _ = asked[i]
+        async def ask(server: Endpoint, i: int) -> None:
+            place, candidates = questions[i]
+            body = self._body(place.weights, dialect.next_token(place.before, candidates))
+            reply = await server.post(dialect.path, body)
+            with self._reading(server, reply):
+                scores.setdefault(place, {}).update(dialect.candidates(candidates, reply))
             self._spent += len(place.before) + 1
-            found.setdefault(place, {}).update(scores)
 
-        def ask(server: Endpoint, i: int) -> dict[int, float]:
-            place, tokens = asked[i]
-            answer = server.post("completions", self._body(place.weights, dialect.next_token(place.before, tokens)))
-            return self._read(server, answer, lambda: dialect.candidates(answer))
-
-        self._all(ask, range(len(asked)), arrived, [place.weights for place, _ in asked])
+        self._ask_all(ask, range(len(questions)), [place.weights for place, _ in questions])
         self.tokens.count_scores(requests)
         return [
             tuple(
-                found[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i]))][token]
+                scores[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i]))][token]
                 for i, token in enumerate(request.completion_ids)
             )
             for request in requests
@@ -131,60 +141,59 @@ class OpenAIEngine:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    @property
-    def _server(self) -> Endpoint:
-        if self._endpoint is None:
-            self._endpoint = Endpoint(self._settings)
-        return self._endpoint
-
-    def _all(
-        self,
-        ask: Callable[[Endpoint, int], T],
-        places: Sequence[int],
-        arrived: Callable[[int, T], None],
-        weights: Iterable[Weights | None],
+    def _ask_all(
+        self, ask: Callable[[Endpoint, int], Awaitable[None]], indices: Sequence[int], weights: Iterable[Weights | None]
     ) -> None:
-        """`arrived(i, ask(server, i))` for each place, several at a time, in the order of the answers.
+        """`ask(server, i)` for each index, `engine.concurrency` at a time.
 
         The first failure, or a spent budget, ends it once the others under way have come; an interrupt at once.
         """
-        if not places:
+        if not indices:
             return
         self._check_budget()
-        self._load_adapters(weights)
-        server = self._server
-        failures: list[BaseException] = []
-        ended = 0
-        try:
-            with Crew(lambda i: ask(server, i), min(self._settings.concurrency, len(places))) as crew:
+        if self._endpoint is None:
+            self._endpoint = Endpoint(self._settings)
+        server = self._endpoint
+        waiting = iter(indices)
+        failures: list[EngineError] = []
+
+        async def worker() -> None:
+            while not failures and not self._budget_spent() and (i := next(waiting, None)) is not None:
                 try:
-                    for i, call in crew.outcomes(places, lambda: not failures and not self._budget_spent()):
-                        ended += 1
-                        if (error := call.exception()) is None:
-                            arrived(i, call.result())
-                        else:
-                            failures.append(error)
-                            server.stop()
-                except BaseException:
-                    server.cancel()
-                    raise
+                    await ask(server, i)
+                except EngineError as error:
+                    failures.append(error)
+                    server.stop()
+
+        async def workers() -> None:
+            await self._load_adapters(server, weights)
+            await asyncio.gather(*(worker() for _ in range(min(self._settings.concurrency, len(indices)))))
+
+        try:
+            server.run(workers())
             if failures:
                 raise failures[0]
         except BaseException:
             self._endpoint = None
             server.close()
             raise
-        if ended < len(places):
+        if next(waiting, None) is not None:
             self._check_budget()
 
-    def _read(self, server: Endpoint, answer: Any, read: Callable[[], T]) -> T:
+    @contextmanager
+    def _reading(self, server: Endpoint, reply: bytes) -> Iterator[None]:
+        """A reply that the block cannot read becomes one line that quotes it."""
         try:
-            return read()
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            problem = server.shown(f"{type(error).__name__}: {error}")
+            yield
+        except ValueError as error:
+            problem = str(error)
+            if isinstance(error, ValidationError):
+                first = error.errors(include_url=False, include_input=False)[0]
+                problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
             raise EngineError(
-                f"engine.dialect: {self._settings.dialect} does not fit this server's answer ({problem}): "
-                f"{server.shown(str(answer))}; allowed: vllm for `vllm serve`, completions or chat for others"
+                f"engine.dialect: {self._settings.dialect} does not fit this server's answer "
+                f"({server.quoted(problem)}): {server.quoted(reply.decode(errors='replace'))}; "
+                "allowed: vllm for `vllm serve`, completions or chat for others"
             ) from None
 
     def _budget_spent(self) -> bool:
@@ -200,37 +209,32 @@ class OpenAIEngine:
     def _body(self, weights: Weights | None, content: dict[str, Any]) -> dict[str, Any]:
         return {"model": self._model if weights is None else weights.name, **content}
 
-    def _load_adapters(self, weights: Iterable[Weights | None]) -> None:
+    async def _load_adapters(self, server: Endpoint, weights: Iterable[Weights | None]) -> None:
         """Those that the server has not got yet."""
-        for own in {w.name: w for w in weights if w is not None}.values():
-            if own.name not in self._loaded:
-                self._load(own)
+        for adapter in {w.name: w for w in weights if w is not None}.values():
+            if adapter.name not in self._loaded:
+                await _load(server, adapter)
+                self._loaded.add(adapter.name)
 
-    def _load(self, weights: Weights) -> None:
-        if weights.kind == "full":
-            raise RequestError("engine=openai serves adapters, not full weights; engine=vllm does")
-        if not (weights.path / "adapter_config.json").exists():
-            raise RequestError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
-        body = {"lora_name": weights.name, "lora_path": str(weights.path.resolve())}
-        try:
-            answer = self._server.post("load_lora_adapter", body, accept=(ALREADY_LOADED,))
-        except EngineError as error:
-            if "HTTP 404" not in str(error):
-                raise
-            raise EngineError(
-                f"adapter {weights.name}: the server loads no adapters; start it with --enable-lora and "
-                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
-            ) from error
-        if isinstance(answer, dict) and "error" in answer:
-            told = answer["error"]
-            said = str(told.get("message", told) if isinstance(told, dict) else told)
-            # The name is the content's hash: whoever loaded it, it is the same adapter.
-            if "already been loaded" not in said:
-                raise RequestError(f"adapter {weights.name}: {self._server.shown(said)}")
-        self._loaded.add(weights.name)
 
-    def _limit(self, request: Request) -> int:
-        return new_tokens(request, self._tokenizer, self.context_length)
+async def _load(server: Endpoint, weights: Weights) -> None:
+    if weights.kind == "full":
+        raise RequestError("engine=openai serves adapters, not full weights; engine=vllm does")
+    if not (weights.path / "adapter_config.json").exists():
+        raise RequestError(f"adapter {weights.name}: {weights.path} holds no adapter_config.json")
+    body = {"lora_name": weights.name, "lora_path": str(weights.path.resolve())}
+    try:
+        reply = await server.post("load_lora_adapter", body, accept=(ALREADY_LOADED,))
+    except EngineError as error:
+        if "HTTP 404" not in str(error):
+            raise
+        raise EngineError(
+            f"adapter {weights.name}: the server loads no adapters; start it with --enable-lora and "
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
+        ) from error
+    # The name is the content's hash: whoever loaded it, it is the same adapter.
+    if b'"error"' in reply and "already been loaded" not in (said := error_message(reply)):
+        raise RequestError(f"adapter {weights.name}: {server.quoted(said)}")
 
 
 def _samples(request: Request, answer: list[Completion]) -> list[Completion]:

@@ -1,12 +1,14 @@
-"""How a request is written for a server, and its answer read: vLLM's extensions, or the plain API.
+"""How a request is written for a server, and its reply checked and read: vLLM's extensions, or the plain API.
 
-Reading raises `KeyError`, `TypeError` and their like for an answer of another shape: what it holds is
-shown by the caller, who can mask it.
+Reading raises `ValueError` for a reply of another shape: what it holds is quoted by the caller, who
+can mask it.
 """
 
 import logging
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, Field
 
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import child_seed
@@ -20,19 +22,73 @@ NO_PENALTIES = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
 NEUTRAL = {**NO_PENALTIES, "repetition_penalty": 1.0, "min_p": 0.0}
 """What a request leaves out, the server takes from its own settings or the model's generation_config.json."""
 
+# Just above 0: what rounding makes of the logarithm of 1.
+Logprob = Annotated[float, Field(strict=True, allow_inf_nan=False, le=1e-4)]
+Index = Annotated[int, Field(strict=True, ge=0)]
+C = TypeVar("C")
+
+
+class _TokenLogprobs(BaseModel):
+    token_logprobs: list[Logprob] | None = None
+    top_logprobs: list[dict[str, Logprob] | None] | None = None
+
+
+class _TokenLogprob(BaseModel):
+    logprob: Logprob
+
+
+class _MessageLogprobs(BaseModel):
+    content: list[_TokenLogprob] | None = None
+
+
+class _Message(BaseModel):
+    content: str | None
+
+
+class _Choice(BaseModel):
+    index: Index | None = None
+
+
+class _VLLMChoice(_Choice):
+    token_ids: list[Index]
+    logprobs: _TokenLogprobs
+    finish_reason: Literal["stop", "length"]
+
+
+class _ScoredChoice(_Choice):
+    logprobs: _TokenLogprobs
+
+
+class _PlainChoice(_Choice):
+    # Of servers that call the end of a text by other names; one that says nothing means "stop".
+    finish_reason: Literal["stop", "length", "content_filter", "eos_token", "stop_sequence"] | None = None
+
+
+class _TextChoice(_PlainChoice):
+    text: str
+    logprobs: _TokenLogprobs | None = None
+
+
+class _ChatChoice(_PlainChoice):
+    message: _Message
+    logprobs: _MessageLogprobs | None = None
+
+
+class _Reply(BaseModel, Generic[C]):
+    choices: list[C]
+
 
 class Dialect(Protocol):
-    """One way of asking for completions."""
+    """One way of asking for completions. `path` is the end of the server's address."""
 
     path: str
-    scores: bool
 
     def body(self, request: Request, limit: int) -> dict[str, Any]:
-        """The request's JSON, without the model's name."""
+        """The request's JSON, without the model's name. `limit`: new tokens at most."""
         ...
 
-    def completions(self, request: Request, answer: Any) -> list[Completion]:
-        """The answer's completions in sample order."""
+    def completions(self, request: Request, limit: int, reply: bytes) -> list[Completion]:
+        """The reply's completions in sample order. Raises `ValueError` for one that does not fit the request."""
         ...
 
 
@@ -40,10 +96,11 @@ class VLLMDialect:
     """Token ids in and out, top-k, choices, scores: what `vllm serve` offers beyond the plain API."""
 
     path = "completions"
-    scores = True
 
-    def __init__(self, tokenizer: PromptTokenizer) -> None:
+    def __init__(self, tokenizer: PromptTokenizer, vocabulary: int = 0) -> None:
         self._tokenizer = tokenizer
+        # Models may have room for more tokens than their tokenizer uses.
+        self._vocabulary = max(len(tokenizer.tokenizer), vocabulary)
 
     def body(self, request: Request, limit: int) -> dict[str, Any]:
         """See `Dialect`."""
@@ -59,18 +116,19 @@ class VLLMDialect:
             body["structured_outputs"] = {"choice": [spelled(self._tokenizer, c) for c in sampling.choices]}
         return body
 
-    def completions(self, request: Request, answer: Any) -> list[Completion]:
+    def completions(self, request: Request, limit: int, reply: bytes) -> list[Completion]:
         """See `Dialect`."""
-        return [
-            _completion(
-                self._tokenizer,
-                request,
-                tuple(choice["token_ids"]),
-                sum(choice["logprobs"]["token_logprobs"]),
-                choice["finish_reason"],
-            )
-            for choice in _choices(answer, request)
-        ]
+        completions = []
+        for choice in _choices(_VLLMChoice, reply, _samples(request)):
+            ids, logprobs = tuple(choice.token_ids), choice.logprobs.token_logprobs
+            if len(ids) > limit:
+                raise ValueError(f"{len(ids)} tokens where {limit} were requested")
+            if logprobs is None or len(logprobs) != len(ids):
+                raise ValueError(f"{len(logprobs or ())} log-probabilities of {len(ids)} tokens")
+            if max(ids, default=0) >= self._vocabulary:
+                raise ValueError(f"token id {max(ids)} of a vocabulary of {self._vocabulary}")
+            completions.append(_completion(self._tokenizer, request, ids, logprobs, choice.finish_reason))
+        return completions
 
     def next_token(self, prompt_ids: tuple[int, ...], candidates: list[int]) -> dict[str, Any]:
         """A request for the log-probabilities of some next tokens."""
@@ -84,22 +142,23 @@ class VLLMDialect:
             "return_tokens_as_token_ids": True,
         }
 
-    def candidates(self, answer: Any) -> dict[int, float]:
-        """Log-probability by token id, from the answer to `next_token`."""
-        [choice] = answer["choices"]
-        found = choice["logprobs"]["top_logprobs"][0]
-        return {int(name.rsplit(":", 1)[1]): float(value) for name, value in found.items()}
+    def candidates(self, candidates: list[int], reply: bytes) -> dict[int, float]:
+        """Log-probability of each candidate, from the reply to `next_token`. `ValueError` if one is not there."""
+        [choice] = _choices(_ScoredChoice, reply, 1)
+        scores = (choice.logprobs.top_logprobs or [None])[0] or {}
+        missing = [token for token in candidates if f"token_id:{token}" not in scores]
+        if missing:
+            raise ValueError(f"no log-probability of token {missing[0]}")
+        return {token: scores[f"token_id:{token}"] for token in candidates}
 
 
 class PlainDialect:
     """The API as published: text in and out. Token ids are this side's; no top-k, no choices, no scores."""
 
-    scores = False
-
     def __init__(self, tokenizer: PromptTokenizer, chat: bool) -> None:
         self._tokenizer = tokenizer
         self._chat = chat
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self.path = "chat/completions" if chat else "completions"
 
     def body(self, request: Request, limit: int) -> dict[str, Any]:
@@ -107,7 +166,7 @@ class PlainDialect:
         if request.sampling.choices:
             raise ConfigError("evaluation.decoding: constrained needs engine.dialect=vllm")
         if request.sampling.top_k:
-            self._say_once(f"the plain API has no top_k: {request.sampling.top_k} is left out")
+            self._warn_once(f"the plain API has no top_k: {request.sampling.top_k} is left out")
         ids = list(request.prompt_ids)
         if ids[0] == self._added_first:
             del ids[0]
@@ -119,22 +178,24 @@ class PlainDialect:
             return body | {"messages": [{"role": "user", "content": text}], "logprobs": True}
         return body | {"prompt": text, "logprobs": 1}
 
-    def completions(self, request: Request, answer: Any) -> list[Completion]:
-        """See `Dialect`. A server that gives no log-probabilities has 0 for each answer."""
-        made = []
-        for choice in _choices(answer, request):
-            text = choice["message"]["content"] if self._chat else choice["text"]
-            given = choice.get("logprobs") or {}
-            if self._chat:
-                logprobs = [token["logprob"] for token in given.get("content") or ()]
+    def completions(self, request: Request, limit: int, reply: bytes) -> list[Completion]:
+        """See `Dialect`. A server that gives no log-probabilities has 0 for each completion."""
+        completions = []
+        for choice in _choices(_ChatChoice if self._chat else _TextChoice, reply, _samples(request)):
+            if isinstance(choice, _ChatChoice):
+                text = choice.message.content or ""
+                tokens = (choice.logprobs and choice.logprobs.content) or []
+                logprobs = [token.logprob for token in tokens]
             else:
-                logprobs = given.get("token_logprobs") or []
+                text = choice.text
+                logprobs = (choice.logprobs and choice.logprobs.token_logprobs) or []
+            if len(logprobs) > limit:
+                raise ValueError(f"{len(logprobs)} tokens where {limit} were requested")
             if text and not logprobs and request.sampling.n > 1:
-                self._say_once("the server gives no log-probabilities: annotation.best_of ranks all answers alike")
-            ids = self._tokenizer.tokenizer(text or "", add_special_tokens=False).input_ids
-            finish = choice.get("finish_reason")
-            made.append(_completion(self._tokenizer, request, tuple(ids), sum(logprobs), finish))
-        return made
+                self._warn_once("the server gives no log-probabilities: annotation.best_of ranks all answers alike")
+            ids = tuple(self._tokenizer.tokenizer(text, add_special_tokens=False).input_ids)
+            completions.append(_completion(self._tokenizer, request, ids, logprobs, choice.finish_reason))
+        return completions
 
     @cached_property
     def _added_first(self) -> int | None:
@@ -143,15 +204,10 @@ class PlainDialect:
         bos: int | None = self._tokenizer.tokenizer.bos_token_id
         return bos if bos in ids[:1] else None
 
-    def _say_once(self, what: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
+    def _warn_once(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
             log.warning("engine.dialect=%s: %s (said once)", "chat" if self._chat else "completions", what)
-
-
-def dialect_named(name: str, tokenizer: PromptTokenizer) -> VLLMDialect | PlainDialect:
-    """The dialect of `engine.dialect`."""
-    return VLLMDialect(tokenizer) if name == "vllm" else PlainDialect(tokenizer, chat=name == "chat")
 
 
 def _common(request: Request, limit: int) -> dict[str, Any]:
@@ -168,19 +224,27 @@ def _common(request: Request, limit: int) -> dict[str, Any]:
 
 
 def _samples(request: Request) -> int:
+    # The others of a greedy request would be the same.
     return 1 if request.sampling.temperature == 0 else request.sampling.n
 
 
-def _choices(answer: Any, request: Request) -> list[Any]:
-    choices = answer["choices"]
-    if len(choices) != _samples(request):
-        raise ValueError(f"{len(choices)} of {_samples(request)} samples")
-    return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
+def _choices(kind: type[Any], reply: bytes, samples: int) -> list[Any]:
+    """The choices of a reply, in the order of their indices (as they came, where none has one)."""
+    parametrized: Any = _Reply
+    choices: list[Any] = parametrized[kind].model_validate_json(reply).choices
+    if len(choices) != samples:
+        raise ValueError(f"{len(choices)} of {samples} samples")
+    if all(choice.index is None for choice in choices):
+        return choices
+    by_index = {choice.index: choice for choice in choices}
+    if by_index.keys() != set(range(samples)):
+        raise ValueError(f"samples {[choice.index for choice in choices]} of {samples}")
+    return [by_index[index] for index in range(samples)]
 
 
 def _completion(
-    tokenizer: PromptTokenizer, request: Request, ids: tuple[int, ...], logprob: float, finish: str | None
+    tokenizer: PromptTokenizer, request: Request, ids: tuple[int, ...], logprobs: list[float], finish: str | None
 ) -> Completion:
     stop = () if request.sampling.choices else request.sampling.stop
     text = StopStrings(tokenizer.tokenizer, stop).cut(tokenizer.decode(ids)).strip()
-    return Completion(text, ids, float(logprob), "length" if finish == "length" else "stop")
+    return Completion(text, ids, float(sum(logprobs)), "length" if finish == "length" else "stop")

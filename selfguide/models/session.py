@@ -18,12 +18,12 @@ from selfguide.models.build import engine_identity
 from selfguide.models.lifetime import lifetime_of
 from selfguide.models.loading import model_identity
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store import Finished, Stage, Store, StoredStage, run_stage
+from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
 
 T = TypeVar("T")
 
-Sealed = Callable[[Sequence[str]], frozenset[int]]
-"""Which of these synthetic inputs stand in the evaluation split: places alone, no gold comes out."""
+OverlapCheck = Callable[[Sequence[str]], frozenset[int]]
+"""Which of these synthetic inputs stand in the evaluation split: indices alone, no gold comes out."""
 
 
 class LanguageModel:
@@ -80,11 +80,29 @@ class LanguageModel:
             self._engine = self._given
 
 
+class RunLog:
+    """The stages of a run, appended under the names of their roles; nothing reads it but the run's result."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, StoredStage] = {}
+
+    def add(self, name: str, stage: StoredStage) -> None:
+        """A role that is filled twice is the newer stage's; the same stage seen again stays as it was first seen."""
+        known = self._stages.get(name)
+        if known is None or known.key != stage.key:
+            self._stages[name] = stage
+
+    @property
+    def stages(self) -> Mapping[str, StoredStage]:
+        """By role, in the order in which the roles were first filled."""
+        return dict(self._stages)
+
+
 class Session:
     """One run. A context manager: leaving it frees the engines.
 
     `student` is evaluated and finetuned, `teacher` makes the data; they are one unless `teacher=` says
-    otherwise. `sealed` is there only with `filters.decontaminate=drop`, `gold_pool` only for a method
+    otherwise. `overlap_check` is there only with `filters.decontaminate=drop`, `gold_pool` only for a method
     that claims gold. `gold_rows` are the same with all accepted answers, to judge by: no prompt shows them.
     """
 
@@ -93,20 +111,21 @@ class Session:
         config: RunConfig,
         task: TaskSpec,
         terminal: Terminal,
-        sealed: Sealed | None = None,
+        overlap_check: OverlapCheck | None = None,
         engine: Engine | None = None,
         gold_rows: Sequence[Instance] = (),
     ) -> None:
-        self.sealed = sealed
+        self.overlap_check = overlap_check
         self.gold_rows = tuple(gold_rows)
         self.gold_pool = tuple(Example(row.input, row.references[0]) for row in gold_rows)
         self.config = config
         self.task = task
         self.terminal = terminal
-        self.store = Store(config.store.root, config.store.lock_timeout_s)
-        self.stages: dict[str, StoredStage] = {}
+        self.log = RunLog()
         self.student = LanguageModel(config, engine)
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
+        self._store = Store(config.store.root, config.store.lock_timeout_s)
+        self._warned: set[str] = set()
 
     @property
     def tokenizer(self) -> PromptTokenizer:
@@ -125,6 +144,12 @@ class Session:
 
         return context_length(self.config.model)
 
+    def warn_once(self, text: str) -> None:
+        """A line that must not be overlooked, however often this run comes by."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.terminal.warn(text)
+
     def free_device(self) -> None:
         """Before training: what is not to be kept leaves the device."""
         self.student.free_device()
@@ -132,12 +157,14 @@ class Session:
             self.teacher.free_device()
 
     def run(self, name: str, stage: Stage[T]) -> Finished[T]:
-        """The stage's result, found in the store or built; the result of the run lists it as `name`, its role."""
-        finished = run_stage(self.store, stage, self.terminal, self.free_device)
-        self.stages.setdefault(name, finished.stored)
-        if self.stages[name].key != finished.key:
-            self.stages[name] = finished.stored
+        """The stage's result, found in the store or built; the run's result lists it as `name`, its role."""
+        finished = run_stage(self._store, stage, lambda path: Workspace(path, self.terminal, name, self.free_device))
+        self.log.add(name, finished.stored)
         return finished
+
+    @property
+    def stages(self) -> dict[str, StoredStage]:
+        return self.log._stages
 
     def stage(
         self,
@@ -147,8 +174,8 @@ class Session:
         build: Callable[[Path], Mapping[str, Any] | None],
     ) -> StoredStage:
         """Run or find a stage and note it for the result. `name` is its role in this run."""
-        stage = self.store.run(kind, spec, build)
-        self.stages[name] = stage
+        stage = self._store.run(kind, spec, build)
+        self.log.add(name, stage)
         return stage
 
     def base_spec(self, version: int, speaker: LanguageModel | None = None) -> dict[str, Any]:

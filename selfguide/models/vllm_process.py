@@ -142,11 +142,13 @@ def environment(settings: VLLMEngineConfig) -> None:
 
 
 def _own_process(settings: VLLMEngineConfig, on_cpu: bool) -> bool:
-    if settings.own_process == "auto":
+    if settings.separate_process == "auto":
         return lifetime_of(settings) == "restart" or not on_cpu
-    if settings.own_process == "off" and lifetime_of(settings) == "restart":
-        raise ConfigError("engine.own_process: off is not allowed with engine.lifetime=restart; allowed: auto | on")
-    return settings.own_process == "on"
+    if settings.separate_process == "off" and lifetime_of(settings) == "restart":
+        raise ConfigError(
+            "engine.separate_process: off is not allowed with engine.lifetime=restart; allowed: auto | on"
+        )
+    return settings.separate_process == "on"
 
 
 def _dtype(name: str, on_cpu: bool) -> str:

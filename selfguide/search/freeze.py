@@ -23,7 +23,7 @@ ASIDE = frozenset(
         # With generation.schedule=streaming it decides which inputs a prompt shows.
         *(PLACE - {"generation.max_in_flight"}),
         # Where things are kept, who is told, what a sweep sets itself.
-        *("store", "tracking", "sweep", "plan", "lock", "seed"),
+        *("store", "tracking", "sweep", "plan", "frozen_config", "seed"),
         # Columns, intervals, checks and speed: the score stays.
         *("evaluation.label_scoring", "evaluation.bootstrap", "evaluation.confidence", "evaluation.controls"),
         *("evaluation.epochs", "evaluation.canary", "evaluation.canary_tolerance", "evaluation.batch"),
@@ -67,15 +67,17 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     `overrides` is the command line: a locked value that it contradicts is refused with the
     difference. Raises ConfigError also for a lock that is missing or was edited.
     """
-    if OmegaConf.is_missing(config, "lock") or config.get("lock") is None:
+    if OmegaConf.is_missing(config, "frozen_config") or config.get("frozen_config") is None:
         return config
     # Behind the check, so that a run without a lock does not read its modules.
     from selfguide.search.lock import find, load
 
-    lock = load(find(config.lock, sweeps_dir()))
+    lock = load(find(config.frozen_config, sweeps_dir()))
     contradicted = list(_contradicted(config, lock.values, overrides))
     if contradicted:
-        raise ConfigError(f"lock: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)")
+        raise ConfigError(
+            f"frozen_config: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)"
+        )
     if (method := lock.values.get("method.name")) not in (None, config.method.name):
         # Another method has other knobs; the lock has them all.
         config.method = OmegaConf.structured(schema_of(str(method)))
@@ -87,7 +89,9 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         try:
             OmegaConf.update(config, key, literal(value), merge=False)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"lock: {lock.path} sets {key}, which this run has not; freeze it again") from error
+            raise ConfigError(
+                f"frozen_config: {lock.path} sets {key}, which this run has not; freeze it again"
+            ) from error
     return config
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
+from selfguide.config.renamed import renamed_in
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json, write_text
 from selfguide.search.fingerprint import differences
 
 VERSION = 2
 HEADER = """\
-# A setting frozen by a sweep. Use it with lock=THIS_FILE; runs refuse it once it is edited, or when
+# A setting frozen by a sweep. Use it with frozen_config=THIS_FILE; runs refuse it once it is edited, or when
 # the data, the prompts, the metric or the list of tasks is no longer what it was chosen on.
 """
 
@@ -91,24 +92,26 @@ def load(path: Path) -> Lock:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"lock: cannot read {path}: {error}") from error
+        raise ConfigError(f"frozen_config: cannot read {path}: {error}") from error
     if not isinstance(content, dict) or not {"version", "setting", "values", "tasks", "hash"} <= set(content):
-        raise ConfigError(f"lock: {path} is not a lock; a sweep writes one as sweeps/NAME/lock.yaml")
+        raise ConfigError(f"frozen_config: {path} is not a lock; a sweep writes one as sweeps/NAME/lock.yaml")
     if content["version"] != VERSION:
         raise ConfigError(
-            f"lock: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and what the "
-            "prompts are made of. Start its sweep again: finished stages are found in the store"
+            f"frozen_config: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and "
+            "what the prompts are made of. Start its sweep again: finished stages are found in the store"
         )
+    for problem in renamed_in(content["values"]):
+        raise ConfigError(f"frozen_config: {path} is of an earlier version ({problem}); start its sweep again")
     recorded = content.pop("hash")
     lock = Lock(content, str(path))
     if lock.hash != recorded:
         hashes = f"hash {lock.hash[:12]}, recorded {str(recorded)[:12]}"
-        raise ConfigError(f"lock: {path} was edited after it was frozen ({hashes})")
+        raise ConfigError(f"frozen_config: {path} was edited after it was frozen ({hashes})")
     return lock
 
 
 def find(reference: str, sweep_folder: Path) -> Path:
-    """The lock file that `lock=…` names: a path, a folder that holds `lock.yaml`, or the name of a sweep.
+    """The lock file that `frozen_config=…` names: a path, a folder that holds `lock.yaml`, or the name of a sweep.
 
     A sweep that ran here, and recorded its lock in `sweeps`, comes before the one that is shipped.
     """
@@ -118,4 +121,4 @@ def find(reference: str, sweep_folder: Path) -> Path:
     for path in tried:
         if path.is_file():
             return path
-    raise ConfigError(f"lock: there is no lock {reference!r}; tried {', '.join(str(path) for path in tried)}")
+    raise ConfigError(f"frozen_config: there is no lock {reference!r}; tried {', '.join(str(path) for path in tried)}")

@@ -76,13 +76,13 @@ class Watch:
 
 
 def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:
-    if config.lock is None:
+    if config.frozen_config is None:
         return None
-    lock = load(find(config.lock, sweeps_dir()))
+    lock = load(find(config.frozen_config, sweeps_dir()))
     split = cast(Split, config.evaluation.split)
     made_of = prompt_content(config, task)
     found = (task.name, split, task.metric, gold.hash(split), data_settings(config), made_of, models_content(config))
     misfits = lock.misfits(*found)
     if misfits:
-        raise ConfigError(f"lock: {lock.path} does not fit this run: {'; '.join(misfits)}")
+        raise ConfigError(f"frozen_config: {lock.path} does not fit this run: {'; '.join(misfits)}")
     return lock

@@ -41,10 +41,10 @@ def _spec(root: Path, name: str) -> dict[str, Any]:
         if stage not in keys:
             fail(f"{run}: has no stage {stage!r}; it has {', '.join(keys)}")
         name = keys[stage]
-    found = sorted(root.glob(f"*/{name}*/spec.json" if "/" not in name else f"{name}*/spec.json"))
-    if len(found) != 1:
-        fail(f"{name}: {len(found)} stages of {root} fit; give a whole key, or RUN_FOLDER:STAGE")
-    spec: dict[str, Any] = json.loads(found[0].read_text(encoding="utf-8"))
+    matches = sorted(root.glob(f"*/{name}*/spec.json" if "/" not in name else f"{name}*/spec.json"))
+    if len(matches) != 1:
+        fail(f"{name}: {len(matches)} stages of {root} fit; give a whole key, or RUN_FOLDER:STAGE")
+    spec: dict[str, Any] = json.loads(matches[0].read_text(encoding="utf-8"))
     return spec
 
 

@@ -39,11 +39,13 @@ LONGEST = 2000
 class Workspace:
     """Where a stage is built: a folder that may hold what a killed run left there, a terminal, and the device.
 
-    `free_device` takes running engines off the device, as far as their settings allow.
+    `name` is the stage's role in the run, to be shown. `free_device` takes running engines off the device, as far as
+    their settings allow.
     """
 
     path: Path
     terminal: Terminal
+    name: str = ""
     free_device: Callable[[], None] = lambda: None
 
     def journal(self, name: str = "journal.jsonl") -> Journal:
@@ -99,11 +101,9 @@ class Finished(Generic[T]):
         return self.stored.info
 
 
-def run_stage(
-    store: Store, stage: Stage[T], terminal: Terminal, free_device: Callable[[], None] = lambda: None
-) -> Finished[T]:
-    """The stage's result: found in the store, or built there."""
-    stored = store.run(stage.kind, stage.spec, lambda path: stage.build(Workspace(path, terminal, free_device)))
+def run_stage(store: Store, stage: Stage[T], workspace: Callable[[Path], Workspace]) -> Finished[T]:
+    """The stage's result: found in the store, or built there in the workspace of a folder."""
+    stored = store.run(stage.kind, stage.spec, lambda path: stage.build(workspace(path)))
     return Finished(stage.load(stored), stored)
 
 

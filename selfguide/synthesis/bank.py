@@ -31,11 +31,11 @@ def fill_bank(
     progress: Callable[[int], None] | None = None,
 ) -> Bank:
     """The first `plan.items` different texts: in all (conditions), or for each label (rationales)."""
-    groups: Sequence[str | None] = task.labels if config.plan.kind == "rationales" else (None,)
+    groups: Sequence[str | None] = task.labels if config.attributes.kind == "rationales" else (None,)
     found: dict[str | None, dict[str, str]] = {group: {} for group in groups}
-    wanted = config.plan.items or 0  # null is refused where texts are asked for
+    wanted = config.attributes.items or 0  # null is refused where texts are asked for
     past = iter(list(journal.rows))
-    for attempt in range(config.plan.attempts):
+    for attempt in range(config.attributes.attempts):
         missing = [(group, wanted - len(found[group])) for group in groups]
         asked = [(group, number) for group, count in missing for number in range(_calls(config, tokenizer, count))]
         for start in range(0, len(asked), config.propose.batch):
@@ -53,7 +53,7 @@ def fill_bank(
             if progress is not None:
                 progress(len(batch))
     texts_of = {group: tuple(items.values()) for group, items in found.items()}
-    if config.plan.kind == "rationales":
+    if config.attributes.kind == "rationales":
         return Bank(reasons={str(label): texts for label, texts in texts_of.items()})
     return Bank(conditions=texts_of[None])
 
@@ -68,7 +68,7 @@ def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> Bank:
 
 def _calls(config: LoopConfig, tokenizer: PromptTokenizer, missing: int) -> int:
     """A chat model lists all reasons in one reply; a condition, or a base model's sketch, takes a call each."""
-    listed = config.plan.kind == "rationales" and tokenizer.prompt_format == "chat"
+    listed = config.attributes.kind == "rationales" and tokenizer.prompt_format == "chat"
     return min(missing, 1) if listed else missing
 
 
@@ -90,22 +90,22 @@ def _ask(
         prompt = (
             ConditionPrompt(task.instruction, shown, task.context_until, opening(task))
             if group is None
-            else ReasonPrompt(task.instruction, group, shown, config.plan.items or 0)
+            else ReasonPrompt(task.instruction, group, shown, config.attributes.items or 0)
         )
         own = child_seed(seed, "loop", "plan", "sample", group or "", attempt, number)
-        requests.append(request_for(prompt, tokenizer, engine.context_length, config.plan.draw, own))
+        requests.append(request_for(prompt, tokenizer, engine.context_length, config.attributes.draw, own))
     return [completions[0].text for completions in engine.generate(requests)]
 
 
 def _read(task: TaskSpec, config: LoopConfig, text: str) -> Iterator[str]:
     """The texts of one reply: its first line, each of its lines (rationales), or its fixed part, named as it is."""
-    name = opening(task) if config.plan.kind == "conditions" else None
-    if task.context_until is not None and config.plan.kind == "conditions":
+    name = opening(task) if config.attributes.kind == "conditions" else None
+    if task.context_until is not None and config.attributes.kind == "conditions":
         part = split_context(text, task.context_until)
         lines = [text if part is None else part.context]
     else:
         lines = [line for line in text.splitlines() if line.strip()]
-        lines = lines if config.plan.kind == "rationales" else lines[:1]
+        lines = lines if config.attributes.kind == "rationales" else lines[:1]
     for line in lines:
         item = strip_quotes(strip_field_name(BULLET.sub("", line)))
         if item:

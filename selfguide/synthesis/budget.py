@@ -20,7 +20,7 @@ class Length(NamedTuple):
     steps: int
 
 
-class Footing(NamedTuple):
+class BudgetReport(NamedTuple):
     """How a training stands to the budget: `asked` and `got` in its `unit` (rows, tokens or steps)."""
 
     unit: str
@@ -36,9 +36,9 @@ class Footing(NamedTuple):
         return f"budget.{self.unit}={self.asked}, but there are {self.got} {self.unit}: not on an equal footing"
 
 
-def footing(
+def budget_report(
     budget: BudgetConfig, rows: int, token_lengths: Sequence[int] = (), longest: int = 0, steps: int = 0
-) -> Footing | None:
+) -> BudgetReport | None:
     """The footing of a training of `steps` on `rows` pairs; None without a budget.
 
     Tokens (`token_lengths`, one a pair trained on) fall short where the `longest` answer there was would still have
@@ -46,14 +46,14 @@ def footing(
     """
     if budget.kind == "equal_rows":
         assert budget.rows is not None
-        return Footing("rows", budget.rows, rows, rows == budget.rows)
+        return BudgetReport("rows", budget.rows, rows, rows == budget.rows)
     if budget.kind == "equal_tokens":
         assert budget.tokens is not None
         spent = sum(token_lengths)
-        return Footing("tokens", budget.tokens, spent, rows > 0 and spent + longest > budget.tokens)
+        return BudgetReport("tokens", budget.tokens, spent, rows > 0 and spent + longest > budget.tokens)
     if budget.kind == "equal_steps":
         assert budget.steps is not None
-        return Footing("steps", budget.steps, steps, steps == budget.steps)
+        return BudgetReport("steps", budget.steps, steps, steps == budget.steps)
     return None
 
 

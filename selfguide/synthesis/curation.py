@@ -35,7 +35,7 @@ def reasons_to_drop(
             continue
         group = pair.output if labels and config.within_labels else ""
         groups.setdefault(group, []).append((quality.confidence, -place))
-        if config.least is not None and quality.confidence < config.least:
+        if config.min_confidence is not None and quality.confidence < config.min_confidence:
             reasons[place] = "low_confidence"
         elif (
             config.kind == "dynamics"

@@ -74,7 +74,7 @@ def seed_slots(
             task.instruction,
             label,
             condition,
-            tuple(stream.sample(reasons, min(config.plan.per_item, len(reasons)))),
+            tuple(stream.sample(reasons, min(config.attributes.per_item, len(reasons)))),
             _shown(task, config, stream),
             _feedback(config.propose.feedback, pool, label if label in task.labels else None, stream),
             start,
@@ -129,7 +129,7 @@ def _drawn(
 ) -> tuple[str | None, str | None]:
     """Label and condition: every condition with each label in turn, or both at random."""
     labels, conditions = task.labels, bank.conditions
-    if config.seed.labels == "each":
+    if config.initial_data.labels == "each":
         turn, number = divmod(place, max(len(labels), 1))
         return labels[number] if labels else None, conditions[turn % len(conditions)] if conditions else None
     return stream.choice(labels) if labels else None, stream.choice(conditions) if conditions else None

@@ -208,7 +208,8 @@ def compose_dataset(session: Session, candidates: Sequence[Candidate]) -> Datase
 
 def decontaminated(session: Session, candidates: Sequence[Candidate]) -> Candidates:
     """The candidates, those found in the evaluation split dropped (`filters.decontaminate=drop`)."""
-    overlapping = frozenset[int]() if session.sealed is None else session.sealed([c.input for c in candidates])
+    check = session.overlap_check
+    overlapping = frozenset[int]() if check is None else check([c.input for c in candidates])
     return tuple(
         replace(candidate, dropped="contaminated") if index in overlapping and candidate.dropped is None else candidate
         for index, candidate in enumerate(candidates)

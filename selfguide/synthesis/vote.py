@@ -34,9 +34,9 @@ def _elect_one(
     judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
     answers = [sample.answer for sample in judged if sample.answer is not None]
     # The label that the input was written for: an answer of the same model, asked the other way round.
-    extra = [candidate.label] * config.asked_label_votes if candidate.label is not None and answers else []
+    extra = [candidate.label] * config.conditioning_label_weight if candidate.label is not None and answers else []
     answers += extra
-    asked = config.samples + len(extra) if config.share_of == "asked" else len(answers)
+    asked = config.samples + len(extra) if config.share_of == "requested" else len(answers)
     winner, share = majority(answers, asked)
     dropped = None
     if winner is None:
@@ -50,7 +50,7 @@ def _elect_one(
 def sample_share(candidate: Candidate, config: AnnotationConfig) -> float:
     """Share of the samples that gave the elected answer: `share` without the votes of the label asked for."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
-    asked = config.samples if config.share_of == "asked" else len(answers)
+    asked = config.samples if config.share_of == "requested" else len(answers)
     return answers.count(candidate.output or "") / asked if asked else 0.0
 
 

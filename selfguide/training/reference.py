@@ -1,6 +1,6 @@
 """Reference log-probabilities: what the trainer itself gives some training answers, kept beside each epoch's weights.
 
-An engine that serves those weights must agree (`selfguide.evaluation.parity`).
+An engine that serves those weights must agree (`selfguide.evaluation.canary`).
 """
 
 import json

@@ -1,21 +1,17 @@
-"""The training stage, bound to the store: weights that are in it are found.
-
-A stage's spec names everything its content depends on and nothing else: see `selfguide.store`.
-The numbers are versions of the code; raise one when a stage's output changes for the same spec.
-"""
+"""The training stage: weights that are in the store are not trained again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-from selfguide.config.identity import knobs_of
 from selfguide.config.schema import FinetuningConfig
 from selfguide.core.files import write_jsonl
-from selfguide.core.types import Example
+from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Weights
-from selfguide.models.session import Session
-from selfguide.store import fingerprint
+from selfguide.models.session import LanguageModel, Session
+from selfguide.store import Stage, StoredStage, Workspace, keyed
+
+PAIRS = "pairs.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +21,41 @@ class Trained:
     epochs: tuple[Weights, ...]
     rows: int
     over_length: int
+    steps: int
 
 
-def training_stage(
-    session: Session,
-    name: str,
-    pairs: Sequence[Example],
-    *,
-    leave_one_out: bool = False,
-    finetuning: FinetuningConfig | None = None,
-) -> Trained:
-    """Step 5: the same model, finetuned on `pairs` with the demonstrations in context.
+@dataclass(frozen=True)
+class Finetune(Stage[Trained]):
+    """Step 5: the model, finetuned on `pairs` with the demonstrations in context (paper section 3.4).
 
-    `finetuning` stands in for the run's own. `leave_one_out` is for pairs that are the demonstrations
-    themselves: none stands in its own context.
+    `leave_one_out` is for pairs that are the demonstrations themselves: none stands in its own context.
     """
-    from selfguide.training.weights import weights_of
 
-    config = replace(session.config, finetuning=finetuning or session.config.finetuning)
-    spec = {
-        **session.base_spec(version=3),
-        "pairs": fingerprint([(p.input, p.output) for p in pairs]),
-        "leave_one_out": leave_one_out,
-        "finetuning": knobs_of(config.finetuning, "training"),
-    }
-    del spec["engine"]
+    kind: ClassVar[str] = "training"
+    version: ClassVar[int] = 3
 
-    def build(work: Path) -> dict[str, Any]:
+    model: LanguageModel = field(metadata=keyed(lambda model: model.weights_identity))
+    task: TaskSpec
+    pairs: tuple[Example, ...]
+    finetuning: FinetuningConfig
+    seed: int
+    leave_one_out: bool = False
+
+    def build(self, work: Workspace) -> dict[str, Any]:
         from selfguide.training.job import steps_per_epoch
         from selfguide.training.rows import build_rows, show_row
         from selfguide.training.trainer import finetune
 
-        write_jsonl(work / "pairs.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
-        built = build_rows(session.task, pairs, session.tokenizer, config.finetuning, config.seed, leave_one_out)
-        session.terminal.say(f"first training row ({name}); the model learns what stands between « and »:")
-        session.terminal.say(show_row(built.rows[0], session.tokenizer))
-        session.free_device()
-        total = steps_per_epoch(config.finetuning, len(built.rows)) * config.finetuning.max_epochs
-        with session.terminal.bar(f"finetuning ({name})", total, "steps") as bar:
-            result = finetune(config, session.tokenizer, built.rows, work, config.seed, bar)
+        write_jsonl(work.path / PAIRS, ({"input": p.input, "output": p.output} for p in self.pairs))
+        settings, tokenizer = self.finetuning, self.model.tokenizer
+        built = build_rows(self.task, self.pairs, tokenizer, settings, self.seed, self.leave_one_out)
+        work.terminal.say(f"first training row ({work.name}); the model learns what stands between « and »:")
+        work.terminal.say(show_row(built.rows[0], tokenizer))
+        work.free_device()
+        total = steps_per_epoch(settings, len(built.rows)) * settings.max_epochs
+        config = replace(self.model.config, finetuning=settings)
+        with work.bar(f"finetuning ({work.name})", total, "steps") as bar:
+            result = finetune(config, tokenizer, built.rows, work.path, self.seed, bar)
         return {
             "rows": len(built.rows),
             "over_length": built.over_length,
@@ -71,9 +63,24 @@ def training_stage(
             "trained_tokens": result.trained_tokens,
         }
 
-    stage = session.stage(name, "training", spec, build)
-    epochs = tuple(
-        weights_of(stage.path / f"epoch-{epoch}", config.finetuning)
-        for epoch in range(1, config.finetuning.max_epochs + 1)
-    )
-    return Trained(epochs, stage.info["rows"], stage.info["over_length"])
+    def load(self, stored: StoredStage) -> Trained:
+        from selfguide.training.weights import weights_of
+
+        folders = [stored.path / f"epoch-{epoch}" for epoch in range(1, self.finetuning.max_epochs + 1)]
+        weights = tuple(weights_of(folder, self.finetuning) for folder in folders)
+        return Trained(weights, stored.info["rows"], stored.info["over_length"], stored.info["steps"])
+
+
+def train(
+    session: Session,
+    name: str,
+    pairs: Sequence[Example],
+    *,
+    leave_one_out: bool = False,
+    finetuning: FinetuningConfig | None = None,
+) -> Trained:
+    """The student finetuned on `pairs`; `finetuning` stands in for the run's settings."""
+    config = session.config
+    settings = finetuning or config.finetuning
+    stage = Finetune(session.student, session.task, tuple(pairs), settings, config.seed, leave_one_out)
+    return session.run(name, stage).value

@@ -11,7 +11,7 @@ from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.evaluation.predict import Prediction
 from selfguide.evaluation.statistics import bootstrap_mean
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.store import Store, StoredStage
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.tasks.gold import SplitCounts
@@ -82,7 +82,7 @@ def write_run(
         task=task,
         split_counts=SplitCounts(instances + 1, 1),
         instances=gold,
-        outcome=Outcome(candidates=candidates, pairs=pairs, warnings=tuple(texts[:1])),
+        outcome=MethodResult(candidates=candidates, pairs=pairs, warnings=tuple(texts[:1])),
         base=base,
         tuned=tuned,
         gain=gain(base, tuned, config.evaluation),

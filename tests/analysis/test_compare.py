@@ -4,13 +4,15 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from selfguide.analysis.compare import compare, find_runs, one_column
+from selfguide.analysis.compare import Group, find_runs, one_column
+from selfguide.analysis.comparison import Table, compare, markdown, sheet
+from selfguide.analysis.figures import Difference, Figure, interval_of
 from selfguide.analysis.folder import RunFolder
-from selfguide.analysis.tables import cells, markdown, tex
 from selfguide.apps.report import main
 from selfguide.core.errors import DataError
 from selfguide.evaluation.crossed import crossed_gain
@@ -37,41 +39,53 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def entry(table: Table, task: str, variant: str) -> tuple[Group, Figure]:
+    [group] = [group for group in table.groups if (group.task, group.variant) == (task, variant)]
+    return group, table.figure(group)
+
+
+def known(difference: Difference | None) -> Difference:
+    assert difference is not None
+    return difference
+
+
 def test_seeds_are_grouped_and_metrics_kept_apart(grid: Path) -> None:
     tables = compare(find_runs([grid]))
     assert [table.column.metric for table in tables] == ["exact_match", "rouge_l"]
     first = tables[0]
     assert first.variants == ("selfguide, generation.rounds=10", "selfguide, generation.rounds=40")
-    assert [row.group.seeds for row in first.rows] == [(0, 1)] * 4
+    assert [group.seeds for group in first.groups] == [(0, 1)] * 4
     assert first.tasks == ("task_a", "task_b")
 
 
 def test_figures_are_those_of_the_statistics(grid: Path) -> None:
     table = compare(find_runs([grid]))[0]
-    row = table.row("task_a", table.variants[1])
-    assert row is not None
+    first, second = table.variants
+    group, figure = entry(table, "task_a", second)
     rows = [json.loads((grid / f"40-{seed}" / "task_a" / "result.json").read_text()) for seed in (0, 1)]
-    assert row.score.value == pytest.approx(np.mean([r["score"]["value"] for r in rows]))
-    assert row.baseline.value == pytest.approx(rows[0]["baseline"]["value"])
-    assert row.gain.value == pytest.approx(row.score.value - row.baseline.value)
-    assert row.score.ci_low <= row.score.value <= row.score.ci_high
-    assert row.gain == crossed_gain([row.group.scores - row.group.baselines])
-    ps = [r.gain.p for task in table.tasks if (r := table.row(task, table.variants[1]))]
-    corrected = [r.holm for task in table.tasks if (r := table.row(task, table.variants[1]))]
-    assert corrected == pytest.approx(holm(ps))
-    assert row.against is not None and row.against.value > 0
-    other = table.row("task_a", table.variants[0])
-    assert other is not None and row.against == crossed_gain([row.group.scores - other.group.scores])
-    assert table.mean(table.variants[1], "score") == pytest.approx(np.mean([r.score.value for r in table.rows[1::2]]))
+    baseline, gain, against = interval_of([group], "baseline"), known(figure.gain), known(figure.against)
+    assert figure.score.value == pytest.approx(np.mean([r["score"]["value"] for r in rows]))
+    assert baseline.value == pytest.approx(rows[0]["baseline"]["value"])
+    assert gain.gain.value == pytest.approx(figure.score.value - baseline.value)
+    assert figure.score.ci_low <= figure.score.value <= figure.score.ci_high
+    assert gain.gain == crossed_gain([group.scores - group.baselines])
+    tested = [known(entry(table, task, second)[1].gain) for task in table.tasks]
+    assert [one.holm for one in tested] == pytest.approx(holm([one.gain.p for one in tested]))
+    other, its = entry(table, "task_a", first)
+    assert against.gain.value > 0 and its.against is None
+    assert against.gain == crossed_gain([group.scores - other.scores])
+    scores = [entry(table, task, second)[1].score.value for task in table.tasks]
+    assert table.averages[second, "mean"].score.value == pytest.approx(np.mean(scores))
 
 
 def test_the_interval_of_a_run_is_the_same_in_a_comparison(tmp_path: Path) -> None:
     for skill in (0.7, 1.0):
         run = RunFolder(write_run(tmp_path / str(skill), skill=skill, **SMALL))
-        [row] = compare([run])[0].rows
-        assert dataclasses.asdict(row.score) == run.result["score"]
-        assert dataclasses.asdict(row.baseline) == run.result["baseline"]
-    assert row.score.ci_low < row.score.value == row.score.ci_high == 1
+        [table] = compare([run])
+        score = table.figure(table.groups[0]).score
+        assert dataclasses.asdict(score) == run.result["score"]
+        assert dataclasses.asdict(interval_of(table.groups, "baseline")) == run.result["baseline"]
+    assert score.ci_low < score.value == score.ci_high == 1
 
 
 def test_unlike_metrics_and_instances_are_refused(grid: Path, tmp_path: Path) -> None:
@@ -87,7 +101,7 @@ def test_unlike_metrics_and_instances_are_refused(grid: Path, tmp_path: Path) ->
 
 def test_one_run_twice_counts_once_but_two_runs_of_one_seed_do_not_mix(grid: Path, tmp_path: Path) -> None:
     run = RunFolder(grid / "10-0" / "task_a")
-    assert len(compare([run, run])[0].rows) == 1
+    assert len(compare([run, run])[0].groups) == 1
     other = write_run(tmp_path / "other", "generation.rounds=10", name="task_a", skill=0.1, **SMALL)
     with pytest.raises(DataError, match="not the same run"):
         compare([run, RunFolder(other)])
@@ -99,9 +113,12 @@ def test_the_command_writes_page_tables_and_plots(
     main([str(grid), "--to", str(tmp_path / "out")])
     names = {str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*") if file.is_file()}
     assert {"comparison.html", "comparison.md", "comparison.csv", "comparison.tex"} <= names
-    assert {"plots/gains.png", "plots/gains.svg", "plots/scaling.png", "plots/scaling.svg"} <= names
-    assert (tmp_path / "out" / "plots" / "gains.png").read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in (tmp_path / "out" / "plots" / "gains.svg").read_text()
+    assert {"plots/gains.svg", "plots/scaling.svg", "plots/gains-2.svg", "plots/scaling-2.svg"} <= names
+    for name in ("gains", "scaling"):
+        drawn = (tmp_path / "out" / "plots" / f"{name}.svg").read_text()
+        # A file of its own: well-formed, with its colours, nothing left for a page to say.
+        assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "task_a" in drawn and "#3b6fd4" in drawn and "var(" not in drawn
     with (tmp_path / "out" / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -139,8 +156,8 @@ def test_a_filter_ablation_is_drawn(tmp_path: Path) -> None:
     for noise in ("true", "false"):
         write_run(tmp_path / "runs" / noise, f"filters.noise={noise}", skill=0.7, **SMALL)
     main([str(tmp_path / "runs"), "--to", str(tmp_path / "out")])
-    assert (tmp_path / "out" / "plots" / "ablation.png").exists()
-    assert not (tmp_path / "out" / "plots" / "scaling.png").exists()
+    assert (tmp_path / "out" / "plots" / "ablation.svg").exists()
+    assert not (tmp_path / "out" / "plots" / "scaling.svg").exists()
 
 
 def test_the_comparison_page_in_a_browser(grid: Path, tmp_path: Path) -> None:
@@ -162,9 +179,8 @@ def test_markdown_and_latex_escape(tmp_path: Path) -> None:
     run = RunFolder(write_run(tmp_path / "run", name="a|b_c%", **SMALL))
     said = markdown(compare([run]))
     assert r"a\|b_c%" in said
-    assert tex("a_b & 5% \\ −") == r"a\_b \& 5\% \textbackslash{} $-$"
-    header, rows = cells(compare([run])[0])
-    assert all(len(row) == len(header) for row in rows)
+    shown = sheet(compare([run])[0])
+    assert all(len(row) == len(shown.header) for row in shown.rows)
 
 
 def test_no_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

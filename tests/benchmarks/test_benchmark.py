@@ -73,7 +73,16 @@ def test_the_command(tmp_path: Path) -> None:
     small = ["synthesis=smoke", "finetuning.epochs=1", "finetuning.max_epochs=1", "finetuning.demonstration_copies=1"]
     command = ["--tasks", "color_word", "--seeds", "1", "--limit", "4", "--runs", "runs", "--output", "out"]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.micro.benchmark", *command, "--", "lock=null", "store.root=store", *small],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.micro.benchmark",
+            *command,
+            "--",
+            "frozen_config=null",
+            "store.root=store",
+            *small,
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -82,6 +91,6 @@ def test_the_command(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "out" / "table.md").read_text()
-    assert "| color_word |" in table and "Setting: UNFROZEN." in table and "lock=null" in table
+    assert "| color_word |" in table and "Setting: UNFROZEN." in table and "frozen_config=null" in table
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert set(summary["gain_over_icl"]) == set(Difference.__dataclass_fields__) and len(summary["runs"]) == 1

@@ -13,9 +13,9 @@ from selfguide.core.errors import EngineError
 from selfguide.core.types import Example
 from selfguide.evaluation import predict
 from selfguide.evaluation.canary import trusted
-from selfguide.evaluation.contender import Contender
+from selfguide.evaluation.predict import System
 from selfguide.methods.annotator import annotate_with
-from selfguide.methods.curation import curate_stage
+from selfguide.methods.curation import curate
 from selfguide.methods.loop.diagnose import answers_stage
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
@@ -113,6 +113,6 @@ def test_nothing_else_uses_weights_that_it_refuses(unchecked: Path, use: str) ->
         if use == "annotation":
             annotate_with(session, [Candidate("0-0", 0, "Tom saw the grey hat.")], weights)
         elif use == "diagnosis":
-            answers_stage(session, ["Tom saw the grey hat."], Contender(weights), 1)
+            answers_stage(session, ["Tom saw the grey hat."], System(weights), 1)
         else:
-            curate_stage(session, [Example("Tom saw the grey hat.", "grey")])
+            curate(session, [Example("Tom saw the grey hat.", "grey")])

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.console import Terminal
-from selfguide.core.files import write_jsonl
 from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
-from selfguide.evaluation.contender import BASE
 from selfguide.evaluation.evaluate import evaluate, scored
+from selfguide.evaluation.predict import BASE, Prediction
 from selfguide.models.base import ScoreRequest
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
@@ -60,7 +59,7 @@ def test_the_headline_may_be_restricted_to_the_labels(tmp_path: Path) -> None:
         with Session(config, TASK, Terminal()) as session:
             found = evaluate(session, "baseline", INSTANCES, {"few_shot_icl": BASE})["few_shot_icl"]
             column = label_columns(session, INSTANCES, {"few_shot_icl": BASE})
-        headlines[decoding] = (session.stages["baseline"].key, [one.text for one in found.predictions])
+        headlines[decoding] = (session.log.stages["baseline"].key, [one.text for one in found.predictions])
         assert column == {}
     assert headlines["free"][0] != headlines["constrained"][0], "answers of their own"
     assert set(headlines["constrained"][1]) <= set(TASK.labels)
@@ -77,9 +76,7 @@ def test_both_figures_of_question_answering_are_of_the_same_answers(tmp_path: Pa
     task = TaskSpec("qa", "generation", "Answer.", (Example("a", "b"),), metric="token_f1")
     instances = [Instance(str(i), "q", ("the red hat", "a hat")) for i in range(3)]
     texts = ("Hat.", "red coat", "no")
-    file = tmp_path / "answers.jsonl"
-    write_jsonl(file, ({"id": str(i), "text": text} for i, text in enumerate(texts)))
-    headline = scored(task, instances, file, config)
+    headline = scored(task, instances, tuple(Prediction(str(i), text) for i, text in enumerate(texts)), config)
     assert headline.scores == (1.0, 0.5, 0.0)
     [(name, variants)] = sibling_columns(task, instances, {"few_shot_icl": headline}, config).items()
     exact = variants["few_shot_icl"]

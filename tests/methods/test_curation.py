@@ -13,7 +13,7 @@ from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import read_jsonl
 from selfguide.core.types import Example
-from selfguide.methods.curation import curate_stage, curated
+from selfguide.methods.curation import curate, curated, judge
 from selfguide.models.base import ScoreRequest
 from selfguide.models.session import Session
 from selfguide.synthesis.curation import Quality, reasons_to_drop
@@ -28,7 +28,7 @@ def settings(**more: object) -> CurationConfig:
     values = {
         "kind": "confidence",
         "drop_share": 0.0,
-        "least": None,
+        "min_confidence": None,
         "within_labels": True,
         "hard_confidence": 0.3,
         "hard_variability": 0.1,
@@ -65,7 +65,11 @@ def test_a_tie_drops_the_later_row() -> None:
 
 def test_a_bound_and_rows_too_long_to_score() -> None:
     figures = [Quality(0.5), Quality(0.49), None]
-    assert reasons_to_drop(pairs("aaa"), figures, (), settings(least=0.5)) == [None, "low_confidence", "too_long"]
+    assert reasons_to_drop(pairs("aaa"), figures, (), settings(min_confidence=0.5)) == [
+        None,
+        "low_confidence",
+        "too_long",
+    ]
 
 
 def test_dynamics_keep_what_is_being_learned() -> None:
@@ -96,17 +100,17 @@ def test_the_stage_asks_once_and_choosing_again_is_free(tmp_path: Path) -> None:
     engine = Believing(TOKENIZER.decode, lambda *_: "")
     more = ("curation=confidence", "curation.drop_share=0.4")
     with session_of(tmp_path, engine, *more) as session:
-        kept = curate_stage(session, rows)
+        kept = curate(session, rows)
         assert kept == (rows[0], rows[2])
-        figures = list(read_jsonl(session.stages["curation"].path / "curation.jsonl"))
+        figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
         assert [row["dropped"] for row in figures] == [None, "least_confident", None, "too_long"]
         assert figures[1]["confidence"] < figures[0]["confidence"]
     asked = len(engine.batches)
     assert asked == 1
     with session_of(tmp_path, engine, "curation=confidence", "curation.drop_share=0.0") as session:
-        assert curate_stage(session, rows) == tuple(rows[:3])
+        assert curate(session, rows) == tuple(rows[:3])
     with session_of(tmp_path, engine) as session:
-        assert curate_stage(session, rows) == tuple(rows)
+        assert curate(session, rows) == tuple(rows)
     assert len(engine.batches) == asked
 
 
@@ -142,9 +146,9 @@ def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:
     rows = [Example(f"Tom saw the {color} hat.", color) for color in ("red", "blue", "green", "black")] * 2
     rows.append(Example("Tom saw the white hat.", "zebra crossing number nine"))
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
-        kept = curate_stage(session, rows)
-        figures = list(read_jsonl(session.stages["curation"].path / "curation.jsonl"))
-        assert session.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
+        kept = curate(session, rows)
+        figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
+        assert session.log.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
     assert figures[-1]["confidence"] == min(row["confidence"] for row in figures)
     assert all(row["variability"] > 0 for row in figures)
     assert rows[-1] not in kept
@@ -156,4 +160,4 @@ def test_dynamics_need_a_training(tmp_path: Path) -> None:
         session_of(tmp_path, engine, "curation=dynamics", "finetuning=none") as session,
         pytest.raises(ConfigError, match=r"curation\.kind"),
     ):
-        curate_stage(session, [Example("a", "b")])
+        curate(session, [Example("a", "b")])

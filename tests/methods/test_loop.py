@@ -24,7 +24,7 @@ from tests.composing import run_config
 from tests.methods.running import scripted
 from tests.tiny_task import COLORS, THINGS, smoke, write_task
 
-SMALL = ("method.seed.items=12", "method.plan.items=4")
+SMALL = ("method.initial_data.items=12", "method.attributes.items=4")
 DARK = ("black", "brown", "blue")
 SEEN = ("black", "brown")  # the scripted student does not know that blue is dark
 
@@ -150,7 +150,7 @@ def unsure(prompt: str, seed: int, sample: int) -> str:
 
 
 def test_s3_without_rounds_and_reasons_is_zerogen(tmp_path: Path) -> None:
-    same = (*SMALL, "method.plan.kind=none", "method.seed.labels=each", "method.filter.min_words=3")
+    same = (*SMALL, "method.attributes.kind=none", "method.initial_data.labels=each", "method.filter.min_words=3")
     same += ("method.propose.draw.temperature=1.0", "method.propose.draw.top_p=0.9")
     same += ("method.propose.draw.max_new_tokens=40",)
     zerogen = scripted(tmp_path, writer, "method=zerogen", *same, name="zerogen")
@@ -190,7 +190,9 @@ def test_reasons_are_drawn_without_replacement(tmp_path: Path) -> None:
 
 
 def test_llm2llm_counts(tmp_path: Path) -> None:
-    ran = scripted(tmp_path, pairs_writer, "method=llm2llm", "method.seed.least=12", "method.propose.per_exemplar=2")
+    ran = scripted(
+        tmp_path, pairs_writer, "method=llm2llm", "method.initial_data.min_items=12", "method.propose.per_exemplar=2"
+    )
     assert len(ran.rounds) == 10
     errors = ran.rounds[0]["errors"]
     assert errors == sum("blue" in row["input"] for row in ran.rows("dataset")[:12]) > 0
@@ -205,7 +207,7 @@ def test_llm2llm_counts(tmp_path: Path) -> None:
 
 
 def test_errors_on_synthetic_rows_count_if_asked(tmp_path: Path) -> None:
-    more = ("method.seed.least=12", "method.loop.rounds=2", "method.diagnose.restrict_to=all")
+    more = ("method.initial_data.min_items=12", "method.loop.rounds=2", "method.diagnose.restrict_to=all")
     ran = scripted(tmp_path, pairs_writer, "method=llm2llm", *more)
     assert ran.rounds[1]["diagnosed"] == ran.rounds[1]["rows"] > 12
     assert {row["parent"].split("-")[0] for row in ran.rows("candidates") if row["round"] == 2} == {"gold", "1"}
@@ -242,7 +244,7 @@ def test_a_teacher_that_cannot_be_read_costs_a_bounded_number_of_calls(tmp_path:
 
 
 def test_a_call_budget_ends_the_loop(tmp_path: Path) -> None:
-    ran = scripted(tmp_path, pairs_writer, "method=llm2llm", "method.seed.least=12", "method.loop.calls=7")
+    ran = scripted(tmp_path, pairs_writer, "method=llm2llm", "method.initial_data.min_items=12", "method.loop.calls=7")
     assert ran.result["diagnostics"]["stopped"] == "calls"
     spent = sum(tokens["calls"] for name, tokens in ran.result["tokens"].items() if name.startswith("proposals"))
     assert spent == 7
@@ -270,7 +272,7 @@ def test_the_published_feedback_schedule() -> None:
 
 
 def test_progen_shows_helpful_examples_to_half_of_the_prompts(tmp_path: Path) -> None:
-    more = ("method.seed.items=120", "method.propose.feedback.start=20", "method.propose.feedback.examples=3")
+    more = ("method.initial_data.items=120", "method.propose.feedback.start=20", "method.propose.feedback.examples=3")
     ran = scripted(tmp_path, writer, "method=progen", *SMALL[1:], *more, "method.diagnose.score_above=null")
     assert [notes["rows"] for notes in ran.rounds] == [20, 80, 120]
     proposals = [prompt for prompt in asked_for_inputs(ran.engine.prompts) if "Draft:" in prompt]
@@ -325,8 +327,8 @@ def colours(prompt: str, seed: int, sample: int) -> str:
         ("method=zerogen", "method.loop.rounds=1"),
         ("method=s3", "method.annotate.source=gold"),
         ("method=s3", "method.diagnose.source=votes"),
-        ("method=llm2llm", "method.seed.items=5"),
-        ("method=progen", "method.seed.source=selfguide"),
+        ("method=llm2llm", "method.initial_data.items=5"),
+        ("method=progen", "method.initial_data.source=selfguide"),
         ("method=zerogen_debias", "engine=vllm"),
         ("method=zerogen_debias", "engine=openai", "engine.base_url=http://localhost:1/v1"),
     ],

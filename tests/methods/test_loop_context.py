@@ -41,13 +41,18 @@ def run(folder: Path, labels: bool, *overrides: str) -> Ran:
             return f'"Was it number {seed % 10**6}?" And more'
         return f"The bus left Kyiv for Riga at {seed % 10**6}.{MARKER} Why?"
 
-    more = ("task.context_until=' Question:'", "method.seed.items=6", *overrides)
+    more = ("task.context_until=' Question:'", "method.initial_data.items=6", *overrides)
     return scripted(folder, answer, *more, task=write(folder, labels))
 
 
 @pytest.mark.parametrize("labels", [True, False])
 def test_the_passage_of_an_error_is_kept(labels: bool, tmp_path: Path) -> None:
-    more = ("method.plan.kind=none", "method.loop.rounds=1", "method.filter.must_contain='?'", "evaluation.limit=5")
+    more = (
+        "method.attributes.kind=none",
+        "method.loop.rounds=1",
+        "method.filter.must_contain='?'",
+        "evaluation.limit=5",
+    )
     ran = run(tmp_path, labels, "method=s3", *more)
     added = [row for row in ran.rows("candidates") if row["round"] == 1]
     assert len(added) == ran.rounds[0]["errors"] > 0
@@ -60,7 +65,7 @@ def test_the_passage_of_an_error_is_kept(labels: bool, tmp_path: Path) -> None:
 
 
 def test_conditions_are_first_parts_with_every_label(tmp_path: Path) -> None:
-    ran = run(tmp_path, True, "method=zerogen", "method.plan.items=3")
+    ran = run(tmp_path, True, "method=zerogen", "method.attributes.items=3")
     made = ran.rows("candidates")
     parts = {row["input"].partition(MARKER)[0] for row in made}
     assert len(made) == 6 and len(parts) == 3
@@ -70,7 +75,7 @@ def test_conditions_are_first_parts_with_every_label(tmp_path: Path) -> None:
 
 
 def test_an_answer_is_chosen_from_the_passage_before_its_question(tmp_path: Path) -> None:
-    ran = run(tmp_path, False, "method=zerogen", "method.plan.items=3")
+    ran = run(tmp_path, False, "method=zerogen", "method.attributes.items=3")
     made = ran.rows("candidates")
     assert made and all(row["dropped"] is None for row in made)
     for row in made:
@@ -79,7 +84,7 @@ def test_an_answer_is_chosen_from_the_passage_before_its_question(tmp_path: Path
 
 
 def test_unlabelled_gold_passages_are_a_claim_on_gold(tmp_path: Path) -> None:
-    ran = run(tmp_path, True, "method=zerogen", "method.plan.source=gold", "method.plan.items=4")
+    ran = run(tmp_path, True, "method=zerogen", "method.attributes.source=gold", "method.attributes.items=4")
     assert all(row["input"].startswith("A tram went from ") for row in ran.rows("candidates"))
     assert not [key for key in ran.result["keys"] if key.startswith("diagnosis")]
     assert {row["output"] for row in ran.rows("candidates")} == {"yes", "no"}, "its labels are not used"
@@ -107,7 +112,12 @@ def test_an_answer_that_another_reference_accepts_is_no_error(tmp_path: Path) ->
         row["output"] = [row["output"], "the Oslo", "never shown"]
     content["instances"][:8] = [{**row, "output": ["Paris"]} for row in content["instances"][:8]]
     task.write_text(json.dumps(content))
-    more = ("task.metric=token_f1", "method.loop.rounds=1", "method.seed.items=4", "task.context_until=' Question:'")
+    more = (
+        "task.metric=token_f1",
+        "method.loop.rounds=1",
+        "method.initial_data.items=4",
+        "task.context_until=' Question:'",
+    )
 
     def answer(prompt: str, seed: int, sample: int) -> str:
         return "Oslo" if prompt.endswith("Output:") else f"Was it number {seed}?"
@@ -161,7 +171,7 @@ def pairs_run(folder: Path, *overrides: str, task: Path | None = None, name: str
 
 
 def test_s3_writes_a_second_part_for_gold_first_parts(tmp_path: Path) -> None:
-    more = ("method.seed.items=40", "method.loop.rounds=1", "method.diagnose.most=4")
+    more = ("method.initial_data.items=40", "method.loop.rounds=1", "method.diagnose.max_exemplars=4")
     ran = pairs_run(tmp_path, "method=s3_pairs", *more)
     validation, test = premises(tmp_path / "shade.json")
     made = [row for row in ran.rows("candidates") if row["round"] == 0]
@@ -194,14 +204,24 @@ def test_the_labels_of_the_first_parts_are_not_used(tmp_path: Path) -> None:
     for split, places in (("validation", range(21)), ("test", range(21, 42))):
         (tmp_path / split).mkdir()
         (tmp_path / split / "shade.txt").write_text("\n".join(f"shade-{place}" for place in places))
-    seed_only = ("method=s3_pairs", "method.seed.items=12", "method.loop.rounds=0", "method.diagnose.source=none")
+    seed_only = (
+        "method=s3_pairs",
+        "method.initial_data.items=12",
+        "method.loop.rounds=0",
+        "method.diagnose.source=none",
+    )
     seed_only += ("data.split=ids", f"data.split_path={tmp_path}")
     one, two = (pairs_run(tmp_path, *seed_only, task=path, name=path.parent.name) for path in (task, other))
     assert one.rows("candidates") == two.rows("candidates") != []
 
 
 def test_some_gold_first_parts_are_a_seeded_choice(tmp_path: Path) -> None:
-    seed_only = ("method.seed.items=12", "method.loop.rounds=0", "method.diagnose.source=none", "method.plan.items=3")
+    seed_only = (
+        "method.initial_data.items=12",
+        "method.loop.rounds=0",
+        "method.diagnose.source=none",
+        "method.attributes.items=3",
+    )
     used = []
     for seed in (0, 1):
         ran = pairs_run(tmp_path, "method=s3_pairs", *seed_only, f"seed={seed}", name=f"seed{seed}")
@@ -211,25 +231,29 @@ def test_some_gold_first_parts_are_a_seeded_choice(tmp_path: Path) -> None:
 
 
 def test_written_first_parts_have_the_name_of_those_shown(tmp_path: Path) -> None:
-    ran = pairs_run(tmp_path, "method=zerogen", "method.seed.items=6", "method.plan.items=3")
+    ran = pairs_run(tmp_path, "method=zerogen", "method.initial_data.items=6", "method.attributes.items=3")
     assert len([prompt for prompt in ran.engine.prompts if prompt.endswith("Input: Premise:")]) >= 3
     made = ran.rows("candidates")
     assert made and all(row["input"].startswith("Premise: The bus left Kyiv ") for row in made)
 
 
 def test_a_prompt_without_example_or_first_part_says_the_form(tmp_path: Path) -> None:
-    ran = pairs_run(tmp_path, "method=zerogen", "method.plan.kind=none", "method.seed.items=2")
+    ran = pairs_run(tmp_path, "method=zerogen", "method.attributes.kind=none", "method.initial_data.items=2")
     asked = [prompt for prompt in ran.engine.prompts if not prompt.endswith("Output:")]
     assert asked and all("An input has this form:\nPremise: … Hypothesis: …\n" in prompt for prompt in asked)
 
 
 def test_reasons_are_refused_where_a_first_part_is_kept() -> None:
-    message = r"^method\.plan\.kind: rationales is not allowed .* method=s3_pairs \| goldgen_pairs"
+    message = r"^method\.attributes\.kind: rationales is not allowed .* method=s3_pairs \| goldgen_pairs"
     with pytest.raises(ConfigError, match=message):
         run_config("method=s3", "task=rte")
     for method in ("s3_pairs", "goldgen_pairs"):
         run = run_config(f"method={method}", "task=rte")
         assert isinstance(run.method, LoopConfig) and claims_gold(run.method)
-        assert (run.method.plan.kind, run.method.plan.source, run.method.plan.items) == ("conditions", "gold", None)
-    with pytest.raises(ConfigError, match=r"^method\.plan\.items: null is not allowed"):
-        run_config("method=zerogen", "task=rte", "method.plan.items=null")
+        assert (run.method.attributes.kind, run.method.attributes.source, run.method.attributes.items) == (
+            "conditions",
+            "gold",
+            None,
+        )
+    with pytest.raises(ConfigError, match=r"^method\.attributes\.items: null is not allowed"):
+        run_config("method=zerogen", "task=rte", "method.attributes.items=null")

@@ -10,8 +10,8 @@ from tests.tiny_task import smoke, write_task
 
 SMALL = ("method.propose.batch=8", "evaluation.batch=6", "annotation.batch=8", "method.filter.min_words=0")
 METHODS = {
-    "s3": ("method.seed.items=12", "method.plan.items=4"),
-    "llm2llm": ("method.loop.rounds=3", "method.propose.per_exemplar=2", "method.seed.least=14"),
+    "s3": ("method.initial_data.items=12", "method.attributes.items=4"),
+    "llm2llm": ("method.loop.rounds=3", "method.propose.per_exemplar=2", "method.initial_data.min_items=14"),
     "selfguide_extrapolate": (),
 }
 

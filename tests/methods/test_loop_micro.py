@@ -26,8 +26,8 @@ from tests.tiny_task import smoke, write_task
 SMALL = (
     "method.propose.show_demonstrations=true",
     "method.propose.draw.max_new_tokens=30",
-    "method.plan.kind=none",
-    "method.seed.items=10",
+    "method.attributes.kind=none",
+    "method.initial_data.items=10",
     "method.loop.rounds=1",
     "evaluation.controls=false",
 )
@@ -63,7 +63,7 @@ def test_equal_steps_whatever_the_rows(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_encoder_is_the_student_and_its_influence_fills_the_pool(tmp_path: Path) -> None:
-    more = ("method.seed.items=60", "method.loop.rounds=null", "method.propose.feedback.start=15")
+    more = ("method.initial_data.items=60", "method.loop.rounds=null", "method.propose.feedback.start=15")
     more += ("method.diagnose.score_above=10", "method.filter.min_words=2", "student=encoder_scratch")
     stages = finished(tmp_path, "method=progen", *more, "student.encoder.epochs=4", "student.influence.scale=10000")
     assert {"influence_0", "training_0", "training"} <= set(stages)

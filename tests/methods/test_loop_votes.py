@@ -32,7 +32,7 @@ def doubtful(prompt: str, seed: int, sample: int) -> str:
 def test_the_bundled_preset_finds_disagreement(tmp_path: Path) -> None:
     quiet = ("finetuning=none", "evaluation.controls=false", "evaluation.limit=2", "generation.target=20")
     config = run_config(*PRESET, *quiet, "filters.input_length=off", f"store.root={tmp_path / 'store'}")
-    assert config.annotation.asked_label_votes > config.annotation.samples, "as a user finds it"
+    assert config.annotation.conditioning_label_weight > config.annotation.samples, "as a user finds it"
     run(config, tmp_path / "run", Terminal(Console(file=io.StringIO())), ScriptedEngine(TOKENIZER.decode, doubtful))
     rows = [json.loads(line) for line in (tmp_path / "run" / "candidates.jsonl").read_text().splitlines()]
     first = [row for row in rows if row["round"] == 0 and row["share"] is not None]
@@ -59,7 +59,7 @@ def test_the_share_of_the_samples() -> None:
     [
         (("annotation.samples=1",), "annotation.samples: 1 is not allowed; allowed: >= 2"),
         (
-            ("annotation.samples=3", "annotation.asked_label_votes=0", "method.diagnose.share_below=0.3"),
+            ("annotation.samples=3", "annotation.conditioning_label_weight=0", "method.diagnose.share_below=0.3"),
             "method.diagnose.share_below: 0.3 is not allowed; allowed: > 0.33",
         ),
     ],

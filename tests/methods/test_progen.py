@@ -19,7 +19,7 @@ from tests.composing import run_config
 from tests.methods.running import Ran, scripted
 
 PUBLISHED = (
-    "method.seed.items=200000",
+    "method.initial_data.items=200000",
     "method.propose.feedback.start=100",
     "method.diagnose.score_above=10000",
     "method.diagnose.per_label=50",
@@ -28,7 +28,7 @@ HELPFUL = "ball"
 WORDS = [
     f"{first}{last}" for first in ("sun", "rain", "snow", "wind") for last in ("day", "man", "time", "field", "light")
 ]
-SHORT = ("method.plan.kind=none", "method.seed.items=40", "method.propose.feedback.start=8")
+SHORT = ("method.attributes.kind=none", "method.initial_data.items=40", "method.propose.feedback.start=8")
 SHORT += ("method.diagnose.score_above=2", "method.propose.batch=4")
 
 
@@ -70,7 +70,10 @@ def test_when_rows_are_scored() -> None:
             "method.diagnose.score_above=180",
             r"method\.diagnose\.score_above: 180 is not allowed; allowed: < 180, .*null",
         ),
-        ("method.propose.feedback.start=400", r"method\.propose\.feedback\.start: 400 .* < method\.seed\.items=400"),
+        (
+            "method.propose.feedback.start=400",
+            r"method\.propose\.feedback\.start: 400 .* < method\.initial_data\.items=400",
+        ),
         ("method.loop.rounds=0", r"method\.loop\.rounds: 0 is not allowed; allowed: >= 1 or null"),
     ],
 )
@@ -110,8 +113,8 @@ def test_the_untouched_preset_shows_what_was_scored_best(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("overrides", "asked"),
     [
-        (("method=progen", *SHORT, "method.seed.waves=3"), 3 * 8),
-        (("method=zerogen", "method.plan.kind=none", "method.seed.items=8"), 8),
+        (("method=progen", *SHORT, "method.initial_data.waves=3"), 3 * 8),
+        (("method=zerogen", "method.attributes.kind=none", "method.initial_data.items=8"), 8),
     ],
 )
 def test_waves_are_bounded(overrides: tuple[str, ...], asked: int, tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_killed_in_a_later_wave_the_bytes_are_the_same(tmp_path: Path) -> None:
 
 
 def test_it_says_so_where_too_few_rows_were_kept_to_score_any(tmp_path: Path) -> None:
-    more = ("method.seed.waves=1", "method.diagnose.score_above=28")
+    more = ("method.initial_data.waves=1", "method.diagnose.score_above=28")
     ran = scripted(tmp_path, writer, "method=progen", *SHORT, *more, loop=False)
     assert [notes.get("scored") for notes in ran.rounds] == [0, 0, None]
     assert any("no feedback point had more than 28 rows to score" in warning for warning in ran.result["warnings"])

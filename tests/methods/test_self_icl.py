@@ -19,7 +19,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError
 from selfguide.core.types import TaskSpec
-from selfguide.methods.self_icl_stream import SelfICLAnswerer
+from selfguide.methods.self_icl_stream import SelfICLPredictor
 from selfguide.models.session import Session
 from selfguide.store import Journal
 from selfguide.synthesis.instances import distinct, parse_instances
@@ -62,18 +62,18 @@ def changed(node: Any, key: str, value: Any) -> Any:
     return replace(node, **{name: changed(getattr(node, name), rest, value) if rest else value})
 
 
-def answerer(
+def predictor(
     knobs: Mapping[str, Any], answer: Answer = speak, classification: bool = True
-) -> tuple[SelfICLAnswerer, ScriptedEngine]:
+) -> tuple[SelfICLPredictor, ScriptedEngine]:
     config, task = base(classification)
     for key, value in knobs.items():
         config = changed(config, key, value)
     engine = ScriptedEngine(TOKENIZER.decode, answer)
-    return SelfICLAnswerer(Session(config, task, Terminal(Console(file=io.StringIO())), engine=engine)), engine
+    return SelfICLPredictor(Session(config, task, Terminal(Console(file=io.StringIO())), engine=engine)), engine
 
 
 def demonstrations(folder: Path, inputs: Sequence[str], knobs: Mapping[str, Any]) -> list[list[list[str]]]:
-    made, _ = answerer(knobs)
+    made, _ = predictor(knobs)
     (folder / "journal.jsonl").unlink(missing_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
         made.answer(inputs, journal)
@@ -84,7 +84,7 @@ def demonstrations(folder: Path, inputs: Sequence[str], knobs: Mapping[str, Any]
     ("knobs", "calls"), [(ONE_CALL, 3 + 2), (STREAM, 2 * 3 + 1), (ONE_CALL | {"method.labels": "random"}, 2)]
 )
 def test_calls_of_an_input(knobs: dict[str, Any], calls: int, tmp_path: Path) -> None:
-    made, engine = answerer(knobs)
+    made, engine = predictor(knobs)
     with Journal(tmp_path / "journal.jsonl") as journal:
         assert made.answer(TESTS, journal) == ["light"] * len(TESTS)
         assert sum(row["tokens"][2] for row in journal.rows) == engine.tokens.calls == calls * len(TESTS)
@@ -92,7 +92,7 @@ def test_calls_of_an_input(knobs: dict[str, Any], calls: int, tmp_path: Path) ->
 
 @pytest.mark.parametrize("knobs", [ONE_CALL, STREAM])
 def test_more_than_nine_demonstrations_stand_before_the_input(knobs: dict[str, Any], tmp_path: Path) -> None:
-    made, engine = answerer(knobs | {"method.demonstrations": 12})
+    made, engine = predictor(knobs | {"method.demonstrations": 12})
     with Journal(tmp_path / "journal.jsonl") as journal:
         made.answer(TESTS[:1], journal)
         [[shown]] = [row["demonstrations"] for row in journal.rows]
@@ -122,13 +122,13 @@ def test_an_input_has_its_demonstrations_in_any_batch_and_place(
 def test_a_killed_evaluation_goes_on_behind_the_last_batch(tmp_path: Path) -> None:
     knobs = ONE_CALL | {"evaluation.batch": 2}
     file = tmp_path / "journal.jsonl"
-    made, _ = answerer(knobs)
+    made, _ = predictor(knobs)
     with Journal(file) as journal:
         answers = made.answer(TESTS, journal)
     whole = file.read_bytes()
     first = whole.splitlines(keepends=True)[0]
     file.write_bytes(first + b'{"answers": ["li')
-    again, engine = answerer(knobs)
+    again, engine = predictor(knobs)
     resumed: list[int] = []
     with Journal(file) as journal:
         assert again.answer(TESTS, journal, resumed.append) == answers
@@ -142,19 +142,20 @@ READ = {
     "method.constrain_to_labels": True, "generation.max_new_tokens": 7, "seed": 3,
 }  # fmt: skip
 NOT_READ = {
-    "method.keep_demonstrations": False, "method.balance_labels": False, "method.most": 3, "method.reserve": 0.5,
+    "method.keep_demonstrations": False, "method.balance_labels": False, "method.max_demonstrations": 3,
+    "method.reserve": 0.5,
     "evaluation.batch": 3, "temperature.input": 0.2, "temperature.output": 0.9, "generation.rounds": 3,
     "annotation.max_new_tokens": 9,
 }  # fmt: skip
 
 
 def test_the_key_names_every_knob_that_is_read_and_no_other() -> None:
-    key = answerer(STREAM)[0].identity
-    assert len({key, *(answerer({knob: value})[0].identity for knob, value in READ.items())}) == 1 + len(READ)
-    assert {answerer({knob: value})[0].identity for knob, value in NOT_READ.items()} == {key}
+    key = predictor(STREAM)[0].identity
+    assert len({key, *(predictor({knob: value})[0].identity for knob, value in READ.items())}) == 1 + len(READ)
+    assert {predictor({knob: value})[0].identity for knob, value in NOT_READ.items()} == {key}
     # A task without labels cannot be restricted to them.
-    free = answerer(STREAM, classification=False)[0].identity
-    assert answerer({"method.constrain_to_labels": True}, classification=False)[0].identity == free
+    free = predictor(STREAM, classification=False)[0].identity
+    assert predictor({"method.constrain_to_labels": True}, classification=False)[0].identity == free
 
 
 def test_another_length_of_new_inputs_is_another_stage(tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_no_reference_is_read(tmp_path: Path) -> None:
 
 
 def test_a_reply_of_another_form_leaves_the_input_zero_shot(tmp_path: Path) -> None:
-    made, engine = answerer(ONE_CALL, lambda prompt, *_: TESTS[0] if NUMBERED in prompt else "dark")
+    made, engine = predictor(ONE_CALL, lambda prompt, *_: TESTS[0] if NUMBERED in prompt else "dark")
     with Journal(tmp_path / "journal.jsonl") as journal:
         assert made.answer(TESTS[:1], journal) == ["dark"]
         assert journal.rows[0]["demonstrations"] == [[]]
@@ -198,7 +199,7 @@ def test_a_reply_of_another_form_leaves_the_input_zero_shot(tmp_path: Path) -> N
 
 def test_random_labels_need_labels_and_single_calls_need_chance() -> None:
     with pytest.raises(ConfigError, match=r"^method\.labels: random is not allowed for a task without labels; allowed"):
-        answerer({"method.labels": "random"}, classification=False)
+        predictor({"method.labels": "random"}, classification=False)
     with pytest.raises(
         ConfigError, match=r"^method\.input_temperature: 0\.0 is not allowed with method\.one_call=fals"
     ):

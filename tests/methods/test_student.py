@@ -7,11 +7,11 @@ from rich.console import Console
 
 from selfguide.core.console import Terminal
 from selfguide.core.types import Example
-from selfguide.evaluation.contender import Contender
-from selfguide.methods.outcome import Outcome
-from selfguide.methods.student import Student, _fitting, _seen
+from selfguide.evaluation.predict import System
+from selfguide.methods.result import MethodResult
+from selfguide.methods.student import Student, passes, short_enough
 from selfguide.models.session import Session
-from selfguide.synthesis.budget import Footing
+from selfguide.synthesis.budget import BudgetReport
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.dataset import marked, still_in
 from selfguide.tasks.load import load_task
@@ -29,8 +29,8 @@ CANDIDATES = (
 
 def test_pairs_candidates_and_copies_are_those_of_the_training() -> None:
     reasons = {MADE[0]: "curated", MADE[1]: "over_length"}
-    student = Student((), None, (GOLD, MADE[3], SHOWN, SHOWN), reasons, Footing("rows", 5, 2, False))
-    told = student.answers_for(Outcome(candidates=CANDIDATES, pairs=(GOLD, *MADE), warnings=("first",)), 1)
+    student = Student((), None, (GOLD, MADE[3], SHOWN, SHOWN), reasons, BudgetReport("rows", 5, 2, False))
+    told = student.answers_for(MethodResult(candidates=CANDIDATES, pairs=(GOLD, *MADE), warnings=("first",)), 1)
     assert told.pairs == (GOLD, MADE[3])
     assert told.demonstration_copies == 2
     assert [c.dropped for c in told.candidates] == ["curated", "over_length", "budget", None, "noise"]
@@ -43,7 +43,7 @@ def test_rows_that_are_too_long_are_told_apart(tmp_path: Path) -> None:
     task, _ = load_task(config.task, config.data, config.seed)
     rows = [Example("Tom saw the red hat.", "red"), Example("x " * 5000, "red"), Example("A blue car.", "blue")]
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
-        assert _fitting(session, rows, leave_one_out=False) == [rows[0], rows[2]]
+        assert short_enough(session, rows, leave_one_out=False) == [rows[0], rows[2]]
 
 
 def test_equal_steps_that_do_not_reach_every_row_say_so(tmp_path: Path) -> None:
@@ -51,16 +51,16 @@ def test_equal_steps_that_do_not_reach_every_row_say_so(tmp_path: Path) -> None:
     task, _ = load_task(config.task, config.data, config.seed)
     rows = [Example(f"Hat {number}.", "red") for number in range(5)]
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
-        few, many = _seen(session, rows, 2), _seen(session, rows, 6)
+        few, many = passes(session, rows, 2), passes(session, rows, 6)
     assert len(still_in(rows, few)) == 4
     assert len(many) == 12 and still_in(rows, many) == tuple(rows)
 
 
 def test_where_no_row_is_left_the_base_model_answers() -> None:
-    told = Student((), None, ()).answers_for(Outcome(candidates=CANDIDATES, pairs=tuple(MADE)), 1)
-    assert (told.status, told.pairs, told.contender) == ("empty_dataset", (), None)
+    told = Student((), None, ()).answers_for(MethodResult(candidates=CANDIDATES, pairs=tuple(MADE)), 1)
+    assert (told.status, told.pairs, told.system) == ("empty_dataset", (), None)
     assert "left no row" in told.warnings[0]
-    assert Student((), None, ()).contender(1) == Contender()
+    assert Student((), None, ()).system(1) == System()
 
 
 def test_a_row_stands_for_one_candidate() -> None:

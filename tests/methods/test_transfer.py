@@ -23,7 +23,7 @@ def pairs(ran: Ran) -> list[tuple[str, str]]:
 
 def taking(source: Ran, folder: Path, *overrides: str, method: str = "zerogen", name: str = "run") -> Ran:
     """A run of the same task file that takes what `source` added."""
-    more = (*SMALL, f"method.seed.added_from={source.folder}", *overrides)
+    more = (*SMALL, f"method.initial_data.extra_rows_from_run={source.folder}", *overrides)
     return scripted(folder, writer, f"method={method}", *more, task=source.folder.parent / "shade.json", name=name)
 
 
@@ -51,7 +51,7 @@ def test_an_input_that_is_there_already_is_no_second_row(s3: Ran, tmp_path: Path
     first = json.loads(lines[0])
     repeated = {**json.loads(lines[-1]), "id": "9-9", "input": first["input"].upper(), "dropped": None}
     (folder / "candidates.jsonl").write_text("\n".join([*lines, json.dumps(repeated)]) + "\n")
-    ran = taking(s3, tmp_path, f"method.seed.added_from={folder}", method="s3")
+    ran = taking(s3, tmp_path, f"method.initial_data.extra_rows_from_run={folder}", method="s3")
     assert [row["dropped"] for row in ran.rows("candidates") if row["id"] == "t9-9"] == ["duplicate"]
 
 
@@ -83,9 +83,11 @@ def test_another_task_or_split_is_refused(overrides: str, said: str, s3: Ran, tm
 
 def test_a_folder_without_additions_is_refused(s3: Ran, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no finished run there"):
-        scripted(tmp_path, writer, "method=zerogen", f"method.seed.added_from={tmp_path}")
+        scripted(tmp_path, writer, "method=zerogen", f"method.initial_data.extra_rows_from_run={tmp_path}")
     own = scripted(tmp_path, writer, "method=zerogen", *SMALL, name="own")
     with pytest.raises(DataError, match="added no rows"):
         taking(own, tmp_path, name="taker")
-    with pytest.raises(ConfigError, match=r"method\.seed\.added_from: x is not allowed; allowed: null"):
-        run_config("method=progen", "method.seed.added_from=x")
+    with pytest.raises(
+        ConfigError, match=r"method\.initial_data\.extra_rows_from_run: x is not allowed; allowed: null"
+    ):
+        run_config("method=progen", "method.initial_data.extra_rows_from_run=x")

@@ -25,6 +25,10 @@ class FailingServer:
         """`{}` becomes the key that came with the request."""
         self.lock = threading.Lock()
         self.url = ""
+        self.raw: bytes | None = None
+        """What every success sends instead of `answer`."""
+        self.drip_s = 0.0
+        """Seconds between the bytes of a reply; 0: all at once."""
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         choice = {"index": 0, "token_ids": [5, 6, 1], "logprobs": {"token_logprobs": [-0.5, -0.25, -0.25]}}
@@ -58,13 +62,19 @@ def failing_server() -> Iterator[FailingServer]:
         def reply(self, status: int, body: dict[str, Any]) -> None:
             key = self.headers.get("Authorization", "")
             content = state.answer(body) if status == 200 else {"error": {"message": state.refusal.format(key)}}
-            data = json.dumps(content).encode()
+            data = state.raw if state.raw is not None and status == 200 else json.dumps(content).encode()
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "7")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            if not state.drip_s:
+                self.wfile.write(data)
+                return
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(state.drip_s)
 
         def log_message(self, *_: object) -> None:
             return None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.errors import EngineError
-from selfguide.evaluation.parity import check, tolerance_for
+from selfguide.evaluation.canary import check, tolerance_for
 from selfguide.models.base import ScoreRequest, Weights
 from selfguide.models.hf import HFEngine
 from selfguide.training.reference import ROWS, reference_indices, write_reference_logprobs

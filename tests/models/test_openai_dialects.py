@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.errors import ConfigError, EngineError
-from selfguide.models.base import Request, Sampling
+from selfguide.models.base import Request, Sampling, ScoreRequest
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.openai import OpenAIEngine
 from selfguide.models.openai_dialects import PlainDialect, VLLMDialect
@@ -92,7 +92,7 @@ def test_an_answer_of_another_dialect_names_the_knob(server: FailingServer) -> N
         "choices": [{"index": i, "text": "red", "finish_reason": "stop"} for i in range(body["n"])]
     }
     for dialect in ("vllm", "chat"):
-        with pytest.raises(EngineError, match=rf"^engine.dialect: {dialect} does not fit .*'text': 'red'"):
+        with pytest.raises(EngineError, match=rf'^engine.dialect: {dialect} does not fit .*"text": "red"'):
             engine(server, dialect).generate([SAMPLED])
 
 
@@ -100,6 +100,96 @@ def test_a_server_that_gives_fewer_samples_than_asked_for_is_an_error(server: Fa
     server.answer = lambda body: {"choices": [{"text": "red"}]}  # type: ignore[method-assign]
     with pytest.raises(EngineError, match=r"completions does not fit .*1 of 3 samples"):
         engine(server, "completions").generate([SAMPLED])
+
+
+GOOD = {
+    "index": 0,
+    "token_ids": [5, 6],
+    "logprobs": {"token_logprobs": [-0.5, -0.25]},
+    "text": "red",
+    "message": {"content": "red"},
+    "finish_reason": "stop",
+}
+BAD: dict[str, tuple[str, dict[str, object]]] = {
+    "a negative id": ("vllm", {"token_ids": [5, -6]}),
+    "an id beyond the vocabulary": ("vllm", {"token_ids": [5, 10**9]}),
+    "an id that no integer type holds": ("vllm", {"token_ids": [5, 10**40]}),
+    "an id that is no number": ("vllm", {"token_ids": [5, "6"]}),
+    "an id that is no integer": ("vllm", {"token_ids": [5, 6.5]}),
+    "ids that are none": ("vllm", {"token_ids": None}),
+    "more tokens than requested": ("vllm", {"token_ids": [5] * 9, "logprobs": {"token_logprobs": [-1.0] * 9}}),
+    "one log-probability too few": ("vllm", {"logprobs": {"token_logprobs": [-0.5]}}),
+    "no log-probabilities": ("vllm", {"logprobs": {}}),
+    "log-probability NaN": ("vllm", {"logprobs": {"token_logprobs": [-0.5, float("nan")]}}),
+    "log-probability -inf": ("vllm", {"logprobs": {"token_logprobs": [-0.5, float("-inf")]}}),
+    "a positive log-probability": ("vllm", {"logprobs": {"token_logprobs": [-0.5, 0.25]}}),
+    "a log-probability that is none": ("vllm", {"logprobs": {"token_logprobs": [-0.5, None]}}),
+    "an end of no known kind": ("vllm", {"finish_reason": "abort"}),
+    "an index twice": ("vllm", {"index": 1}),
+    "an index below 0": ("vllm", {"index": -1}),
+    "an index that is no number": ("vllm", {"index": "0"}),
+    "text: NaN": ("completions", {"logprobs": {"token_logprobs": [float("nan")]}}),
+    "text: positive": ("completions", {"logprobs": {"token_logprobs": [0.5]}}),
+    "text: more tokens than requested": ("completions", {"logprobs": {"token_logprobs": [-0.5] * 9}}),
+    "text: none": ("completions", {"text": None}),
+    "text: an end of no known kind": ("completions", {"finish_reason": "tired"}),
+    "chat: +inf": ("chat", {"logprobs": {"content": [{"logprob": float("inf")}]}}),
+    "chat: no message": ("chat", {"message": None}),
+    "chat: a list for a text": ("chat", {"message": {"content": ["red"]}}),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_nothing_of_a_reply_is_used_unchecked(case: str, server: FailingServer) -> None:
+    dialect, wrong = BAD[case]
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [
+            GOOD | {"index": 1, "logprobs": GOOD["logprobs"] if dialect == "vllm" else None},
+            _for(dialect, wrong),
+        ]
+    }
+    with pytest.raises(EngineError, match=rf"^engine.dialect: {dialect} does not fit this server's answer") as raised:
+        engine(server, dialect).generate([replace(SAMPLED, sampling=Sampling(8, temperature=1.0, n=2))])
+    assert "\n" not in str(raised.value)
+    assert len(server.bodies) == 1, "it would be the same the next time"
+
+
+def _for(dialect: str, wrong: dict[str, object]) -> dict[str, object]:
+    return {**GOOD, **({} if dialect == "vllm" else {"logprobs": None}), **wrong}
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "completions", "chat"])
+def test_the_replies_above_are_good_but_for_what_is_wrong(dialect: str, server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [_for(dialect, {"index": 1}), _for(dialect, {})]
+    }
+    [answers] = engine(server, dialect).generate([replace(SAMPLED, sampling=Sampling(8, temperature=1.0, n=2))])
+    assert len(answers) == 2
+
+
+@pytest.mark.parametrize("raw", [b"[" * 10**6, b'{"choices":' * 10**5, b"", b"<html>", b"\xff\xfe", b"null", b"{}"])
+def test_what_is_no_reply_is_one_line(raw: bytes, server: FailingServer) -> None:
+    server.raw = raw
+    with pytest.raises(EngineError, match="does not fit this server's answer") as raised:
+        engine(server, "vllm").generate([SAMPLED])
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("scores", [{}, {"token_id:5": 0.5}, {"token_id:6": -1.0}, {"token_id:5": float("nan")}, None])
+def test_scores_are_checked(scores: dict[str, float] | None, server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": 0, "logprobs": {"top_logprobs": [scores]}}]
+    }
+    with pytest.raises(EngineError, match="does not fit this server's answer"):
+        engine(server, "vllm").score([ScoreRequest((5, 6), (5,))])
+
+
+def test_scores_are_those_of_the_candidates(server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": 0, "logprobs": {"top_logprobs": [{"token_id:5": -0.5, "token_id:9": -3.0}]}}]
+    }
+    assert engine(server, "vllm").score([ScoreRequest((5, 6), (5,))]) == [(-0.5,)]
 
 
 def test_turns_are_not_put_into_turns() -> None:

@@ -1,5 +1,6 @@
 """engine=openai against a server that fails on purpose."""
 
+import asyncio
 import functools
 import logging
 import os
@@ -10,16 +11,17 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from selfguide.config.engines import engine_problems
-from selfguide.config.schema import RunConfig
+from selfguide.config.schema import EngineConfig, OpenAIEngineConfig, RunConfig
 from selfguide.core.errors import ConfigError, EngineError
-from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.base import Completion, Request, Sampling, Weights
 from selfguide.models.build import engine_identity
 from selfguide.models.openai import OpenAIEngine
-from selfguide.models.openai_http import Endpoint
+from selfguide.models.openai_http import MAX_REPLY_BYTES, Endpoint
 from tests.composing import run_config
 from tests.models.failing_server import BREAK, HANG, FailingServer, failing_server
 
@@ -44,6 +46,19 @@ def engine(server: FailingServer, *overrides: str) -> OpenAIEngine:
     return OpenAIEngine.from_config(
         run_config("task=task1516", "engine=openai", f"engine.base_url={server.url}", *fast, *overrides)
     )
+
+
+def pauses_of(server: FailingServer, settings: EngineConfig) -> list[float]:
+    """How long one request waits between its tries."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    endpoint = Endpoint(cast(OpenAIEngineConfig, settings), sleep)
+    endpoint.run(endpoint.post("completions", {"n": 1}))
+    endpoint.close()
+    return pauses
 
 
 @pytest.mark.parametrize("failure", [429, 500, 502, 503, HANG, BREAK])
@@ -71,11 +86,10 @@ def test_a_refused_request_is_not_repeated(server: FailingServer) -> None:
 
 def test_pauses_double_are_random_and_bounded(server: FailingServer, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = engine(server, "engine.backoff_s=1", "engine.max_backoff_s=5", "engine.retries=6")._settings
-    pauses: list[list[float]] = []
+    pauses = []
     for _ in range(2):
-        pauses.append([])
         server.plan = [500] * 6
-        Endpoint(settings, sleep=pauses[-1].append).post("completions", {"n": 1})
+        pauses.append(pauses_of(server, settings))
     assert all(0 <= p <= bound for run in pauses for p, bound in zip(run, [1, 2, 4, 5, 5, 5], strict=True))
     assert pauses[0] != pauses[1], "jitter"
 
@@ -83,9 +97,9 @@ def test_pauses_double_are_random_and_bounded(server: FailingServer, monkeypatch
 @pytest.mark.parametrize(("bound", "low", "high"), [(5, 2.5, 5), (60, 7, 9)])
 def test_pauses_that_the_server_asks_for_differ_too(server: FailingServer, bound: int, low: float, high: float) -> None:
     settings = engine(server, "engine.backoff_s=1", f"engine.max_backoff_s={bound}")._settings
-    pauses: list[float] = []
     server.plan = [429, 429]  # 7 seconds
-    Endpoint(settings, sleep=pauses.append).post("completions", {"n": 1})
+    pauses = pauses_of(server, settings)
+    assert len(pauses) == 2
     assert all(low <= pause <= high for pause in pauses)
     assert pauses[0] != pauses[1], "requests refused together must not come back together"
 
@@ -136,12 +150,13 @@ def test_a_key_that_no_header_holds_is_one_line(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_request_that_cannot_be_sent_is_not_repeated(server: FailingServer) -> None:
-    pauses: list[float] = []
-    endpoint = Endpoint(engine(server)._settings, sleep=pauses.append)
+    endpoint = Endpoint(engine(server, "engine.backoff_s=30", "engine.max_backoff_s=30")._settings)
     endpoint._client.headers["X-Two-Lines"] = "a\nb"
+    before = time.monotonic()
     with pytest.raises(EngineError, match="LocalProtocolError"):
-        endpoint.post("completions", {"n": 1})
-    assert pauses == []
+        endpoint.run(endpoint.post("completions", {"n": 1}))
+    endpoint.close()
+    assert time.monotonic() - before < 10
 
 
 ADDRESSES = {
@@ -236,6 +251,33 @@ def test_a_failure_loses_no_answer(server: FailingServer) -> None:
     assert len(server.bodies) == 3 + 4 + 1
 
 
+def test_bytes_that_drip_end_at_the_deadline(server: FailingServer) -> None:
+    """Each byte comes within the read timeout, so that never ends it."""
+    server.drip_s = 0.05
+    slow = engine(server, "engine.deadline_s=0.6", "engine.timeout_s=5")
+    before = time.monotonic()
+    with pytest.raises(EngineError, match=r"no whole answer within engine\.deadline_s=0\.6"):
+        slow.generate([ONE])
+    assert time.monotonic() - before < 3
+
+
+def test_a_reply_without_end_is_not_read_to_its_end(server: FailingServer) -> None:
+    server.raw = b" " * (MAX_REPLY_BYTES + 1)
+    with pytest.raises(EngineError, match="the reply is longer than 64 MiB"):
+        engine(server, "engine.timeout_s=60").generate([ONE])
+    assert len(server.bodies) == 1
+
+
+def test_it_can_be_called_from_an_event_loop(server: FailingServer) -> None:
+    """A notebook's, for one."""
+
+    async def cell() -> list[list[Completion]]:
+        with engine(server) as notebook:
+            return notebook.generate([ONE])
+
+    assert asyncio.run(cell()) == engine(server).generate([ONE])
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """As in the foreground: what a shell starts in the background ignores the interrupt."""
@@ -262,7 +304,6 @@ def test_an_interrupt_ends_it_at_once_and_keeps_what_was_answered(server: Failin
     with pytest.raises(KeyboardInterrupt):
         slow.generate(some(8))
     assert time.monotonic() - sent[0] < 2
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("engine=openai")]
     server.delay, server.plan, before = 0.0, [], len(server.bodies)
     assert len(slow.generate(some(8))) == 8, "the engine can be used again"
     assert len(server.bodies) - before == (8 if waits_for == "an answer" else 7)

@@ -10,11 +10,11 @@ import pytest
 
 from selfguide.config.schema import VLLMEngineConfig
 from selfguide.core.errors import ConfigError, EngineError, PromptTooLongError
-from selfguide.evaluation.contender import BASE
-from selfguide.evaluation.predict import predict
+from selfguide.evaluation.predict import BASE, Query, predict
 from selfguide.models.base import Engine, Request, Sampling, ScoreRequest, Weights
 from selfguide.models.hf import HFEngine
 from selfguide.models.loading import MICRO, load_prompt_tokenizer
+from selfguide.models.session import LanguageModel
 from selfguide.models.vllm import VLLMEngine
 from selfguide.models.vllm_process import engine_arguments, lora_rank
 from selfguide.models.vllm_requests import passes, spelled
@@ -166,12 +166,13 @@ def test_streaming_leaves_the_same_bytes_stopped_or_not(vllm_engine: VLLMEngine,
 def test_answers_restricted_to_labels_are_those_of_transformers(vllm_engine: VLLMEngine, tmp_path: Path) -> None:
     config = vllm_config("task=micro_shade_or_size", "evaluation.decoding=constrained")
     task, gold = load_task(config.task, config.data, config.seed)
-    instances, tokenizer = gold.open("test")[:40], load_prompt_tokenizer(config.model)
+    instances = gold.open("test")[:40]
     answers = []
     with HFEngine(model_config("micro", context_length=CONTEXT), engine_config()) as transformers:
         for engine in (vllm_engine, transformers):
             with Journal(tmp_path / engine.name) as journal:
-                [found] = predict(engine, tokenizer, task, instances, [BASE], config.evaluation, journal)
+                queries = [Query(instance, BASE) for instance in instances]
+                found = predict(LanguageModel(config, engine), task, config.evaluation, queries, journal)
             answers.append([prediction.text for prediction in found])
     assert answers[0] == answers[1]
     assert set(answers[0]) == set(task.labels), "each label is somebody's answer"

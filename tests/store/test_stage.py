@@ -48,7 +48,8 @@ class Again(Scale):
 
 
 def run(folder: Path, stage: Stage[list[int]]) -> Finished[list[int]]:
-    return run_stage(Store(folder), stage, Terminal(Console(file=io.StringIO())))
+    terminal = Terminal(Console(file=io.StringIO()))
+    return run_stage(Store(folder), stage, lambda path: Workspace(path, terminal))
 
 
 def test_the_result_is_the_same_built_and_found(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def watch(run: RunConfig, tmp_path: Path) -> Watch:
 
 def test_a_lock_decides_the_method(tmp_path: Path) -> None:
     path = lock_for(run_config(), tmp_path)
-    frozen = with_lock(compose(f"task={TASK}", f"lock={path}", "seed=3"), ["seed=3"])
+    frozen = with_lock(compose(f"task={TASK}", f"frozen_config={path}", "seed=3"), ["seed=3"])
     assert frozen.temperature.input == 0.65 and frozen.seed == 3
     assert method_values(typed(frozen)) == {**method_values(run_config()), "temperature.input": 0.65}
 
@@ -96,14 +96,14 @@ def test_a_lock_decides_the_method(tmp_path: Path) -> None:
 def test_a_contradicted_lock_is_refused_with_the_difference(tmp_path: Path, override: str) -> None:
     path = lock_for(run_config(), tmp_path)
     with pytest.raises(ConfigError, match=r"says otherwise: .* -> "):
-        with_lock(compose(f"task={TASK}", f"lock={path}", override), [override])
+        with_lock(compose(f"task={TASK}", f"frozen_config={path}", override), [override])
 
 
 def test_frozen_and_unfrozen_runs_and_the_ledger(tmp_path: Path) -> None:
     loose = watch(run_config(), tmp_path).standing()
     assert (loose.frozen, loose.lock, loose.test_openings, loose.mark) == (False, None, 1, "UNFROZEN")
     path = lock_for(run_config(), tmp_path)
-    held = watch(run_config(f"lock={path}"), tmp_path).standing()
+    held = watch(run_config(f"frozen_config={path}"), tmp_path).standing()
     assert held.frozen is True and held.test_openings == 2 and held.mark == ""
     assert held.lock is not None and held.lock["same_model"] is True and held.lock["study"] == "x-1"
     outside = watch(run_config("evaluation.split=validation"), tmp_path).standing()
@@ -133,7 +133,10 @@ def test_a_lock_that_no_longer_fits_is_refused_before_gold_is_opened(
     path = lock_for(run_config(), tmp_path)
     split = "validation" if "time_stamp" in override else "test"
     with pytest.raises(ConfigError) as refusal:
-        watch(typed(compose(f"task={TASK}", f"lock={path}", f"evaluation.split={split}", *override.split())), tmp_path)
+        watch(
+            typed(compose(f"task={TASK}", f"frozen_config={path}", f"evaluation.split={split}", *override.split())),
+            tmp_path,
+        )
     assert difference in str(refusal.value)
     assert not (tmp_path / "store" / "test_openings.jsonl").exists()
 
@@ -143,23 +146,26 @@ def test_a_lock_is_refused_on_the_split_that_it_was_chosen_on(tmp_path: Path) ->
     task, _ = load_task(run.task, run.data, run.seed)
     path = lock_for(run, tmp_path, tasks={task.name: task_content(run, "validation")}, test_tasks={})
     with pytest.raises(ConfigError, match=f"{TASK}: chosen on its validation split; allowed: another split"):
-        watch(run_config(f"lock={path}", "evaluation.split=validation"), tmp_path)
-    assert watch(run_config(f"lock={path}"), tmp_path).standing().frozen is True
+        watch(run_config(f"frozen_config={path}", "evaluation.split=validation"), tmp_path)
+    assert watch(run_config(f"frozen_config={path}"), tmp_path).standing().frozen is True
 
 
 def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:
     own = run_config("method=zerogen", "method.propose.attempts=7")
     path = lock_for(own, tmp_path, values=method_values(own))
-    assert typed(with_lock(compose(f"task={TASK}", f"lock={path}"), [])).method == own.method
+    assert typed(with_lock(compose(f"task={TASK}", f"frozen_config={path}"), [])).method == own.method
 
 
 def test_a_knob_that_is_younger_than_the_lock_may_not_be_set(tmp_path: Path) -> None:
     run = run_config()
-    known = {key: value for key, value in method_values(run).items() if key != "curation.least"}
+    known = {key: value for key, value in method_values(run).items() if key != "curation.min_confidence"}
     path = lock_for(run, tmp_path, values=known)
-    assert typed(with_lock(compose(f"task={TASK}", f"lock={path}"), [])).curation.least is None
-    with pytest.raises(ConfigError, match=r"curation.least: \(absent\) -> 0.5"):
-        with_lock(compose(f"task={TASK}", f"lock={path}", "curation.least=0.5"), ["curation.least=0.5"])
+    assert typed(with_lock(compose(f"task={TASK}", f"frozen_config={path}"), [])).curation.min_confidence is None
+    with pytest.raises(ConfigError, match=r"curation.min_confidence: \(absent\) -> 0.5"):
+        with_lock(
+            compose(f"task={TASK}", f"frozen_config={path}", "curation.min_confidence=0.5"),
+            ["curation.min_confidence=0.5"],
+        )
 
 
 def test_a_lock_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
@@ -232,7 +238,7 @@ def test_every_knob_is_bound_or_listed_as_free() -> None:
     )
     told = {key for key in free - bound if key.partition(".")[0] in ("store", "tracking")}
     assert free - bound == FREE & (free | bound) | told | {
-        *("annotation.batch", "sweep", "plan", "lock", "seed", "teacher.model", "teacher.engine"),
+        *("annotation.batch", "sweep", "plan", "frozen_config", "seed", "teacher.model", "teacher.engine"),
         *(f"evaluation.{name}" for name in evaluation),
         *(f"finetuning.{name}" for name in TRAINING_PLACE),
     }

@@ -38,14 +38,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "recorded: sweeps/small/lock.yaml; use it with lock=sweeps/small" in done.stdout
+    assert "recorded: sweeps/small/lock.yaml; use it with frozen_config=sweeps/small" in done.stdout
     return folder
 
 
 def locked(folder: Path, *more: str, task: str = "mine") -> RunConfig:
     overrides = [
         *COMMON, "task=json", f"task.path={folder}/{task}.json", f"task.name={task}", f"store.root={folder}/store",
-        "evaluation.split=test", f"lock={folder}/sweeps/small", *more,
+        "evaluation.split=test", f"frozen_config={folder}/sweeps/small", *more,
     ]  # fmt: skip
     return typed(with_lock(composed(*overrides), overrides))
 

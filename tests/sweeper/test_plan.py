@@ -39,7 +39,7 @@ def plan(*overrides: str, arguments: tuple[str, ...] = ()) -> Plan:
         ("sweep.seeds=[1,1]", "names one twice"),
         ("sweep.trials=0", "sweep.trials: 0 is not allowed"),
         ("sweep.trails=3", "trails"),
-        ("+lock=x", "a sweep searches what a lock fixes"),
+        ("+frozen_config=x", "a sweep searches what it fixes"),
         ("+evaluation.split=test", "settings are chosen on validation"),
     ],
 )

@@ -12,7 +12,7 @@ from selfguide.config.validate import as_dataclass
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import config_dir
 from selfguide.core.types import Example
-from selfguide.synthesis.budget import fit_rows, footing, steps_for
+from selfguide.synthesis.budget import budget_report, fit_rows, steps_for
 
 LABELS = ("yes", "no", "maybe")
 KINDS = ("none", "equal_rows", "equal_tokens", "equal_steps")
@@ -68,7 +68,7 @@ def test_a_choice_of_whole_rows_is_no_shortage_of_tokens(lengths: list[int], tok
     kind = budget("equal_tokens", tokens)
     chosen = fit_rows(numbered(["x"] * len(lengths)), kind, (), 0, lengths)
     spent = [lengths[int(pair.input)] for pair in chosen]
-    found = footing(kind, len(chosen), spent, max(lengths, default=0))
+    found = budget_report(kind, len(chosen), spent, max(lengths, default=0))
     assert found is not None and found.got == sum(spent) <= tokens
     if 0 < len(chosen) < len(lengths):
         assert found.equal
@@ -77,12 +77,12 @@ def test_a_choice_of_whole_rows_is_no_shortage_of_tokens(lengths: list[int], tok
 
 
 def test_a_shortage_is_one_line() -> None:
-    short = footing(budget("equal_rows", 100), 84)
+    short = budget_report(budget("equal_rows", 100), 84)
     assert short is not None
     assert short.warning == "budget.rows=100, but there are 84 rows: not on an equal footing"
-    assert footing(budget("equal_rows", 84), 84) == ("rows", 84, 84, True)
-    assert footing(budget("equal_steps", 9), 84, steps=8) == ("steps", 9, 8, False)
-    assert footing(budget("none"), 84) is None
+    assert budget_report(budget("equal_rows", 84), 84) == ("rows", 84, 84, True)
+    assert budget_report(budget("equal_steps", 9), 84, steps=8) == ("steps", 9, 8, False)
+    assert budget_report(budget("none"), 84) is None
 
 
 @given(outputs, st.integers(0, 5))

@@ -53,10 +53,10 @@ def test_a_label_is_recovered_from_a_sentence() -> None:
 
 def test_the_label_that_was_asked_for_may_vote() -> None:
     proposed = [candidate("good", "good", "bad", label="bad"), candidate("what", number=1, label="bad")]
-    settings = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.5, share_of="asked")
+    settings = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.5, share_of="requested")
     outcomes = {}
     for votes in (0, 1, 2, 9):
-        elected = elect(MOOD, proposed, replace(settings, asked_label_votes=votes), CONFIG.filters)
+        elected = elect(MOOD, proposed, replace(settings, conditioning_label_weight=votes), CONFIG.filters)
         outcomes[votes] = [(one.output, one.dropped) for one in elected]
     assert outcomes[0][0] == ("good", None)
     assert outcomes[1][0] == ("bad", None)  # two to two: the shorter
@@ -67,7 +67,7 @@ def test_the_label_that_was_asked_for_may_vote() -> None:
 
 def test_share_of_asked_or_of_survivors() -> None:
     samples = ("good", "nothing here", "nothing at all")
-    asked = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.5, share_of="asked")
+    asked = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.5, share_of="requested")
     survivors = replace(asked, share_of="survivors")
     (strict,) = elect(MOOD, [candidate(*samples)], asked, CONFIG.filters)
     (loose,) = elect(MOOD, [candidate(*samples)], survivors, CONFIG.filters)

@@ -19,7 +19,7 @@ from tests.composing import run_config
 from tests.table.tables import SMALL
 from tests.table.test_grid import table
 
-KEY = "method.seed.added_from"
+KEY = "method.initial_data.extra_rows_from_run"
 
 
 def first_cells(config: TableConfig) -> dict[str, Cell]:
@@ -37,10 +37,13 @@ def test_s3s_studies_are_of_equal_size(size: str) -> None:
     for row, cell in first_cells(config).items():
         run = run_config(*cell.overrides)
         assert isinstance(run.method, LoopConfig)
-        assert run.budget.rows is not None and run.method.seed.items is not None
+        assert run.budget.rows is not None and run.method.initial_data.items is not None
         rounds = run.method.loop.rounds or 0
-        assert rounds == 0 or run.method.diagnose.most is not None
-        made[row] = run.method.seed.items + rounds * (run.method.diagnose.most or 0) * run.method.propose.per_exemplar
+        assert rounds == 0 or run.method.diagnose.max_exemplars is not None
+        made[row] = (
+            run.method.initial_data.items
+            + rounds * (run.method.diagnose.max_exemplars or 0) * run.method.propose.per_exemplar
+        )
         assert made[row] > run.budget.rows or cell.takes, row
     assert made["seed_only"] == made["extrapolated"] == made["every_row"]
     assert first_cells(config)["zerogen_with_s3s"].takes == ((KEY, "extrapolated"),)
@@ -54,15 +57,15 @@ def test_a_row_is_told_the_folder_of_the_other(tmp_path: Path) -> None:
         taker, giver = jobs_of(asked, tmp_path)
     assert giver.folder is not None and taker.config is not None
     assert isinstance(taker.config.method, LoopConfig)
-    assert taker.config.method.seed.added_from == str(giver.folder)
+    assert taker.config.method.initial_data.extra_rows_from_run == str(giver.folder)
     assert taker.after == (giver.folder,) and not taker.ready and giver.ready
 
 
 def test_what_is_taken_is_run_first(tmp_path: Path) -> None:
     more = (
         "model=micro", "finetuning=none", "method.loop.rounds=1", "method.propose.show_demonstrations=true",
-        "method.propose.draw.max_new_tokens=20", "method.plan.kind=none", "method.filter.min_words=1",
-        "method.seed.items=4", "method.diagnose.most=4", f"store.root={tmp_path / 'store'}", *SMALL,
+        "method.propose.draw.max_new_tokens=20", "method.attributes.kind=none", "method.filter.min_words=1",
+        "method.initial_data.items=4", "method.diagnose.max_exemplars=4", f"store.root={tmp_path / 'store'}", *SMALL,
     )  # fmt: skip
     task = "micro_paint_or_stuff"
     s3 = ("method=s3", f"task={task}", "seed=0", *more)

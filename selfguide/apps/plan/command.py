@@ -39,11 +39,11 @@ def main(config: DictConfig) -> None:
     if gpu:
         # What waits for a GPU does not need the processor.
         measured = replace(measured, busy=1.0)
-    found = forecast(run_config, measured, run_config.plan.draws, gpu)
+    predicted = forecast(run_config, measured, run_config.plan.draws, gpu)
     if run_config.sweep is not None:
-        found["sweep"] = sweep_forecast(found, *sweep_size(run_config))
-    file = save_forecast(run_config, found)
-    show(run_config, found)
+        predicted["sweep"] = sweep_forecast(predicted, *sweep_size(run_config))
+    file = save_forecast(run_config, predicted)
+    show(run_config, predicted)
     if measured.busy < BUSY:
         print(f"this machine is busy: the small round got {measured.busy:.0%} of a processor, so times are unsure")
     print(f"kept: {file}; the report of the run puts its facts beside it")
@@ -67,7 +67,7 @@ def sweep_size(config: "RunConfig") -> tuple[int, int, int, int]:
     return settings, distinct, max(len(sweep.tasks), 1), max(len(sweep.seeds), 1)
 
 
-def show(config: "RunConfig", found: dict[str, Any]) -> None:
+def show(config: "RunConfig", predicted: dict[str, Any]) -> None:
     """The forecast as a table."""
     from selfguide.analysis.running import amount, duration, label
     from selfguide.core.console import Terminal
@@ -75,13 +75,13 @@ def show(config: "RunConfig", found: dict[str, Any]) -> None:
     terminal = Terminal()
     rows = [
         (label(name), amount(name, row["value"]), f"{amount(name, row['low'])} to {amount(name, row['high'])}")
-        for name, row in found["quantities"].items()
+        for name, row in predicted["quantities"].items()
     ]
     model, engine = config.model.name, config.engine.name
     title = f"forecast: {config.method.name} on {config.task.name}, model {model}, engine {engine}"
-    terminal.table(title, ("", "forecast", f"{found['level']:.0%} interval"), rows)
-    if "sweep" in found:
-        sweep, seconds = found["sweep"], found["sweep"]["seconds"]
+    terminal.table(title, ("", "forecast", f"{predicted['level']:.0%} interval"), rows)
+    if "sweep" in predicted:
+        sweep, seconds = predicted["sweep"], predicted["sweep"]["seconds"]
         terminal.say(
             f"the whole sweep: {sweep['jobs']} jobs ({sweep['settings']} settings x {sweep['tasks']} tasks x "
             f"{sweep['seeds']} seeds), {duration(seconds['value'])} of work one after another "

@@ -40,7 +40,7 @@ class _Simulation:
         self, config: RunConfig, measured: Measured, draws: int, gpu: bool, generator: np.random.Generator
     ) -> None:
         self.config, self.measured, self.draws, self.gpu, self.random = config, measured, draws, gpu, generator
-        self.found: dict[str, Draws] = {}
+        self.quantities: dict[str, Draws] = {}
         # Half of the draws keep today's load.
         self.quiet = measured.busy ** np.maximum(0, generator.uniform(-1, 1, draws))
 
@@ -54,7 +54,7 @@ class _Simulation:
             proposals, accepted = self.grow()
             annotated = self.random.binomial(accepted.astype(int), self.share(measured.elected, measured.outputs.units))
             rows = self.chosen(self.balanced(annotated.astype(float)))
-            self.found |= {
+            self.quantities |= {
                 "count.proposed": proposals, "count.accepted_inputs": accepted,
                 "count.annotated": annotated.astype(float), "count.train": rows,
             }  # fmt: skip
@@ -69,9 +69,9 @@ class _Simulation:
             if controls or annotator or config.method.name == "few_shot_finetune":
                 self.train("few_shot_finetune", copies)
             self.calls("tuned", measured.tuned, instances * (2 if controls else 1))
-        seconds = [values for name, values in self.found.items() if name.startswith("seconds.")]
-        self.found["seconds.total"] = np.sum(seconds, axis=0)
-        return self.found
+        seconds = [values for name, values in self.quantities.items() if name.startswith("seconds.")]
+        self.quantities["seconds.total"] = np.sum(seconds, axis=0)
+        return self.quantities
 
     def grow(self) -> tuple[Draws, Draws]:
         """Proposals made and inputs accepted, round by round until the target."""
@@ -117,23 +117,23 @@ class _Simulation:
         spread = math.hypot(measured.spread, OTHER_ANSWERS if other else TOKEN_SPREAD)
         prompt_spread = OTHER_PROMPTS if other else TOKEN_SPREAD
         tokens = np.exp(self.random.normal(0, spread, self.draws))
-        self.found[f"prompt.{stage}"] = units * measured.per_unit(measured.prompt) * self.noise(prompt_spread)
-        self.found[f"generated.{stage}"] = units * measured.per_unit(measured.generated) * tokens
+        self.quantities[f"prompt.{stage}"] = units * measured.per_unit(measured.prompt) * self.noise(prompt_spread)
+        self.quantities[f"generated.{stage}"] = units * measured.per_unit(measured.generated) * tokens
         seconds = units * measured.per_unit(measured.seconds) * tokens * self.pace()
         if self.gpu and measured.units:
             # Between no gain and all of it from batches larger than the small round's.
             ratio = np.maximum(units / measured.units, 1.0)
             seconds = seconds / ratio ** self.random.uniform(0, GPU_SPEEDUP, self.draws)
-        self.found[f"seconds.{stage}"] = seconds + extra * self.pace()
+        self.quantities[f"seconds.{stage}"] = seconds + extra * self.pace()
 
     def train(self, stage: str, rows: Draws) -> None:
         """Seconds of a training over all its epochs."""
         training, finetuning = self.measured.training, self.config.finetuning
         assert training is not None
         steps = np.ceil(rows / finetuning.batch_size) * finetuning.max_epochs
-        one = float(np.mean(training.steps))
-        seconds = (training.overhead + steps * one) * self.pace()
-        self.found[f"seconds.{stage}"] = np.where(rows > 0, seconds, 0.0)
+        per_step = float(np.mean(training.steps))
+        seconds = (training.overhead + steps * per_step) * self.pace()
+        self.quantities[f"seconds.{stage}"] = np.where(rows > 0, seconds, 0.0)
 
     def share(self, hits: int, of: int) -> Draws:
         """A chance that was met `hits` times in `of`."""

@@ -22,8 +22,7 @@ from selfguide.apps.plan.measured import Calls, Measured, Training
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Bar, Terminal
 from selfguide.core.types import Example, Instance
-from selfguide.evaluation.contender import Contender
-from selfguide.evaluation.predict import predict
+from selfguide.evaluation.predict import Query, System, predict
 from selfguide.models.base import Request, Sampling, Weights
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import InputPrompt
@@ -32,7 +31,7 @@ from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import draw_prompt
 from selfguide.synthesis.stages import annotate_inputs, compose_dataset, propose_inputs
 from selfguide.tasks.load import load_task
-from selfguide.training.stages import training_stage
+from selfguide.training.stages import train
 
 REPEATED = ("duplicate", "near_duplicate")
 DRAWN_PROMPTS = 24
@@ -158,17 +157,13 @@ def timed_training(
     wanted = min(session.config.finetuning.batch_size, max(sizes.trained, 1)) * sizes.steps
     rows = [pairs[i % len(pairs)] for i in range(wanted)]
     started = time.monotonic()
-    config = session.config
     # Fewer rows than a full batch: the time of a step is scaled to the batch by `forecast`.
-    session.config = replace(config, finetuning=replace(config.finetuning, batch_size=wanted // sizes.steps))
-    try:
-        trained = training_stage(session, "training", rows)
-    finally:
-        session.config = config
+    settings = replace(session.config.finetuning, batch_size=wanted // sizes.steps)
+    trained = train(session, "training", rows, finetuning=settings)
     total = time.monotonic() - started
     moments = watch.moments.get("finetuning (training)", [])
     steps = tuple(later - earlier for earlier, later in itertools.pairwise(moments))
-    factor = config.finetuning.batch_size / (wanted // sizes.steps)
+    factor = session.config.finetuning.batch_size / (wanted // sizes.steps)
     overhead = max(0.0, total - (sum(steps) + statistics.fmean(steps) if steps else 0.0))
     return trained.epochs[-1], Training(overhead, tuple(step * factor for step in steps) or (total * factor,))
 
@@ -178,8 +173,8 @@ def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights
     instances = [Instance(str(place), text, ()) for place, text in enumerate(texts)]
     before, started = session.engine.tokens.copy(), time.monotonic()
     with Journal(journal) as rows:
-        variants = [Contender(weights)]
-        predict(session.engine, session.tokenizer, session.task, instances, variants, session.config.evaluation, rows)
+        queries = [Query(instance, System(weights)) for instance in instances]
+        predict(session.student, session.task, session.config.evaluation, queries, rows)
     spent = session.engine.tokens - before
     return Calls(len(texts), spent.prompt, spent.generated, time.monotonic() - started)
 

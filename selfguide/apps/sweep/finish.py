@@ -116,13 +116,13 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
         return
     record = Path(plan.knobs.record)
     there = record / LOCK
-    if there.exists() and not plan.knobs.replace_lock and _study(there) != plan.study:
-        view.say(f"{there} is the lock of another study ({_study(there)}) and stays (sweep.replace_lock=true)")
+    if there.exists() and not plan.knobs.replace_frozen_config and _study(there) != plan.study:
+        view.say(f"{there} is the lock of another study ({_study(there)}) and stays (sweep.replace_frozen_config=true)")
         return
     record.mkdir(parents=True, exist_ok=True)
     for name in (TABLE, REPORT, LOCK):
         shutil.copyfile(plan.folder / name, record / name)
-    view.say(f"recorded: {there}; use it with lock={record}")
+    view.say(f"recorded: {there}; use it with frozen_config={record}")
 
 
 def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:

@@ -176,8 +176,8 @@ def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
         space.check(setting)
     if knobs.storage is not None and "://" in knobs.storage:
         _check_url(knobs.storage)
-    if OmegaConf.select(config, "lock") is not None:
-        raise ConfigError("lock: a sweep searches what a lock fixes; leave one of them out")
+    if OmegaConf.select(config, "frozen_config") is not None:
+        raise ConfigError("frozen_config: a sweep searches what it fixes; leave one of them out")
     check_split(config)
 
 

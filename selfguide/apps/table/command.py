@@ -45,7 +45,7 @@ def main(config: DictConfig) -> None:
     except KeyboardInterrupt:
         write(table, plan, found(jobs), known)
         raise
-    print(write(table, plan, done, known))
+    terminal.say(write(table, plan, done, known))
     failed = [one for one in done if one.reason is not None]
     if failed:
         fail(f"{len(failed)} of {len(done)} runs failed, the first ({failed[0].cell.name}) with: {failed[0].reason}")

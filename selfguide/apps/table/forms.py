@@ -1,21 +1,18 @@
 """The table's files as text: Markdown and LaTeX of the sheets, CSV of figures and of runs. Pure."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from selfguide.analysis.tables import tex
-from selfguide.apps.table.figures import Difference, Figure, Figures
+from selfguide.analysis.figures import Difference, Figure
+from selfguide.apps.table.figures import Figures
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
-from selfguide.apps.table.sheets import COSTS, Sheet
+from selfguide.apps.table.sheets import COSTS
 from selfguide.apps.table.work import Done
+from selfguide.core.escaping import latex as tex
+from selfguide.core.escaping import markdown_cell
+from selfguide.core.tables import Sheet, to_csv, to_latex, to_markdown
 
-SYMBOLS = {
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "∅": r"$\emptyset$", "‡": r"$^\ddagger$",
-    "≠": r"$\neq$", "“": "``", "”": "''",
-}  # fmt: skip
 RUN_HEADER = (
     "row", "group", "task", "seed", "status", "metric", "split", "n", "score", "score_ci_low", "score_ci_high",
     "few_shot_icl", "gain", "gain_p", "frozen", "train_rows", "synthetic_rows", "equal_footing", *COSTS, "model",
@@ -34,39 +31,18 @@ MEAN = "(mean)"
 def markdown(title: str, command: str, sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
     """All sheets and the notes, as GitHub shows them."""
     parts = [f"# {title}", f"`{command}`"]
-    for sheet in sheets:
-        lines = [sheet.header, ["---"] * sheet.text + ["---:"] * (len(sheet.header) - sheet.text), *sheet.rows]
-        escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
-        parts.append(f"## {sheet.title}")
-        parts.append("\n".join("| " + " | ".join(line) + " |" for line in escaped))
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    parts += [f"## {sheet.title}\n\n{to_markdown(sheet)}" for sheet in sheets]
+    return "\n\n".join([*parts, "\n".join(f"- {markdown_cell(note)}" for note in notes)]) + "\n"
 
 
 def latex(sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
-    """A `tabular` with booktabs for each sheet, to be put into a `table`; the notes are comments."""
-    parts = ["\n".join(f"% {note}" for note in notes)]
-    for sheet in sheets:
-        parts.append(
-            "\n".join(
-                [
-                    f"% {sheet.title}",
-                    rf"\begin{{tabular}}{{{'l' * sheet.text}{'r' * (len(sheet.header) - sheet.text)}}}",
-                    r"\toprule",
-                    " & ".join(map(_tex, sheet.header)) + r" \\",
-                    r"\midrule",
-                    *(" & ".join(map(_tex, row)) + r" \\" for row in sheet.rows),
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                ]
-            )
-        )
-    return "\n\n".join(parts) + "\n"
+    """All sheets; the notes are comments."""
+    return "\n\n".join(["\n".join(f"% {tex(note)}" for note in notes), *map(to_latex, sheets)])
 
 
 def runs_csv(done: Sequence[Done]) -> str:
     """One line per run, scores from 0 to 1; what was not run or failed has a line without a score."""
-    return _csv(RUN_HEADER, [_run_row(one) for one in done])
+    return to_csv(RUN_HEADER, [_run_row(one) for one in done])
 
 
 def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) -> str:
@@ -96,7 +72,7 @@ def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) ->
             average = figures.averages.get((row, group))
             mean = {"task": MEAN, **_figure_row(average), **figures.costs[row]}
             rows.append(about | mean | _published_row(known.get((row, group))))
-    return _csv(FIGURE_HEADER, rows)
+    return to_csv(FIGURE_HEADER, rows)
 
 
 def _run_row(one: Done) -> dict[str, Any]:
@@ -157,18 +133,3 @@ def _published_row(value: Published | None) -> dict[str, Any]:
     metric = value.metric if value.gain is None else f"gain over {value.over}, {value.metric}"
     named = {"published_model": value.model, "published_source": value.source}
     return {"published": figure, "published_metric": metric, **named}
-
-
-def _csv(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _tex(text: str) -> str:
-    escaped = tex(text)
-    for symbol, command in SYMBOLS.items():
-        escaped = escaped.replace(symbol, command)
-    return escaped

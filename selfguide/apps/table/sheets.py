@@ -1,15 +1,15 @@
 """The figures of a table laid out for people: sheets of cells, and the notes under them. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from selfguide.analysis.compare import BASELINE, Column
-from selfguide.analysis.tables import points, with_interval
-from selfguide.apps.table.figures import Difference, Entry, Figure, Figures
+from selfguide.analysis.figures import Difference, Figure, with_interval
+from selfguide.apps.table.figures import Entry, Figures
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
 from selfguide.apps.table.work import Done
 from selfguide.config.table import TableConfig
+from selfguide.core.tables import Sheet
 
 METRICS = {
     "exact_match": "exact match", "rouge_l": "ROUGE-L", "accuracy": "accuracy", "token_f1": "token F1",
@@ -26,16 +26,6 @@ COSTS = {
 SIGNIFICANT = 0.05
 BUNDLED = "micro"  # model.path
 BETTER, WORSE, UNFROZEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "∅", "‡", "≠"
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One table: a title, a header, rows; the first `text` columns are text, the others figures."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    text: int = 1
 
 
 def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
@@ -210,7 +200,7 @@ def _score(figure: Figure | None, incomplete: str, marks: str = "") -> str:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return ""
-    return " ".join(part for part in (with_interval(difference.gain, points), _direction(difference)) if part)
+    return " ".join(part for part in (with_interval(difference.gain), _direction(difference)) if part)
 
 
 def _direction(difference: Difference) -> str:

@@ -10,18 +10,18 @@ from typing import Any
 from selfguide.config.loop import LoopConfig
 from selfguide.core.types import Example
 from selfguide.methods.loop.diagnose import Diagnosis, diagnose, held_out, helpful
-from selfguide.methods.loop.influence import influence_stage
+from selfguide.methods.loop.influence import influence_of_rows
 from selfguide.methods.loop.seed import grown, seeded, targets
 from selfguide.methods.loop.state import State, loop_config, nothing_added, round_notes, warnings_of
 from selfguide.methods.loop.steps import plan_stage, proposals_stage, rows_stage
-from selfguide.methods.outcome import Outcome
+from selfguide.methods.result import MethodResult
 from selfguide.methods.student import Student, train_student, trains
 from selfguide.models.session import Session
 from selfguide.synthesis.dataset import marked
 from selfguide.synthesis.slots import Bank, extrapolation_slots
 
 
-def run(session: Session) -> Outcome:
+def run(session: Session) -> MethodResult:
     """The loop that `method` configures."""
     config = loop_config(session)
     bank = plan_stage(session, config)
@@ -67,7 +67,7 @@ def run(session: Session) -> Outcome:
         warnings.append(
             f"no row was scored: no feedback point had more than {least} rows to score, examples are random"
         )
-    made = Outcome(
+    made = MethodResult(
         status="ok" if pairs else "empty_dataset",
         candidates=marked(state.made, pairs, lambda _: "composition"),
         pairs=tuple(pairs),
@@ -120,7 +120,7 @@ def _diagnosed(
     # Few rows say little of each other: the pool is then all of them.
     least = config.diagnose.score_above
     few = least is None or len(train) <= least
-    scores = None if few else influence_stage(session, student, train, validation, number)
+    scores = None if few else influence_of_rows(session, student, train, validation, number)
     pool = helpful(train, scores, session.task.labels, config.diagnose.per_label)
     notes = {"pool": sum(map(len, pool.values())), "scored": 0 if scores is None else len(train)}
     return Diagnosis(pool=pool, notes=notes)

@@ -11,9 +11,7 @@ from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
-from selfguide.evaluation.contender import BASE, Contender
-from selfguide.evaluation.evaluate import identity
-from selfguide.evaluation.predict import predict
+from selfguide.evaluation.predict import BASE, Query, System, predict
 from selfguide.methods.loop.state import State, require_pool
 from selfguide.methods.student import Student
 from selfguide.models.session import Session
@@ -37,8 +35,8 @@ def diagnose(session: Session, config: LoopConfig, state: State, student: Studen
     if config.diagnose.source == "votes":
         return _by_votes(session, config.diagnose, state, round_number)
     rows = _diagnosed(session, config, state)
-    contender = student.contender(session.config.finetuning.epochs) if student.rows else BASE
-    answers = answers_stage(session, [row.input for row in rows], contender, round_number)
+    system = student.system(session.config.finetuning.epochs) if student.rows else BASE
+    answers = answers_stage(session, [row.input for row in rows], system, round_number)
     # A right answer by another reference is no error. Exemplars, which prompts show, have the first one alone.
     accepted = {(row.input, row.references[0]): row.references for row in session.gold_rows}
     scores = [
@@ -62,7 +60,7 @@ def diagnose(session: Session, config: LoopConfig, state: State, student: Studen
     return Diagnosis(_selected(rows, wrong, config.diagnose, session.config.seed, round_number), notes=notes)
 
 
-def answers_stage(session: Session, inputs: Sequence[str], student: Contender, round_number: int) -> list[str]:
+def answers_stage(session: Session, inputs: Sequence[str], student: System, round_number: int) -> list[str]:
     """The student's greedy answers, asked exactly as an evaluation asks. A demonstration is not shown to itself."""
     run, task = session.config, session.task
     if student.weights is not None:
@@ -70,7 +68,7 @@ def answers_stage(session: Session, inputs: Sequence[str], student: Contender, r
     spec = {
         **session.base_spec(1),
         "inputs": fingerprint(list(inputs)),
-        "student": identity(student),
+        "student": student.stage_identity,
         "evaluation": knobs_of(run.evaluation, "predictions"),
     }
     del spec["seed"]
@@ -82,22 +80,14 @@ def answers_stage(session: Session, inputs: Sequence[str], student: Contender, r
         with session.terminal.bar(f"diagnosis (round {round_number})", len(inputs), "answers") as bar:
             for number, (shown, places) in enumerate(groups):
                 with Journal(work / f"journal-{number}.jsonl") as journal:
-                    if student.answerer is not None:
-                        texts = student.answerer.answer([inputs[place] for place in places], journal, bar.advance)
+                    if student.predictor is not None:
+                        texts = student.predictor.answer([inputs[place] for place in places], journal, bar.advance)
                     else:
                         asked = [Instance(str(place), inputs[place], ()) for place in places]
                         bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
                         variant = student if shown is None else replace(student, demonstrations=shown)
-                        [given] = predict(
-                            session.engine,
-                            session.tokenizer,
-                            task,
-                            asked,
-                            [variant],
-                            run.evaluation,
-                            journal,
-                            bar.advance,
-                        )
+                        queries = [Query(instance, variant) for instance in asked]
+                        given = predict(session.student, task, run.evaluation, queries, journal, bar.advance)
                         texts = [prediction.text for prediction in given]
                     for kind, count in journal_tokens(journal).items():
                         spent[kind] += count
@@ -175,7 +165,7 @@ def _selected(
     rows: Sequence[Exemplar], wrong: Sequence[Exemplar], config: DiagnoseConfig, seed: int, round_number: int
 ) -> tuple[Exemplar, ...]:
     """The errors, or of all rows as many as asked for: at most `most`, by a seeded choice, in their order."""
-    most = config.most
+    most = config.max_exemplars
     if config.select == "wrong":
         rows = wrong
     elif config.match_errors:

@@ -21,7 +21,7 @@ COMPOSED = ("balance", "max_rows")
 
 def targets(config: LoopConfig) -> list[int]:
     """How many rows there should be before each training, where the number grows by a schedule (ProGen)."""
-    items = config.seed.items or 0
+    items = config.initial_data.items or 0
     if config.diagnose.source != "influence":
         return [items]
     feedback = config.propose.feedback
@@ -32,22 +32,24 @@ def targets(config: LoopConfig) -> list[int]:
 def seeded(session: Session, config: LoopConfig, bank: Bank) -> State:
     """The state before the first training."""
     state = _own(session, config, bank)
-    if config.seed.added_from is None:
+    if config.initial_data.extra_rows_from_run is None:
         return state
-    added = added_rows(session, config.seed.added_from, [row.input for row in state.kept])
+    added = added_rows(session, config.initial_data.extra_rows_from_run, [row.input for row in state.kept])
     return replace(state, made=(*state.made, *added))
 
 
 def _own(session: Session, config: LoopConfig, bank: Bank) -> State:
     state = State(budget=Budget(config.loop.calls, config.loop.tokens))
-    if config.seed.source == "generated":
+    if config.initial_data.source == "generated":
         return grown(session, config, bank, state, targets(config)[0], 0)
-    if config.seed.source == "selfguide":
+    if config.initial_data.source == "selfguide":
         return _selfguide(session, state)
-    if config.seed.source == "demonstrations":
+    if config.initial_data.source == "demonstrations":
         return replace(state, seeds=_rows(session.task.demonstrations, "demonstration"))
-    require_pool(session, "method.seed.source")
-    size = config.seed.items or max(config.seed.least, int((config.seed.share or 0) * len(session.gold_pool)))
+    require_pool(session, "method.initial_data.source")
+    size = config.initial_data.items or max(
+        config.initial_data.min_items, int((config.initial_data.share or 0) * len(session.gold_pool))
+    )
     pairs = spread_over_labels(session.gold_pool, session.task.labels, size, session.config.seed, "loop")
     return replace(state, seeds=_rows(pairs, "gold"))
 
@@ -66,7 +68,7 @@ def grown(
     What was dropped is asked for anew, `seed.waves` times in all at most.
     """
     source = "generated" if pool is None else "feedback"
-    for wave in range(1, config.seed.waves + 1):
+    for wave in range(1, config.initial_data.waves + 1):
         missing = target - len(state.kept)
         if missing <= 0 or state.budget.spent is not None:
             break

@@ -43,8 +43,8 @@ def loop_config(session: Session) -> LoopConfig:
     """The method's configuration, checked when it was composed (`loop_problems`), and the run that it names."""
     config = session.config.method
     assert isinstance(config, LoopConfig)
-    if config.seed.added_from is not None:
-        require_source(session, config.seed.added_from)
+    if config.initial_data.extra_rows_from_run is not None:
+        require_source(session, config.initial_data.extra_rows_from_run)
     return config
 
 

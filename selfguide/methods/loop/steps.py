@@ -27,13 +27,13 @@ from selfguide.tasks.context import opening
 
 def plan_stage(session: Session, config: LoopConfig) -> Bank:
     """Conditions or reasons that the proposals will draw from."""
-    plan, task = config.plan, session.task
+    plan, task = config.attributes, session.task
     if plan.kind == "none" or (plan.kind == "rationales" and not task.labels):
         return Bank()
     if plan.kind == "conditions" and plan.source == "demonstrations":
         return known_conditions(task, [d.input for d in task.demonstrations])
     if plan.kind == "conditions" and plan.source == "gold":
-        require_pool(session, "method.plan.source")
+        require_pool(session, "method.attributes.source")
         found = known_conditions(task, [pair.input for pair in session.gold_pool]).conditions
         stream = child_random(session.config.seed, "loop", "plan", "gold")
         return Bank(tuple(stream.sample(found, len(found) if plan.items is None else min(plan.items, len(found)))))
@@ -157,7 +157,7 @@ def rows_stage(session: Session, config: LoopConfig, state: State) -> list[Examp
     """The rows of a training: seed data, additions or both, balanced if asked for."""
     seeds = [*state.seeds, *(c for c in state.made if c.round == 0)]
     added = [c for c in state.made if c.round > 0]
-    chosen = {"all": [*seeds, *added], "seed": seeds, "added": added}[config.compose.train_on]
+    chosen = {"all": [*seeds, *added], "initial": seeds, "added": added}[config.compose.train_on]
     if config.compose.train_on == "added" and not added:
         chosen = seeds  # the first student learns from something
     kept = [candidate for candidate in chosen if candidate.dropped is None and candidate.output is not None]

@@ -16,7 +16,7 @@ from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.stages import decontaminated
 
-KEY = "method.seed.added_from"
+KEY = "method.initial_data.extra_rows_from_run"
 SAME_TASK = ("name", "family", "instruction", "demonstrations", "labels", "context_until")
 # Where gold comes from and how it is split.
 SAME_GOLD = {
@@ -65,9 +65,9 @@ def added_rows(session: Session, folder: str, known: Iterable[str]) -> tuple[Can
 
 def source_claims_gold(method: MethodConfig) -> bool:
     """Whether a method takes rows from a run that gold is behind. A run that does not say is taken for one."""
-    if not isinstance(method, LoopConfig) or method.seed.added_from is None:
+    if not isinstance(method, LoopConfig) or method.initial_data.extra_rows_from_run is None:
         return False
-    file = Path(method.seed.added_from) / "result.json"
+    file = Path(method.initial_data.extra_rows_from_run) / "result.json"
     return not file.exists() or bool(json.loads(file.read_text(encoding="utf-8")).get("claims_gold", True))
 
 

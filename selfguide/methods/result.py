@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfguide.core.types import Example
-from selfguide.evaluation.contender import Answerer, Contender
+from selfguide.evaluation.predict import Predictor, System
 from selfguide.models.base import Weights
-from selfguide.synthesis.budget import Footing
+from selfguide.synthesis.budget import BudgetReport
 from selfguide.synthesis.candidates import Candidate
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What answers for the method: finetuned `weights`, other `demonstrations` in the prompt, or an `answerer`.
+class MethodResult:
+    """What answers for the method: finetuned `weights`, other `demonstrations` in the prompt, or a `predictor`.
 
     With none of them the score is the base model's. `status` is "empty_dataset" when a method that
     should have made data found nothing to use. `diagnostics` is any JSON, kept in `result.json`.
@@ -27,14 +27,14 @@ class Outcome:
     pairs: tuple[Example, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     demonstrations: tuple[Example, ...] | None = None
-    answerer: Answerer | None = None
+    predictor: Predictor | None = None
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     epochs: tuple[Weights, ...] = ()
     demonstration_copies: int = 0
-    footing: Footing | None = None
+    budget: BudgetReport | None = None
 
     @property
-    def contender(self) -> Contender | None:
+    def system(self) -> System | None:
         """How the method's answers are made; None: as the base model with the task's demonstrations."""
-        contender = Contender(self.weights, self.demonstrations, self.answerer)
-        return None if contender == Contender() else contender
+        system = System(self.weights, self.demonstrations, self.predictor)
+        return None if system == System() else system
