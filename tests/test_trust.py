@@ -68,7 +68,7 @@ def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
     Lock({"setting": {}, "values": values, "tasks": {}, "version": VERSION}).write(tmp_path / "x.yaml")
     config = OmegaConf.create(
         {
-            "lock": str(tmp_path / "x.yaml"),
+            "frozen_config": str(tmp_path / "x.yaml"),
             "filters": {"noise_terms": []},
             "engine": {"base_url": "http://127.0.0.1:1/v1"},
             "method": {"name": "selfguide"},

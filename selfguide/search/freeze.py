@@ -84,7 +84,9 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     for key, value in lock.values.items():
         if is_users_choice(key):
             if value != OmegaConf.select(config, key):
-                log.warning("lock: %s sets %s, which is not obeyed: it is the command line's alone", lock.path, key)
+                log.warning(
+                    "frozen_config: %s sets %s, which is not obeyed: it is the command line's alone", lock.path, key
+                )
             continue
         try:
             OmegaConf.update(config, key, literal(value), merge=False)
