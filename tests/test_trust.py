@@ -71,10 +71,10 @@ def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
             "frozen_config": str(tmp_path / "x.yaml"),
             "filters": {"noise_terms": []},
             "engine": {"base_url": "http://127.0.0.1:1/v1"},
-            "method": {"name": "selfguide"},
+            "method": {"name": "selfguide", "kind": "selfguide"},
         }
     )
     locked: Any = OmegaConf.to_container(with_lock(config, []), resolve=True)
     assert locked["filters"]["noise_terms"] == ["${oc.env:OTHER}"]
     assert locked["engine"]["base_url"] == "http://127.0.0.1:1/v1"
-    assert "sets engine.base_url, which is not obeyed" in caplog.text
+    assert "sets engine.base_url, which is the command line" in caplog.text
