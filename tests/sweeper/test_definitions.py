@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from selfguide.config.builtin import ENGINES
 from selfguide.config.identity import NOTHING, frozen_values, knobs
-from selfguide.config.schema import ENGINES, FinetuningConfig, HubConfig, RunConfig
+from selfguide.config.schema import FinetuningConfig, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
@@ -192,8 +193,8 @@ FREE = {
     *(
         f"{node}engine.{field.name}"
         for node in ("", "teacher.")
-        for kind in ENGINES.values()
-        for field in fields(kind)
+        for name in ENGINES.builtin
+        for field in fields(ENGINES.schema_of(name))
         if field.name not in ("name", "quantization", "model", "dialect")
     ),
     "student.encoder.revision",

@@ -8,13 +8,10 @@ from selfguide.apps.table.figures import Entry, Figures
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
 from selfguide.apps.table.work import Done
+from selfguide.config.builtin import METRICS
 from selfguide.config.table import TableConfig
 from selfguide.core.tables import Sheet
 
-METRICS = {
-    "exact_match": "exact match", "rouge_l": "ROUGE-L", "accuracy": "accuracy", "token_f1": "token F1",
-    "numeric_match": "numeric match",
-}  # fmt: skip
 COSTS = {
     "calls": "calls", "teacher_calls": "of the teacher", "student_calls": "of the student",
     "prompt_tokens": "prompt tokens", "generated_tokens": "generated tokens",
@@ -30,19 +27,19 @@ BETTER, WORSE, UNFROZEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "�
 
 def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
     """Averages, each group's tasks, the comparison with the reference row, costs, published values."""
-    found = [_averages(grid, figures)]
-    found += [_tasks(grid, figures, group) for group in grid.groups]
+    laid_out = [_averages(grid, figures)]
+    laid_out += [_tasks(grid, figures, group) for group in grid.groups]
     if config.reference is not None:
-        found.append(_against(grid, figures, config.reference))
-    found.append(_costs(grid, figures))
+        laid_out.append(_against(grid, figures, config.reference))
+    laid_out.append(_costs(grid, figures))
     if published:
-        found.append(_published(config, grid, figures, published))
-    return found
+        laid_out.append(_published(config, grid, figures, published))
+    return laid_out
 
 
 def metric_name(column: Column) -> str:
     """What a column measures, in words."""
-    return METRICS.get(column.metric, column.metric) + (", constrained" if column.decoding == "constrained" else "")
+    return METRICS.title(column.metric) + (", constrained" if column.decoding == "constrained" else "")
 
 
 def _averages(grid: Grid, figures: Figures) -> Sheet:
@@ -165,7 +162,7 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         "was not run.",
         "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; the "
         "teacher's make the data (also where the model teaches itself), the student's diagnose and score. Trained "
-        "tokens are those with a loss, over all epochs; work found in the store counts as when it was computed.",
+        "tokens are those with a loss, over all epochs; work laid_out in the store counts as when it was computed.",
     ]
     if config.published is not None:
         said.append(
