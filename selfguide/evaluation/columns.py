@@ -59,11 +59,8 @@ class ReadLabels(Stage[dict[str, list[Prediction]]]):
         fits = [index for index, ids in enumerate(prompts) if len(ids) + longest <= engine.context_length]
         fitting = [(prompts[index], self.queries[index].system.weights) for index in fits]
         with work.bar("label columns", len(COLUMNS), "columns") as bar:
-            for column in COLUMNS:
-                read = (
-                    self._constrained(fitting, longest) if column == "constrained" else self._likeliest(fitting, labels)
-                )
-                texts = dict(zip(fits, read, strict=True))
+            for column, answer in zip(COLUMNS, (self._constrained, self._likeliest), strict=True):
+                texts = dict(zip(fits, answer(fitting, labels), strict=True))
                 rows = ({"id": q.instance.id, "text": texts.get(index, "")} for index, q in enumerate(self.queries))
                 write_jsonl(work.path / f"{column}.jsonl", rows)
                 bar.advance(1)
