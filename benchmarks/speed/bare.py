@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -87,9 +88,10 @@ def _ours(llm: Any, config: RunConfig, work: Work) -> tuple[float, Recording]:
 
 
 def _annotation(config: RunConfig) -> Work:
+    from selfguide.models.session import LanguageModel
     from selfguide.search.standing import Openings
     from selfguide.synthesis.candidates import Candidate
-    from selfguide.synthesis.outputs import annotate
+    from selfguide.synthesis.outputs import Annotator
     from selfguide.tasks.load import load_task
 
     task, gold = load_task(config.task, config.data, config.seed)
@@ -97,13 +99,23 @@ def _annotation(config: RunConfig) -> Work:
     inputs = [instance.input for instance in gold.open("test", "benchmark")[: 2 * (config.evaluation.limit or 0)]]
     candidates = [Candidate(str(place), 0, text) for place, text in enumerate(inputs)]
     settings, heat = config.annotation, config.temperature.output
-    return lambda engine, journal: annotate(engine, engine._tokenizer, task, candidates, settings, heat, 0, journal)
+
+    def work(engine: Recording, journal: Journal) -> object:
+        return Annotator(LanguageModel(config, engine), task, settings, heat, 0).annotate(candidates, journal)
+
+    return work
 
 
 def _streaming(config: RunConfig) -> Work:
-    from selfguide.synthesis.streaming import stream_inputs
+    from selfguide.models.session import LanguageModel
+    from selfguide.synthesis.inputs import InputProposer
     from selfguide.tasks.load import load_task
 
     task, _ = load_task(config.task, config.data, config.seed)
-    settings, filters, heat = config.generation, config.filters, config.temperature.input
-    return lambda engine, journal: stream_inputs(engine, engine._tokenizer, task, settings, filters, heat, 0, journal)
+    settings = replace(config.generation, schedule="streaming")
+    filters, heat = config.filters, config.temperature.input
+
+    def work(engine: Recording, journal: Journal) -> object:
+        return InputProposer(LanguageModel(config, engine), task, settings, filters, heat, 0).propose(journal)
+
+    return work

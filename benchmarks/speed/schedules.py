@@ -94,9 +94,8 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     from selfguide.models.session import LanguageModel
     from selfguide.search.standing import Openings
     from selfguide.store import Journal
-    from selfguide.synthesis.inputs import propose_inputs
-    from selfguide.synthesis.outputs import annotate
-    from selfguide.synthesis.streaming import stream_inputs
+    from selfguide.synthesis.inputs import InputProposer
+    from selfguide.synthesis.outputs import Annotator
     from selfguide.tasks.load import load_task
     from selfguide.training.weights import weights_of
 
@@ -106,7 +105,6 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     instances = gold.open("test", "benchmark")[: config.evaluation.limit]
     engine = ClockedEngine(config)
     model = LanguageModel(config, engine)
-    tokenizer = model.tokenizer
     variants = [System(), *(System(weights_of(folder, config.finetuning)) for folder in adapters)]
     anew = schedule in REFERENCES
     seconds: dict[str, float] = {}
@@ -122,20 +120,12 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
         seconds[name] = time.perf_counter() - begun
         return result
 
-    propose = stream_inputs if schedule == "c_streaming" else propose_inputs
+    heat = config.temperature
+    proposer = InputProposer(model, task, config.generation, config.filters, heat.input, 0)
+    annotator = Annotator(model, task, config.annotation, heat.output, 0)
     with tempfile.TemporaryDirectory() as folder, engine:
-        inputs = timed(
-            "generation",
-            lambda journal: propose(
-                engine, tokenizer, task, config.generation, config.filters, config.temperature.input, 0, journal
-            ),
-        )
-        timed(
-            "annotation",
-            lambda journal: annotate(
-                engine, tokenizer, task, inputs, config.annotation, config.temperature.output, 0, journal
-            ),
-        )
+        inputs = timed("generation", proposer.propose)
+        timed("annotation", lambda journal: annotator.annotate(inputs, journal))
         for number, group in enumerate([[variant] for variant in variants] if anew else [variants]):
             queries = [Query(instance, system) for system in group for instance in instances]
             timed(f"evaluation-{number}", partial(predict, model, task, config.evaluation, queries))

@@ -17,13 +17,13 @@ from selfguide.analysis.autopsy import autopsy
 from selfguide.analysis.charts import Whisker, whiskers
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.payload import candidate_rows, case_rows, embedded, pair_rows
+from selfguide.config.builtin import METRICS
 from selfguide.core.files import write_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FILE = "report.html"
-METRICS = {"rouge_l": "ROUGE-L", "rouge_l_char": "ROUGE-L (characters)", "token_f1": "token F1"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -142,7 +142,7 @@ def _environment() -> "Environment":
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
-    environment.filters["metric"] = lambda name: METRICS.get(name, str(name).replace("_", " "))
+    environment.filters["metric"] = lambda name: METRICS.title(str(name))
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment
 

@@ -7,20 +7,20 @@ from selfguide.evaluation.canary import trusted
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.store import Finished
+from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.proposing import Budget
 from selfguide.synthesis.stages import Candidates, annotate_inputs
 from selfguide.training.stages import train
 
 
 def annotate(
-    session: Session, candidates: Sequence[Candidate], budget: Budget | None = None, name: str = "outputs"
+    session: Session, candidates: Sequence[Candidate], budget: CallBudget | None = None, name: str = "outputs"
 ) -> Finished[Candidates]:
     """The candidates with the annotator's sampled answers to the accepted inputs.
 
     An input that `budget` does not pay for (`annotation.best_of` calls each) is dropped with the reason `budget`.
     """
-    budget = budget or Budget()
+    budget = budget or CallBudget()
     payable = budget.items(session.config.annotation.best_of)
     accepted = [c.id for c in candidates if c.dropped is None]
     beyond = set() if payable is None else set(accepted[payable:])

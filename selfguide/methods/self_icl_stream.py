@@ -17,7 +17,7 @@ from selfguide.models.session import Session
 from selfguide.prompts.neighbours import NewInstancesPrompt
 from selfguide.prompts.selfguide import InputPrompt, Prompt, answer_prompt
 from selfguide.store import Journal, fingerprint
-from selfguide.synthesis.instances import distinct, parse_instances
+from selfguide.synthesis.replies import distinct, read_instances
 
 
 class SelfICLPredictor:
@@ -82,7 +82,7 @@ class SelfICLPredictor:
         most = count * self._session.config.generation.max_new_tokens
         replies = self._ask(prompts, most, self._config.input_temperature, [("inputs", test) for test in batch])
         opened = self._session.tokenizer.prompt_format == "plain"
-        return [parse_instances(one.text, count, opened=opened, cut=one.finish == "length") for one in replies]
+        return [read_instances(one.text, count, opened=opened, cut=one.finish == "length") for one in replies]
 
     def _one_by_one(self, batch: Sequence[str]) -> list[list[str]]:
         """Each new input in a call of its own, apart by the random stream alone."""

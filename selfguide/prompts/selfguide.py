@@ -9,8 +9,8 @@ by the end-of-sequence token (`selfguide.prompts.tokenization` owns the token id
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
 
 from selfguide.core.types import Example, TaskSpec
 
@@ -93,6 +93,10 @@ class InputPrompt:
     @property
     def stop(self) -> tuple[str, ...]:
         return ("\nInput:", "\nOutput:", "\nDraft:", "\nTask:")
+
+    def shorter(self) -> Self | None:
+        """With one draft less, for a prompt that does not fit."""
+        return replace(self, drafts=self.drafts[:-1]) if self.drafts else None
 
 
 class Prompt(Protocol):

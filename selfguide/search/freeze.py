@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from selfguide.config.methods import schema_of
+from selfguide.config.builtin import METHODS
+from selfguide.config.methods import kind_of_recipe
 from selfguide.config.schema import TRAINING_PLACE, RunConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import sweeps_dir
@@ -75,10 +76,13 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         raise ConfigError(
             f"frozen_config: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)"
         )
-    if (method := lock.values.get("method.name")) not in (None, config.method.name):
-        # Another method has other knobs; the lock has them all.
-        config.method = OmegaConf.structured(schema_of(str(method)))
-    for key, value in lock.values.items():
+    values = lock.values
+    if "method.name" in values:
+        values.setdefault("method.kind", kind_of_recipe(values["method.name"]))
+        if values["method.kind"] != config.method.kind:
+            # Another method has other knobs; the lock has them all.
+            config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
+    for key, value in values.items():
         try:
             OmegaConf.update(config, key, value, merge=False)
         except OmegaConfBaseException as error:

@@ -1,6 +1,6 @@
 """Filters: a text in, the reason to drop it or None out. Pure; their order is the caller's list.
 
-Paper section 3.3 (noise and length filters); duplicates are judged by `Duplicates`, which knows
+Paper section 3.3 (noise and length filters); repetitions are judged by `selfguide.synthesis.judge`, which knows
 what was accepted before.
 """
 
@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from selfguide.config.schema import FiltersConfig
-from selfguide.core.similarity import lcs_f1
-from selfguide.core.text import normalised
 from selfguide.core.types import TaskSpec
 
 Filter = Callable[[str], str | None]
@@ -74,35 +72,6 @@ class Noise:
 def _edge(character: str) -> str:
     # A word boundary only where the term itself starts or ends with a letter or digit.
     return r"\b" if character.isalnum() else ""
-
-
-class Duplicates:
-    """Equal, in normalised form, to a demonstration's input or to one accepted before.
-
-    With `near` (a ROUGE-L F1 on normalised words) also too similar to one accepted before.
-    """
-
-    def __init__(self, demonstrations: Iterable[str], near: float | None = None) -> None:
-        self._demonstrations = {normalised(text) for text in demonstrations}
-        self._accepted: dict[str, list[str]] = {}
-        self._near = near
-
-    def accept(self, text: str) -> None:
-        key = normalised(text)
-        self._accepted[key] = key.split()
-
-    def __call__(self, text: str) -> str | None:
-        key = normalised(text)
-        if key in self._demonstrations:
-            return "copy_of_demonstration"
-        if key in self._accepted:
-            return "duplicate"
-        if self._near is not None and self._too_similar(key.split(), self._near):
-            return "near_duplicate"
-        return None
-
-    def _too_similar(self, words: list[str], limit: float) -> bool:
-        return any(lcs_f1(words, other) > limit for other in self._accepted.values())
 
 
 def first_reason(filters: Sequence[Filter], text: str) -> str | None:

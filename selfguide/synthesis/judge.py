@@ -1,126 +1,147 @@
-"""Which proposals of the loop are kept. Pure; remembers all that was kept before, in this round and earlier ones."""
+"""Which proposals are kept: the text as it is meant, filters, repetitions, the label. One class for every generator.
 
-from collections.abc import Iterable, Sequence
+SELF-GUIDE's judge (`input_judge`) and the loop's (`loop_judge`) differ in their rules alone.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from selfguide.config.loop import JudgeConfig
 from selfguide.config.schema import FiltersConfig
 from selfguide.core.similarity import lcs_f1
-from selfguide.core.text import normalised, strip_field_name, strip_quotes
+from selfguide.core.text import normalised, strip_field_name, strip_quotes, words_of
 from selfguide.core.types import TaskSpec
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import Filter, empty, first_reason, input_filters
+from selfguide.synthesis.proposals import ProposalRequest
+from selfguide.synthesis.replies import closing_cut, unquoted, with_unquoted_target, without_repeated_start
 from selfguide.tasks.context import split_context
 from selfguide.tasks.labels import extract_label
 
-CLOSING = ('"', "”")
+NO_RULES = JudgeConfig(
+    selfguide=True, min_words=0, must_contain=None, answer_leak=False, overlap=None, novelty=None, scope="round"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A candidate as the model wrote it, and what it was shown: examples, and the fixed part it continues."""
+class Repetitions:
+    """What was seen before: `known` texts that may not be copied, and every input that was accepted.
 
-    candidate: Candidate
-    start: str | None = None
-    shown: tuple[str, ...] = ()
-    opened: bool = False  # the prompt opened a quotation that the text is to close
-
-
-class Judge:
-    """Filters in a fixed order; an accepted candidate is remembered at once.
-
-    `known` are inputs that no proposal may repeat (demonstrations, gold exemplars), `kept` what earlier
-    rounds kept. Novelty is judged against both and this round, or against `current` and this round alone.
+    With `limit` (a ROUGE-L F1 of words, 0 to 1) an input is also dropped that is more similar than that to one of
+    the `compared`, or to one accepted since. The reasons are named by the two words.
     """
 
     def __init__(
-        self,
-        task: TaskSpec,
-        config: JudgeConfig,
-        filters: FiltersConfig,
-        known: Iterable[str],
-        kept: Iterable[Candidate] = (),
-        current: Iterable[str] = (),
-    ) -> None:
-        self.task, self.config = task, config
-        self._filters: list[Filter] = [empty, *(input_filters(task, filters) if config.selfguide else ())]
-        known, kept = list(known), list(kept)
+        self, known: Iterable[str], limit: float | None = None, copy: str = "copy_of_demonstration",
+        near: str = "near_duplicate",
+    ) -> None:  # fmt: skip
         self._known = {normalised(text) for text in known}
-        self._outputs: dict[str, str | None] = {normalised(c.input): c.output for c in kept}
-        scope = [*known, *(c.input for c in kept)] if config.scope == "cumulative" else list(current)
-        self._words = [normalised(self._target(text)).split() for text in scope] if config.novelty else []
+        self._outputs: dict[str, str | None] = {}
+        self._words: list[list[str]] = []
+        self._limit, self._copy, self._near = limit, copy, near
 
-    def judge(self, proposal: Proposal) -> Candidate:
+    def remember(self, text: str, output: str | None = None) -> None:
+        """An accepted input; a later one with another output contradicts it."""
+        self._outputs[normalised(text)] = output
+
+    def compare(self, target: str) -> None:
+        """A text that later ones may not be similar to."""
+        if self._limit is not None:
+            self._words.append(words_of(target))
+
+    def copy_reason(self, text: str, output: str | None) -> str | None:
+        """Why a text is a repetition of another but for case and punctuation."""
+        key = normalised(text)
+        if key in self._known:
+            return self._copy
+        if key not in self._outputs:
+            return None
+        return "duplicate" if output is None or self._outputs[key] in (None, output) else "contradiction"
+
+    def near_reason(self, target: str) -> str | None:
+        """Why a text is too similar to one before."""
+        if self._limit is None:
+            return None
+        words, limit = words_of(target), self._limit
+        return self._near if any(lcs_f1(words, other) > limit for other in self._words) else None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges proposals in order; an accepted one is remembered at once.
+
+    `marker` ends the fixed part of an input (`TaskSpec.context_until`; None: inputs are judged as wholes).
+    """
+
+    task: TaskSpec
+    rules: JudgeConfig
+    filters: Sequence[Filter]
+    repetitions: Repetitions | None
+    marker: str | None = None
+    unquote: Callable[[str], str] = unquoted
+
+    def judge(self, candidate: Candidate, request: ProposalRequest) -> Candidate:
         """The candidate with its final input, and the reason if it is dropped."""
-        text, reason = self._cleaned(proposal)
-        candidate = replace(proposal.candidate, input=text)
-        candidate = replace(candidate, dropped=candidate.dropped or reason or self._reason(candidate, proposal.shown))
-        candidate = self._with_label(candidate)
-        self.add(candidate)
+        text, reason = self._text(candidate.input, request)
+        candidate = replace(candidate, input=text)
+        reason = candidate.dropped or reason or self._reason(candidate, request.shown)
+        candidate = self._with_label(replace(candidate, dropped=reason))
+        self.remember(candidate)
         return candidate
 
-    def add(self, candidate: Candidate) -> None:
+    def remember(self, candidate: Candidate) -> None:
         """Take in what was judged before (by this run or by the one it resumes)."""
-        if candidate.dropped is None:
-            self._outputs[normalised(candidate.input)] = candidate.output
-            if self.config.novelty:
-                self._words.append(normalised(self._target(candidate.input)).split())
+        if candidate.dropped is None and self.repetitions is not None:
+            self.repetitions.remember(candidate.input, candidate.output)
+            self.repetitions.compare(self.target(candidate.input))
 
-    def _cleaned(self, proposal: Proposal) -> tuple[str, str | None]:
-        """The text without field name and wrapping quotes, behind its fixed part."""
-        text, marker = strip_field_name(proposal.candidate.input), self.task.context_until
-        if proposal.start is not None and marker is not None:
-            # Chat models like to repeat what they were to go on from.
-            repeated = split_context(text, marker)
-            if repeated is not None and normalised(repeated.context + marker) == normalised(proposal.start):
-                text = repeated.target[len(marker) :].strip()
-            elif text.startswith(marker.strip()):
-                text = text[len(marker.strip()) :].strip()
-        if proposal.opened:
+    def target(self, text: str) -> str:
+        """The free part of an input: what was asked for, without the marker."""
+        parts = split_context(text, self.marker)
+        return text if parts is None else parts.target[len(self.marker or "") :].strip()
+
+    def _text(self, reply: str, request: ProposalRequest) -> tuple[str, str | None]:
+        """The input without field name and wrapping quotes, behind its fixed part; or why there is none."""
+        text, start = strip_field_name(reply), request.start
+        if start is not None and self.marker is not None:
+            text = without_repeated_start(text, start, self.marker)
+        if request.open_quote:
             cut = closing_cut(text)
             if cut is None:
                 return text, "no_end"
             text = cut
-        needed = self.config.must_contain
-        if needed is not None and needed in text:
-            text = text[: text.index(needed) + len(needed)]  # it ends there
-        text = unquoted(text)
-        if proposal.start is not None:
-            return (f"{proposal.start} {text}", None) if text else ("", "empty")
-        parts = split_context(text, marker)
-        if parts is None or marker is None:
-            return text, None
-        return f"{parts.context}{marker} {unquoted(parts.target[len(marker) :])}", None
+        required = self.rules.must_contain
+        if required is not None and required in text:
+            text = text[: text.index(required) + len(required)]  # it ends there
+        text = self.unquote(text)
+        if start is not None:
+            return (f"{start} {text}", None) if text else ("", "empty")
+        return with_unquoted_target(text, self.marker), None
 
     def _reason(self, candidate: Candidate, shown: Sequence[str]) -> str | None:
-        text, config = candidate.input, self.config
-        reason = first_reason(self._filters, text)
-        if reason is not None:
+        text, rules, repetitions = candidate.input, self.rules, self.repetitions
+        reason = first_reason(self.filters, text) or self._form_reason(candidate)
+        if reason is not None or repetitions is None:
             return reason
-        parts = split_context(text, self.task.context_until)
-        if self.task.context_until is not None and parts is None:
+        if reason := repetitions.copy_reason(text, candidate.output):
+            return reason
+        if rules.overlap is not None and any(word_overlap(text, other) >= rules.overlap for other in shown):
+            return "copy_of_example"
+        return repetitions.near_reason(self.target(text))
+
+    def _form_reason(self, candidate: Candidate) -> str | None:
+        """What the free part lacks, or has too much of."""
+        parts, target, rules = split_context(candidate.input, self.marker), self.target(candidate.input), self.rules
+        if self.marker is not None and parts is None:
             return "no_context"
-        target = self._target(text)
-        if len(target.split()) < config.min_words:
+        if len(target.split()) < rules.min_words:
             return "too_few_words"
-        if config.must_contain is not None and config.must_contain not in target:
+        if rules.must_contain is not None and rules.must_contain not in target:
             return "without_required_text"
-        answer = candidate.output or ""
-        if config.answer_leak and not self.task.is_classification and answer and answer.casefold() in target.casefold():
+        answer = "" if self.task.is_classification else candidate.output or ""
+        if rules.answer_leak and answer and answer.casefold() in target.casefold():
             return "answer_leak"
         if parts is not None and normalised(target) == normalised(parts.context):
             return "copy_of_context"
-        key = normalised(text)
-        if key in self._known:
-            return "copy_of_known"
-        if key in self._outputs:
-            before = self._outputs[key]
-            return "duplicate" if candidate.output is None or before in (None, candidate.output) else "contradiction"
-        if config.overlap is not None and any(word_overlap(text, other) >= config.overlap for other in shown):
-            return "copy_of_example"
-        words = normalised(target).split()
-        if config.novelty is not None and any(lcs_f1(words, other) > config.novelty for other in self._words):
-            return "not_novel"
         return None
 
     def _with_label(self, candidate: Candidate) -> Candidate:
@@ -130,31 +151,40 @@ class Judge:
         label = extract_label(candidate.output, self.task.labels, self.task.label_extraction)
         return replace(candidate, dropped="no_label") if label is None else replace(candidate, output=label)
 
-    def _target(self, text: str) -> str:
-        """The free part of an input: what was asked for, without the marker."""
-        parts = split_context(text, self.task.context_until)
-        return text if parts is None else parts.target[len(self.task.context_until or "") :].strip()
+
+def input_judge(task: TaskSpec, filters: FiltersConfig) -> Judge:
+    """SELF-GUIDE's judge of new inputs (paper section 3.3)."""
+    demonstrations = [d.input for d in task.demonstrations]
+    repetitions = Repetitions(demonstrations, filters.near_duplicates) if filters.duplicates else None
+    unquote = strip_quotes if filters.strip_quotes else str
+    return Judge(task, NO_RULES, input_filters(task, filters), repetitions, unquote=unquote)
 
 
-def unquoted(text: str) -> str:
-    """Without quotation marks around the whole text, or one that opens it and was cut off from its other."""
-    text = strip_quotes(text)
-    closing = {'"': '"', "“": "”", "«": "»"}.get(text[:1])
-    return text[1:].strip() if closing is not None and closing not in text[1:] else text
+def loop_judge(
+    task: TaskSpec,
+    rules: JudgeConfig,
+    filters: FiltersConfig | None,
+    known: Sequence[str],
+    kept: Sequence[Candidate] = (),
+    current: Sequence[str] = (),
+) -> Judge:
+    """The loop's judge. `filters` are SELF-GUIDE's, if they count too; `known` are not to be repeated.
 
-
-def closing_cut(text: str) -> str | None:
-    """Up to the first closing quotation mark, else the end of the line, else the last full stop; None without any."""
-    ends = [place for mark in CLOSING if (place := text.find(mark)) >= 0]
-    if ends:
-        return text[: min(ends)].strip()
-    if "\n" in text:
-        return text.partition("\n")[0].strip()
-    stop = text.rfind(".")
-    return None if stop < 0 else text[: stop + 1].strip()
+    `kept` is what earlier rounds kept. Novelty is judged against both and this round, or (`scope: round`) against
+    `current` and this round alone.
+    """
+    checks = [empty] if filters is None else input_filters(task, filters)
+    repetitions = Repetitions(known, rules.novelty, "copy_of_known", "not_novel")
+    judge = Judge(task, rules, checks, repetitions, task.context_until)
+    for candidate in kept:
+        repetitions.remember(candidate.input, candidate.output)
+    compared = [*known, *(candidate.input for candidate in kept)] if rules.scope == "cumulative" else current
+    for text in compared:
+        repetitions.compare(judge.target(text))
+    return judge
 
 
 def word_overlap(text: str, example: str) -> float:
     """Share of the example's different words that occur in the text, case and punctuation aside."""
-    words = set(normalised(example).split())
-    return len(words & set(normalised(text).split())) / len(words) if words else 0.0
+    words = set(words_of(example))
+    return len(words & set(words_of(text))) / len(words) if words else 0.0

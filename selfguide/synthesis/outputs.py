@@ -1,99 +1,81 @@
-"""Step 3: the model answers its own inputs, several times each. No judgement here.
+"""Step 3: the model answers its own inputs, several times each. No judgement here (paper section 3.2).
 
 Every sampled answer is kept with its log-probability, so vote threshold, filters and balance can
 be changed later without asking the model again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from selfguide.config.schema import AnnotationConfig
-from selfguide.core.seeding import child_seed
+from selfguide.core.seeding import SeedStream
 from selfguide.core.types import TaskSpec
-from selfguide.models.base import Engine, Request, Sampling, Weights, room
+from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.requests import build_request, complete
+from selfguide.models.session import LanguageModel
 from selfguide.prompts.selfguide import answer_prompt
-from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate, Sample
 
 
-def annotate(
-    engine: Engine,
-    tokenizer: PromptTokenizer,
-    task: TaskSpec,
-    candidates: Sequence[Candidate],
-    config: AnnotationConfig,
-    temperature: float,
-    seed: int,
-    journal: Journal,
-    progress: Callable[[int], None] | None = None,
-    weights: Weights | None = None,
-    tokens: int | None = None,
-) -> list[Candidate]:
-    """The candidates with `samples`: `config.best_of` answers of `weights` (None: the base) for each accepted input.
+@dataclass(frozen=True)
+class Annotator:
+    """Samples `config.best_of` answers to an input, by `weights` of the model (None: the base)."""
 
-    An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`; what
-    is not asked as `tokens` generated ones are spent, with `budget`. `progress` is told what is answered now, not what
-    the journal holds.
-    """
-    accepted = [c for c in candidates if c.dropped is None]
-    done = {row["id"]: row for batch in journal.rows for row in batch["rows"]}
-    pending = [c for c in accepted if c.id not in done]
-    spent = sum(batch["tokens"][1] for batch in journal.rows)
-    for start in range(0, len(pending), config.batch):
-        if tokens is not None and spent >= tokens:
-            break
-        batch = pending[start : start + config.batch]
-        before = engine.tokens.copy()
-        rows = _answer(engine, tokenizer, task, batch, config, temperature, seed, weights)
-        counts = (engine.tokens - before).counts()
-        spent += counts[1]
-        journal.append({"rows": rows, "tokens": counts})
-        done.update((row["id"], row) for row in rows)
-        if progress is not None:
-            progress(len(batch))
-    return [c if c.dropped is not None else _with_samples(c, done.get(c.id)) for c in candidates]
+    model: LanguageModel
+    task: TaskSpec
+    config: AnnotationConfig
+    temperature: float
+    seed: int
+    weights: Weights | None = None
 
+    def annotate(
+        self,
+        candidates: Sequence[Candidate],
+        journal: Journal,
+        progress: Callable[[int], None] | None = None,
+        max_tokens: int | None = None,
+    ) -> list[Candidate]:
+        """The candidates; those accepted so far with `samples`.
 
-def _answer(
-    engine: Engine,
-    tokenizer: PromptTokenizer,
-    task: TaskSpec,
-    batch: Sequence[Candidate],
-    config: AnnotationConfig,
-    temperature: float,
-    seed: int,
-    weights: Weights | None,
-) -> list[dict[str, object]]:
-    prompts = [answer_prompt(task, candidate.input) for candidate in batch]
-    encoded = [tokenizer.encode_prompt(prompt) for prompt in prompts]
-    rooms = [room(engine.context_length, len(ids), config.max_new_tokens) for ids in encoded]
-    fits = [tokens > 0 for tokens in rooms]
-    requests = [
-        Request(
-            ids,
-            Sampling(
-                max_new_tokens=tokens,
-                temperature=temperature,
-                top_k=config.top_k,
-                top_p=config.top_p,
-                n=config.best_of,
-                stop=tokenizer.stop(prompt),
-            ),
-            child_seed(seed, "outputs", candidate.id),
-            weights,
-        )
-        for candidate, prompt, ids, tokens in zip(batch, prompts, encoded, rooms, strict=True)
-        if tokens > 0
-    ]
-    answers = iter(engine.generate(requests))
-    return [
-        {"id": candidate.id, "samples": [[a.text, a.logprob] for a in next(answers)] if fit else None}
-        for candidate, fit in zip(batch, fits, strict=True)
-    ]
+        An input whose prompt leaves no room for an answer is dropped with the reason `prompt_too_long`; those whose
+        turn would come after `max_tokens` generated ones, with `budget`. `progress` is told what is answered now,
+        not what the journal holds.
+        """
+        done = {row["id"]: row for batch in journal.rows for row in batch["rows"]}
+        pending = [c for c in candidates if c.dropped is None and c.id not in done]
+        spent = sum(batch["tokens"][1] for batch in journal.rows)
+        for start in range(0, len(pending), self.config.batch):
+            if max_tokens is not None and spent >= max_tokens:
+                break
+            batch = pending[start : start + self.config.batch]
+            before = self.model.engine.tokens.copy()
+            rows = self._answer(batch)
+            tokens = (self.model.engine.tokens - before).counts()
+            spent += tokens[1]
+            journal.append({"rows": rows, "tokens": tokens})
+            done.update((row["id"], row) for row in rows)
+            if progress is not None:
+                progress(len(batch))
+        return [c if c.dropped is not None else _with_samples(c, done.get(c.id)) for c in candidates]
+
+    def _answer(self, batch: Sequence[Candidate]) -> list[dict[str, Any]]:
+        completions = complete(self.model.engine, [self._request(candidate) for candidate in batch])
+        return [
+            {"id": candidate.id, "samples": None if answers is None else [[a.text, a.logprob] for a in answers]}
+            for candidate, answers in zip(batch, completions, strict=True)
+        ]
+
+    def _request(self, candidate: Candidate) -> Request:
+        config = self.config
+        sampling = Sampling(config.max_new_tokens, self.temperature, config.top_k, config.top_p, config.best_of)
+        seed = SeedStream(self.seed).seed_of("outputs", candidate.id)
+        request = build_request(self.model, answer_prompt(self.task, candidate.input), sampling, seed)
+        return replace(request, weights=self.weights)
 
 
-def _with_samples(candidate: Candidate, row: dict[str, list[tuple[str, float]] | None] | None) -> Candidate:
+def _with_samples(candidate: Candidate, row: dict[str, Any] | None) -> Candidate:
     if row is None:
         return replace(candidate, dropped="budget")
     if row["samples"] is None:

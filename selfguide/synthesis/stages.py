@@ -60,22 +60,13 @@ class ProposeInputs(Stage[Candidates]):
     seed: int
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.synthesis.inputs import propose_inputs
-        from selfguide.synthesis.streaming import stream_inputs
+        from selfguide.synthesis.inputs import InputProposer
 
-        propose = stream_inputs if self.generation.schedule == "streaming" else propose_inputs
+        proposer = InputProposer(self.model, self.task, self.generation, self.filters, self.temperature, self.seed)
         with work.journal() as journal, work.bar("new inputs", self.generation.rounds, "rounds") as bar:
             bar.resume(len(journal.rows))
-            candidates = propose(
-                self.model.engine,
-                self.model.tokenizer,
-                self.task,
-                self.generation,
-                self.filters,
-                self.temperature,
-                self.seed,
-                journal,
-                lambda _, proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted),
+            candidates = proposer.propose(
+                journal, lambda proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted)
             )
             write_candidates(work, candidates)
             return {"tokens": journal_tokens(journal)}
@@ -101,23 +92,13 @@ class AnnotateInputs(Stage[Candidates]):
     limit: TokenLimit | None = None
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.synthesis.outputs import annotate
+        from selfguide.synthesis.outputs import Annotator
 
+        annotator = Annotator(self.model, self.task, self.annotation, self.temperature, self.seed, self.weights)
         with work.journal() as journal, work.bar("outputs", len(accepted(self.candidates)), "inputs") as bar:
             bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-            annotated = annotate(
-                self.model.engine,
-                self.model.tokenizer,
-                self.task,
-                self.candidates,
-                self.annotation,
-                self.temperature,
-                self.seed,
-                journal,
-                bar.advance,
-                self.weights,
-                None if self.limit is None else self.limit.tokens,
-            )
+            max_tokens = None if self.limit is None else self.limit.tokens
+            annotated = annotator.annotate(self.candidates, journal, bar.advance, max_tokens)
             write_candidates(work, annotated)
             return {"tokens": journal_tokens(journal)}
 

@@ -12,17 +12,18 @@ The journal keeps judged proposals with their ticks; a killed run replays them a
 what is missing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from selfguide.config.schema import FiltersConfig, GenerationConfig
-from selfguide.core.types import TaskSpec
+from selfguide.config.schema import GenerationConfig
 from selfguide.models.base import Completion, Engine, Request
-from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inputs import InputPool, RoundDone, draw_prompt, input_request
+from selfguide.synthesis.generator import Generator
+from selfguide.synthesis.proposals import ProposalRequest
+
+Draw = Callable[[Sequence[str], int, int], ProposalRequest]
+"""(accepted inputs, round, index) -> the request."""
 
 
 class RequestStream(Protocol):
@@ -36,84 +37,73 @@ class RequestStream(Protocol):
         ...
 
 
-def stream_inputs(
-    engine: Engine,
-    tokenizer: PromptTokenizer,
-    task: TaskSpec,
-    generation: GenerationConfig,
-    filters: FiltersConfig,
-    temperature: float,
-    seed: int,
-    journal: Journal,
-    on_round: RoundDone | None = None,
-) -> list[Candidate]:
-    """As `propose_inputs`, with the same number of proposals; candidates in the order they were judged."""
-    pool = InputPool(task, filters)
-    size = generation.prompts_per_round
-    total = generation.rounds * size
-    past = {place: row for entry in journal.rows for place, row in zip(entry["places"], _rows(entry), strict=True)}
-    fresh: list[tuple[int, Candidate, int]] = []
-    before = engine.tokens.copy()
-    labels: dict[int, str | None] = {}
-    clock = Clock()
+def propose_streaming(generator: Generator, config: GenerationConfig, draw: Draw) -> list[Candidate]:
+    """As many proposals as the rounds have; candidates in the order they were judged."""
+    schedule = _Streaming(generator, config, draw)
+    with _open(generator.model.engine) as stream:
+        while schedule.fill(stream):
+            while (ended := schedule.clock.release()) is None:
+                for number, ticks, completion in stream.step():
+                    if completion is None:
+                        schedule.clock.seen(number, ticks)
+                    else:
+                        schedule.clock.end(number, ticks, completion)
+            schedule.judge(*ended)
+    schedule.write()
+    return generator.candidates
 
-    def start(place: int, stream: RequestStream) -> None:
-        round_number, slot = divmod(place, size)
-        if place in past:
-            clock.start(place)
-            clock.end(place, past[place][1], past[place][0])
+
+class _Streaming:
+    """What is under way and what is not in the journal yet. Proposals are numbered in the order they start."""
+
+    def __init__(self, generator: Generator, config: GenerationConfig, draw: Draw) -> None:
+        self.generator, self.config, self.draw = generator, config, draw
+        self.clock = Clock()
+        self._next = 0
+        self._requests: dict[int, ProposalRequest] = {}
+        self._unwritten: list[dict[str, Any]] = []
+        self._before = generator.model.engine.tokens.copy()
+        self._past = {row["number"]: row for entry in generator.journal.rows for row in entry["judged"]}
+
+    def fill(self, stream: RequestStream) -> bool:
+        """Start proposals as long as there is room and more are wanted; whether any is under way then."""
+        config = self.config
+        total, target = config.rounds * config.prompts_per_round, config.target
+        enough = target is not None and len(self.generator.accepted) >= target
+        while not enough and self._next < total and len(self.clock) < config.max_in_flight:
+            self._start(self._next, stream)
+            self._next += 1
+        return bool(len(self.clock))
+
+    def judge(self, number: int, ticks: int, completion: Completion | None) -> None:
+        """The next proposal in order; one that the journal has is taken in as it was judged."""
+        if number in self._past:
+            self.generator.recall(self._past[number]["candidates"])
             return
-        prompt, ids = draw_prompt(
-            task, generation, pool.accepted, engine.context_length, tokenizer, seed, round_number, slot
-        )
-        labels[place] = prompt.label
-        request = input_request(
-            prompt, ids, generation, temperature, engine.context_length, tokenizer, seed, round_number, slot
-        )
-        clock.start(place)
-        stream.submit(place, request)
+        judged = self.generator.judge_reply(self._requests.pop(number), completion)
+        rows = [candidate.to_row() for candidate in judged]
+        self._unwritten.append({"number": number, "ticks": ticks, "candidates": rows})
+        if len(self._unwritten) == self.config.prompts_per_round:
+            self.write()
 
-    def judge(place: int, ticks: int, answer: Any) -> None:
-        if place in past:
-            pool.add(Candidate.from_row(answer))
+    def write(self) -> None:
+        """To the journal, with the tokens since the last time."""
+        if not self._unwritten:
             return
-        round_number, slot = divmod(place, size)
-        judged = pool.judge(Candidate(f"{round_number}-{slot}", round_number, answer.text, labels.pop(place)))
-        fresh.append((place, judged, ticks))
+        tokens = self.generator.model.engine.tokens
+        self.generator.journal.append({"judged": self._unwritten, "tokens": (tokens - self._before).counts()})
+        self.generator.progress(len(self._unwritten))
+        self._before, self._unwritten = tokens.copy(), []
 
-    def write() -> None:
-        nonlocal before
-        journal.append(
-            {
-                "places": [place for place, _, _ in fresh],
-                "candidates": [candidate.to_row() for _, candidate, _ in fresh],
-                "ticks": [ticks for _, _, ticks in fresh],
-                "tokens": (engine.tokens - before).counts(),
-            }
-        )
-        before = engine.tokens.copy()
-        fresh.clear()
-        if on_round is not None:
-            on_round(len(journal.rows), len(pool.candidates), len(pool.accepted))
-
-    following = 0
-    with _open(engine) as stream:
-        while True:
-            enough = generation.target is not None and len(pool.accepted) >= generation.target
-            while not enough and following < total and len(clock) < generation.max_in_flight:
-                start(following, stream)
-                following += 1
-            if not len(clock):
-                break
-            while (ended := clock.release()) is None:
-                for place, ticks, completion in stream.step():
-                    clock.seen(place, ticks) if completion is None else clock.end(place, ticks, completion)
-            judge(*ended)
-            if len(fresh) == size:
-                write()
-    if fresh:
-        write()
-    return pool.candidates
+    def _start(self, number: int, stream: RequestStream) -> None:
+        self.clock.start(number)
+        if number in self._past:
+            self.clock.end(number, self._past[number]["ticks"], None)
+            return
+        self._requests[number] = self.draw(self.generator.accepted, *divmod(number, self.config.prompts_per_round))
+        request = self.generator.engine_request(self._requests[number])
+        assert request is not None  # drawn prompts fit
+        stream.submit(number, request)
 
 
 class Clock:
@@ -128,31 +118,31 @@ class Clock:
     def __len__(self) -> int:
         return len(self._started)
 
-    def start(self, place: int) -> None:
+    def start(self, number: int) -> None:
         """A proposal starts now."""
-        self._started[place], self._seen[place] = self.now, 0
+        self._started[number], self._seen[number] = self.now, 0
 
-    def seen(self, place: int, ticks: int) -> None:
+    def seen(self, number: int, ticks: int) -> None:
         """It has so many ticks, and goes on."""
-        self._seen[place] = ticks
+        self._seen[number] = ticks
 
-    def end(self, place: int, ticks: int, answer: Any) -> None:
+    def end(self, number: int, ticks: int, answer: Any) -> None:
         """It ended after so many ticks."""
-        self._seen[place] = ticks
-        self._ended[place] = (ticks, answer)
+        self._seen[number] = ticks
+        self._ended[number] = (ticks, answer)
 
     def release(self) -> tuple[int, int, Any] | None:
-        """(place, ticks, answer) of the next one in order, once nobody can come before it; the clock moves there."""
+        """(number, ticks, answer) of the next one in order, once nobody can come before it; the clock moves there."""
         if not self._ended:
             return None
-        tick, place = min((self._started[place] + ticks, place) for place, (ticks, _) in self._ended.items())
+        tick, number = min((self._started[number] + ticks, number) for number, (ticks, _) in self._ended.items())
         for other, started in self._started.items():
-            if other not in self._ended and (started + self._seen[other] + 1, other) < (tick, place):
+            if other not in self._ended and (started + self._seen[other] + 1, other) < (tick, number):
                 return None
         self.now = tick
-        ticks, answer = self._ended.pop(place)
-        del self._started[place], self._seen[place]
-        return place, ticks, answer
+        ticks, answer = self._ended.pop(number)
+        del self._started[number], self._seen[number]
+        return number, ticks, answer
 
 
 class BatchStream:
@@ -175,15 +165,11 @@ class BatchStream:
 
 
 def _open(engine: Engine) -> AbstractContextManager[RequestStream]:
-    own = getattr(engine, "stream", None)
-    opened: AbstractContextManager[RequestStream] = _batches(engine) if own is None else own()
+    opener = getattr(engine, "stream", None)
+    opened: AbstractContextManager[RequestStream] = _batches(engine) if opener is None else opener()
     return opened
 
 
 @contextmanager
 def _batches(engine: Engine) -> Iterator[RequestStream]:
     yield BatchStream(engine)
-
-
-def _rows(entry: dict[str, Any]) -> Sequence[tuple[dict[str, Any], int]]:
-    return list(zip(entry["candidates"], entry["ticks"], strict=True))

@@ -4,16 +4,16 @@ import pytest
 
 from selfguide.config.loop import JudgeConfig
 from selfguide.core.types import Example, TaskSpec
+from selfguide.prompts.neighbours import ConditionedPrompt
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.joint import Pair, read_pairs
-from selfguide.synthesis.judge import Judge, Proposal, closing_cut, word_overlap
+from selfguide.synthesis.judge import Judge, loop_judge, word_overlap
+from selfguide.synthesis.proposals import ProposalRequest
+from selfguide.synthesis.replies import Pair, closing_cut, read_pairs
 from selfguide.synthesis.spans import answer_spans
-from tests.composing import run_config
 
 LABELS = ("yes", "no")
 TASK = TaskSpec("t", "classification", "Is it?", (Example("It is.", "yes"),), LABELS)
 PAIRS = TaskSpec("p", "generation", "Ask.", (), context_until="\nQuestion:")
-FILTERS = run_config("task=sni", "task.id=task1").filters
 
 
 def config(**more: object) -> JudgeConfig:
@@ -31,12 +31,13 @@ def config(**more: object) -> JudgeConfig:
 
 
 def judged(text: str, judge: Judge, output: str | None = "yes", **more: object) -> Candidate:
-    return judge.judge(Proposal(Candidate("c", 0, text, output=output), **more))  # type: ignore[arg-type]
+    request = ProposalRequest("r", ConditionedPrompt("Is it?"), **more)  # type: ignore[arg-type]
+    return judge.judge(Candidate("c", 0, text, output=output), request)
 
 
 def judge_of(task: TaskSpec = TASK, known: tuple[str, ...] = (), kept: tuple[str, ...] = (), **more: object) -> Judge:
-    before = [Candidate(f"k{place}", 0, text, output="yes") for place, text in enumerate(kept)]
-    return Judge(task, config(**more), FILTERS, known, before)
+    before = [Candidate(f"k{index}", 0, text, output="yes") for index, text in enumerate(kept)]
+    return loop_judge(task, config(**more), None, known, before)
 
 
 QUOTED = ('"A fine day."', "“A fine day.”", 'Input: "A fine day."', "'A fine day.'", '"A fine day.')
@@ -109,7 +110,7 @@ def test_an_opened_quotation_ends_where_it_closes() -> None:
     assert closing_cut("A fine day\nand more") == "A fine day"
     assert closing_cut("One. Two. Thr") == "One. Two."
     assert closing_cut("no end at all") is None
-    assert judged("no end at all", judge_of(), opened=True).dropped == "no_end"
+    assert judged("no end at all", judge_of(), open_quote=True).dropped == "no_end"
 
 
 def test_what_was_judged_before_is_taken_in_as_it_was() -> None:
@@ -117,7 +118,7 @@ def test_what_was_judged_before_is_taken_in_as_it_was() -> None:
     rows = [judged(text, first) for text in ("one two three", "four five six")]
     second = judge_of(novelty=0.9)
     for row in rows:
-        second.add(row)
+        second.remember(row)
     assert judged("One two three", second).dropped == "duplicate"
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.config.loop import LoopConfig, claims_gold
+from selfguide.config.loop import LoopConfig
 from selfguide.core.errors import ConfigError
+from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example, TaskSpec
 from selfguide.methods.loop.diagnose import helpful
 from selfguide.prompts.neighbours import ConditionedPrompt
-from selfguide.synthesis.slots import Bank, seed_slots
+from selfguide.synthesis.request_writer import AttributePool, RequestWriter
 from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
@@ -97,12 +98,13 @@ def test_progen_shows_helpful_examples_where_the_answer_is_a_span() -> None:
     assert isinstance(method, LoopConfig)
     trained = [Example(f"A tram left {place} in 1900.{MARKER} Where?", place) for place in PLACES]
     pool = helpful(trained, [-1.0, 1.0] * 5, task.labels, 50)
-    bank = Bank(("A bus left Kyiv in 1950.", "The ferry is in Riga."))
-    slots = list(seed_slots(task, method, bank, range(20), 1, 0, pool))
-    assert {slot.label for slot in slots} == {"Kyiv", "1950", "Riga"}
-    for slot in slots:
-        assert isinstance(slot.prompt, ConditionedPrompt)
-        assert set(slot.prompt.examples) == set(trained[::2])
+    attributes = AttributePool(("A bus left Kyiv in 1950.", "The ferry is in Riga."))
+    writer = RequestWriter(task, method, attributes, SeedStream(0, ("loop",)))
+    requests = list(writer.conditioned(range(20), 1, pool))
+    assert {request.label for request in requests} == {"Kyiv", "1950", "Riga"}
+    for request in requests:
+        assert isinstance(request.prompt, ConditionedPrompt)
+        assert set(request.prompt.examples) == set(trained[::2])
 
 
 def test_an_answer_that_another_reference_accepts_is_no_error(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_reasons_are_refused_where_a_first_part_is_kept() -> None:
         run_config("method=s3", "task=rte")
     for method in ("s3_pairs", "goldgen_pairs"):
         run = run_config(f"method={method}", "task=rte")
-        assert isinstance(run.method, LoopConfig) and claims_gold(run.method)
+        assert isinstance(run.method, LoopConfig) and run.method.claims_gold
         assert (run.method.attributes.kind, run.method.attributes.source, run.method.attributes.items) == (
             "conditions",
             "gold",

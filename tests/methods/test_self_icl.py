@@ -22,7 +22,7 @@ from selfguide.core.types import TaskSpec
 from selfguide.methods.self_icl_stream import SelfICLPredictor
 from selfguide.models.session import Session
 from selfguide.store import Journal
-from selfguide.synthesis.instances import distinct, parse_instances
+from selfguide.synthesis.replies import distinct, read_instances
 from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.doubles import Answer, ScriptedEngine
@@ -220,20 +220,20 @@ def test_what_is_numbered_is_read_back(inputs: list[str], form: str) -> None:
     inputs = [text for text in inputs if "new instance" not in text.lower()]
     blocks = [form.format(number, text) for number, text in enumerate(inputs, 1)]
     reply = "Sure! Here they are.\n\n" + "\n\n".join(blocks)
-    assert parse_instances(reply, len(inputs), opened=False) == inputs
-    assert parse_instances(reply, len(inputs), opened=False, cut=True) == inputs[:-1]
-    assert parse_instances(reply, 2, opened=False) == inputs[:2]
+    assert read_instances(reply, len(inputs), opened=False) == inputs
+    assert read_instances(reply, len(inputs), opened=False, cut=True) == inputs[:-1]
+    assert read_instances(reply, 2, opened=False) == inputs[:2]
     with_outputs = "\n\n".join(f"{block}\nOutput: yes" for block in blocks)
-    assert parse_instances(with_outputs, 20, opened=False) == inputs
+    assert read_instances(with_outputs, 20, opened=False) == inputs
     continued = reply.partition(blocks[0])[2] if inputs else ""
     if inputs:
-        assert parse_instances(f" {inputs[0]}{continued}", 20, opened=True) == inputs
+        assert read_instances(f" {inputs[0]}{continued}", 20, opened=True) == inputs
 
 
 @settings(max_examples=50)
 @given(st.text(), st.integers(1, 12), st.booleans(), st.booleans())
 def test_any_reply_gives_whole_texts_and_no_more_than_asked(reply: str, count: int, opened: bool, cut: bool) -> None:
-    found = parse_instances(reply, count, opened=opened, cut=cut)
+    found = read_instances(reply, count, opened=opened, cut=cut)
     assert len(found) <= count
     assert all(text and text == text.strip() and text in reply for text in found)
 

@@ -20,7 +20,7 @@ from selfguide.models.vllm_process import engine_arguments, lora_rank
 from selfguide.models.vllm_requests import passes, spelled
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Journal
-from selfguide.synthesis.streaming import stream_inputs
+from selfguide.synthesis.inputs import InputProposer
 from selfguide.tasks.load import load_task
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter
 from tests.models.contract import GREEDY, EngineContract, tokens
@@ -140,14 +140,13 @@ def streamed(engine: VLLMEngine, file: Path, stop_after: int | None = None) -> l
     )  # fmt: skip
     task, _ = load_task(config.task, config.data, config.seed)
 
-    def written(number: int, proposed: int, accepted: int) -> None:
-        if number == stop_after:
+    def written(proposed: int, accepted: int) -> None:
+        if stop_after is not None and proposed == 5 * stop_after:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with Journal(file) as journal:
-        candidates = stream_inputs(
-            engine, engine._tokenizer, task, config.generation, config.filters, 1.0, 3, journal, written
-        )
+        proposer = InputProposer(LanguageModel(config, engine), task, config.generation, config.filters, 1.0, 3)
+        candidates = proposer.propose(journal, written)
     return [candidate.to_row() for candidate in candidates]
 
 

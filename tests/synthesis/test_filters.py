@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selfguide.core.text import normalised, strip_field_name, strip_quotes
 from selfguide.core.types import Example, TaskSpec
+from selfguide.prompts.selfguide import InputPrompt
+from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import (
-    Duplicates,
     LengthBand,
     Noise,
     empty,
@@ -13,6 +16,8 @@ from selfguide.synthesis.filters import (
     input_filters,
     output_filters,
 )
+from selfguide.synthesis.judge import input_judge
+from selfguide.synthesis.proposals import ProposalRequest
 from tests.composing import run_config
 
 FILTERS = run_config("task=sni", "task.id=task1").filters
@@ -115,14 +120,18 @@ def test_length_is_on_for_classification_inputs_and_generation_outputs() -> None
     assert first_reason(output_filters(classification, FILTERS), long) is None
 
 
-def test_duplicates_know_demonstrations_and_everything_accepted() -> None:
-    duplicates = Duplicates(["A cat."], near=0.8)
-    assert duplicates("a  CAT") == "copy_of_demonstration"
-    assert duplicates("a dog sat on the old mat") is None
-    duplicates.accept("a dog sat on the old mat")
-    assert duplicates("A dog sat on the old mat!") == "duplicate"
-    assert duplicates("a dog sat on the new mat") == "near_duplicate"
-    assert duplicates("seven birds flew over our house") is None
+def test_the_judge_knows_demonstrations_and_everything_accepted() -> None:
+    judge = input_judge(task("A cat."), replace(FILTERS, near_duplicates=0.8, input_length="off"))
+    request = ProposalRequest("r", InputPrompt("Do it.", ()))
+
+    def dropped(text: str) -> str | None:
+        return judge.judge(Candidate("c", 0, text), request).dropped
+
+    assert dropped("a  CAT") == "copy_of_demonstration"
+    assert dropped("a dog sat on the old mat") is None
+    assert dropped("A dog sat on the old mat!") == "duplicate"
+    assert dropped("a dog sat on the new mat") == "near_duplicate"
+    assert dropped("seven birds flew over our house") is None
 
 
 def test_empty() -> None:

@@ -3,13 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from selfguide.config.schema import AnnotationConfig, GenerationConfig
 from selfguide.core.errors import PromptTooLongError
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.session import LanguageModel
+from selfguide.prompts.selfguide import InputPrompt
 from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inputs import draw_prompt, propose_inputs
-from selfguide.synthesis.outputs import annotate
+from selfguide.synthesis.inputs import InputProposer
+from selfguide.synthesis.outputs import Annotator
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 
@@ -33,8 +36,11 @@ def proposals(folder: Path, answer=words, **generation: object) -> tuple[list[Ca
     engine = ScriptedEngine(TOKENIZER.decode, answer)
     knobs = replace(CONFIG.generation, **{"rounds": 5, "prompts_per_round": 6, **generation})
     with Journal(folder / "journal.jsonl") as journal:
-        found = propose_inputs(engine, TOKENIZER, TASK, knobs, CONFIG.filters, 0.8, 7, journal)
-    return found, engine
+        return proposer(engine, knobs, 7).propose(journal), engine
+
+
+def proposer(engine: ScriptedEngine, generation: GenerationConfig, seed: int = 0) -> InputProposer:
+    return InputProposer(LanguageModel(CONFIG, engine), TASK, generation, CONFIG.filters, 0.8, seed)
 
 
 def test_every_proposal_is_kept_with_its_reason(tmp_path: Path) -> None:
@@ -85,20 +91,27 @@ def test_same_seed_same_proposals_and_any_round_can_be_resumed(tmp_path: Path) -
 
 def test_a_long_prompt_is_redrawn_with_fewer_drafts() -> None:
     pool = [f"a rather long synthetic input number {n}" for n in range(50)]
-    bare = len(TOKENIZER.encode_prompt(draw_prompt(TASK, CONFIG.generation, [], 4096, TOKENIZER, 0, 0)[0]))
+    engine = ScriptedEngine(TOKENIZER.decode, words)
+    bare = len(proposer(engine, CONFIG.generation).draw([], 0, 0).prompt_ids)
     for cutoff in (bare, bare + 40, bare + 400):
-        knobs = replace(CONFIG.generation, context_cutoff=cutoff)
-        for place in range(20):
-            prompt, ids = draw_prompt(TASK, knobs, pool, 4096, TOKENIZER, 0, place)
-            assert len(ids) <= cutoff
-            assert set(prompt.drafts) <= set(pool)
-    assert prompt.drafts
+        drawing = proposer(engine, replace(CONFIG.generation, context_cutoff=cutoff))
+        for index in range(20):
+            request = drawing.draw(pool, 0, index)
+            assert request.prompt_ids == TOKENIZER.encode_prompt(request.prompt)
+            assert len(request.prompt_ids) <= cutoff
+            assert isinstance(request.prompt, InputPrompt)
+            assert set(request.prompt.drafts) <= set(pool)
+    assert request.prompt.drafts
 
 
 def test_instruction_and_demonstrations_too_long_is_a_clear_error() -> None:
     knobs = replace(CONFIG.generation, context_cutoff=20)
     with pytest.raises(PromptTooLongError, match=r"task mood: instruction and demonstrations alone take \d+ tokens"):
-        draw_prompt(TASK, knobs, [], 4096, TOKENIZER, 0, 0)
+        proposer(ScriptedEngine(TOKENIZER.decode, words), knobs).draw([], 0, 0)
+
+
+def annotator(engine: ScriptedEngine, config: AnnotationConfig) -> Annotator:
+    return Annotator(LanguageModel(CONFIG, engine), TASK, config, 0.2, 0)
 
 
 def test_annotation_asks_best_of_and_resumes_after_any_batch(tmp_path: Path) -> None:
@@ -109,7 +122,7 @@ def test_annotation_asks_best_of_and_resumes_after_any_batch(tmp_path: Path) -> 
     def run(batch: int = 4) -> tuple[list[Candidate], ScriptedEngine]:
         engine = ScriptedEngine(TOKENIZER.decode, lambda _, seed, sample: f"{seed % 97} {sample}")
         with Journal(tmp_path / "journal.jsonl") as journal:
-            done = annotate(engine, TOKENIZER, TASK, candidates, replace(knobs, batch=batch), 0.2, 0, journal)
+            done = annotator(engine, replace(knobs, batch=batch)).annotate(candidates, journal)
         return done, engine
 
     whole, engine = run()
@@ -126,5 +139,5 @@ def test_an_input_without_room_for_an_answer_is_dropped_not_a_crash(tmp_path: Pa
     candidates = [Candidate("a", 0, "short"), Candidate("b", 0, "word " * 400)]
     engine = ScriptedEngine(TOKENIZER.decode, words, context_length=300)
     with Journal(tmp_path / "journal.jsonl") as journal:
-        short, long = annotate(engine, TOKENIZER, TASK, candidates, CONFIG.annotation, 0.2, 0, journal)
+        short, long = annotator(engine, CONFIG.annotation).annotate(candidates, journal)
     assert (short.dropped, long.dropped) == (None, "prompt_too_long")

@@ -10,8 +10,10 @@ import pytest
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Completion, Request
 from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.session import LanguageModel
 from selfguide.store import Journal
-from selfguide.synthesis.streaming import Clock, stream_inputs
+from selfguide.synthesis.inputs import InputProposer
+from selfguide.synthesis.streaming import Clock
 from tests.composing import run_config
 from tests.doubles import ScriptedEngine
 
@@ -72,10 +74,9 @@ def run(engine: ScriptedEngine, journal: Path, *overrides: str) -> list[tuple[st
         "task=task1516", "generation.schedule=streaming", "generation.rounds=10", "generation.prompts_per_round=6",
         "generation.target=null", "filters.input_length=off", *overrides,
     )  # fmt: skip
-    tokenizer = load_prompt_tokenizer(config.model)
+    proposer = InputProposer(LanguageModel(config, engine), TASK, config.generation, config.filters, 0.8, 0)
     with Journal(journal) as file:
-        found = stream_inputs(engine, tokenizer, TASK, config.generation, config.filters, 0.8, 0, file)
-    return [(c.id, c.input, c.dropped) for c in found]
+        return [(c.id, c.input, c.dropped) for c in proposer.propose(file)]
 
 
 def test_timing_changes_nothing(tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ from selfguide.core.types import Example, Instance
 from selfguide.evaluation.predict import Query, System, predict
 from selfguide.models.base import Request, Sampling, Weights
 from selfguide.models.session import Session
-from selfguide.prompts.selfguide import InputPrompt
 from selfguide.store import Journal, StoredStage
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inputs import draw_prompt
+from selfguide.synthesis.inputs import InputProposer
+from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.stages import annotate_inputs, compose_dataset, propose_inputs
 from selfguide.tasks.load import load_task
 from selfguide.training.stages import train
@@ -70,8 +70,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
         small = shrunk(config, sizes, Path(folder))
         with Session(small, task, watch) as session:
             started = time.monotonic()
-            ids = session.tokenizer.encode_prompt(draw_first(session))
-            session.engine.generate([Request(ids, Sampling(1))])
+            session.engine.generate([Request(draw(session, [], 0).prompt_ids, Sampling(1))])
             start = time.monotonic() - started
 
             proposing = propose_inputs(session)
@@ -86,7 +85,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
             elected = [c for c in marked if c.dropped is None] if chosen else []
 
             weights, training = None, None
-            if config.finetuning.kind != "none" and config.method.name != "few_shot_icl":
+            if config.finetuning.kind != "none" and config.method.kind != "few_shot_icl":
                 weights, training = timed_training(session, watch, pairs or list(task.demonstrations), sizes)
             texts = [candidate.input for candidate in asked]
             base = timed_answers(session, Path(folder) / "base.jsonl", texts, None)
@@ -131,15 +130,13 @@ def shrunk(config: RunConfig, sizes: ForecastConfig, folder: Path) -> RunConfig:
     )
 
 
-def draw_first(session: Session) -> InputPrompt:
-    """A prompt for a new input without drafts."""
-    return draw(session, [], 0)[0]
-
-
-def draw(session: Session, pool: Sequence[str], place: int) -> tuple[InputPrompt, tuple[int, ...]]:
-    """One prompt for a new input, as a later round would draw it."""
-    generation, length = session.config.generation, session.engine.context_length
-    return draw_prompt(session.task, generation, pool, length, session.tokenizer, session.config.seed, -1, place)
+def draw(session: Session, pool: Sequence[str], index: int) -> ProposalRequest:
+    """The request for a new input, as a later round would draw it."""
+    config = session.config
+    proposer = InputProposer(
+        session.student, session.task, config.generation, config.filters, config.temperature.input, config.seed
+    )
+    return proposer.draw(pool, -1, index)
 
 
 def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
@@ -147,7 +144,7 @@ def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
     # A pool of few inputs would bound the number of drafts: the real pool is larger.
     most = session.config.generation.max_drafts
     repeated = list(pool) * math.ceil(max(most, 1) / len(pool))
-    return statistics.fmean(len(draw(session, repeated, place)[1]) for place in range(DRAWN_PROMPTS))
+    return statistics.fmean(len(draw(session, repeated, index).prompt_ids) for index in range(DRAWN_PROMPTS))
 
 
 def timed_training(

@@ -12,11 +12,11 @@ from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import BASE, Query, System, predict
-from selfguide.methods.loop.state import State, require_pool
+from selfguide.methods.loop.state import Loop, State, require_pool
 from selfguide.methods.student import Student
 from selfguide.models.session import Session
 from selfguide.store import Journal, fingerprint, journal_tokens
-from selfguide.synthesis.slots import Exemplar
+from selfguide.synthesis.request_writer import Exemplar
 from selfguide.synthesis.vote import sample_share
 from selfguide.tasks.metrics import score_task
 
@@ -30,8 +30,9 @@ class Diagnosis:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnose(session: Session, config: LoopConfig, state: State, student: Student, round_number: int) -> Diagnosis:
+def diagnose(loop: Loop, state: State, student: Student, round_number: int) -> Diagnosis:
     """Errors of the newest student, or low agreement of the votes."""
+    session, config = loop.session, loop.config
     if config.diagnose.source == "votes":
         return _by_votes(session, config.diagnose, state, round_number)
     rows = _diagnosed(session, config, state)

@@ -1,19 +1,18 @@
 """The loop's first data: demonstrations, gold pairs, generated pairs, or SELF-GUIDE's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.core.types import Example
 from selfguide.methods.annotator import annotate
-from selfguide.methods.loop.state import State, require_pool
-from selfguide.methods.loop.steps import proposals_stage
+from selfguide.methods.loop.state import Loop, State, require_pool
+from selfguide.methods.loop.steps import propose
 from selfguide.methods.loop.transfer import added_rows
-from selfguide.models.session import Session
+from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.proposing import Budget
+from selfguide.synthesis.request_writer import ExamplePool, RequestWriter
 from selfguide.synthesis.sampling import spread_over_labels
-from selfguide.synthesis.slots import Bank, seed_slots
 from selfguide.synthesis.stages import compose_dataset, propose_inputs
 
 COMPOSED = ("balance", "max_rows")
@@ -29,75 +28,65 @@ def targets(config: LoopConfig) -> list[int]:
     return [*points[: config.loop.rounds], items]
 
 
-def seeded(session: Session, config: LoopConfig, bank: Bank) -> State:
+def seed_state(loop: Loop, writer: RequestWriter) -> State:
     """The state before the first training."""
-    state = _own(session, config, bank)
-    if config.initial_data.extra_rows_from_run is None:
+    state = _seed_data(loop, writer)
+    source = loop.config.initial_data.extra_rows_from_run
+    if source is None:
         return state
-    added = added_rows(session, config.initial_data.extra_rows_from_run, [row.input for row in state.kept])
+    added = added_rows(loop.session, source, [row.input for row in state.kept])
     return replace(state, made=(*state.made, *added))
 
 
-def _own(session: Session, config: LoopConfig, bank: Bank) -> State:
-    state = State(budget=Budget(config.loop.calls, config.loop.tokens))
-    if config.initial_data.source == "generated":
-        return grown(session, config, bank, state, targets(config)[0], 0)
-    if config.initial_data.source == "selfguide":
-        return _selfguide(session, state)
-    if config.initial_data.source == "demonstrations":
+def grow(
+    loop: Loop, writer: RequestWriter, state: State, target: int, number: int, examples: ExamplePool | None = None
+) -> State:
+    """The state with as many label-conditioned proposals of round `number` as are missing to `target` rows.
+
+    What was dropped is requested anew, `initial_data.waves` times in all at most.
+    """
+    for wave in range(1, loop.config.initial_data.waves + 1):
+        missing = target - len(state.kept)
+        if missing <= 0 or state.budget.spent is not None:
+            break
+        # Indices go on where the last wave ended, so that labels and conditions keep their turns.
+        indices = range(state.conditioned, state.conditioned + missing)
+        state = propose(loop, state, list(writer.conditioned(indices, number, examples)), wave)
+        state = replace(state, conditioned=indices.stop)
+    return state
+
+
+def _seed_data(loop: Loop, writer: RequestWriter) -> State:
+    session, config, initial = loop.session, loop.config, loop.config.initial_data
+    state = State(budget=CallBudget(config.loop.calls, config.loop.tokens))
+    if initial.source == "generated":
+        return grow(loop, writer, state, targets(config)[0], 0)
+    if initial.source == "selfguide":
+        return _selfguide(loop, state)
+    if initial.source == "demonstrations":
         return replace(state, seeds=_rows(session.task.demonstrations, "demonstration"))
     require_pool(session, "method.initial_data.source")
-    size = config.initial_data.items or max(
-        config.initial_data.min_items, int((config.initial_data.share or 0) * len(session.gold_pool))
-    )
+    size = initial.items or max(initial.min_items, int((initial.share or 0) * len(session.gold_pool)))
     pairs = spread_over_labels(session.gold_pool, session.task.labels, size, session.config.seed, "loop")
     return replace(state, seeds=_rows(pairs, "gold"))
 
 
-def grown(
-    session: Session,
-    config: LoopConfig,
-    bank: Bank,
-    state: State,
-    target: int,
-    round_number: int,
-    pool: Mapping[str, Sequence[Example]] | None = None,
-) -> State:
-    """The state with as many label-conditioned proposals as are missing to `target` rows.
-
-    What was dropped is asked for anew, `seed.waves` times in all at most.
-    """
-    source = "generated" if pool is None else "feedback"
-    for wave in range(1, config.initial_data.waves + 1):
-        missing = target - len(state.kept)
-        if missing <= 0 or state.budget.spent is not None:
-            break
-        # Places go on where the last wave ended, so that labels and conditions keep their turns.
-        places = range(state.places, state.places + missing)
-        slots = list(seed_slots(session.task, config, bank, places, round_number, session.config.seed, pool))
-        state = proposals_stage(session, config, state, slots, round_number, source, wave)
-        state = replace(state, places=places.stop)
-    return state
-
-
 def _rows(pairs: Sequence[Example], source: str) -> tuple[Candidate, ...]:
     return tuple(
-        Candidate(f"{source}-{place}", 0, pair.input, output=pair.output, source=source)
-        for place, pair in enumerate(pairs)
+        Candidate(f"{source}-{index}", 0, pair.input, output=pair.output, source=source)
+        for index, pair in enumerate(pairs)
     )
 
 
-def _selfguide(session: Session, state: State) -> State:
+def _selfguide(loop: Loop, state: State) -> State:
     """SELF-GUIDE's candidates, voted and filtered. What its balance took out is back: the loop composes anew.
 
-    As many inputs as `generation` says are asked for; the budget pays for them, and bounds the answers.
+    As many inputs as `generation` says are requested; the budget pays for them, and bounds the answers.
     """
-    proposed = propose_inputs(session)
-    spent = dict(proposed.info["tokens"])
-    left = state.budget.less(spent.get("calls", 0), spent.get("generated", 0))
-    answered = annotate(session, proposed.value, left)
-    answers = answered.info["tokens"]
-    _, marked = compose_dataset(session, answered.value)
+    proposed = propose_inputs(loop.session)
+    left = state.budget.without(proposed.info["tokens"])
+    answered = annotate(loop.session, proposed.value, left)
+    _, candidates = compose_dataset(loop.session, answered.value)
     made = [
         replace(
             candidate,
@@ -106,7 +95,6 @@ def _selfguide(session: Session, state: State) -> State:
             source="selfguide",
             dropped=None if candidate.dropped in COMPOSED else candidate.dropped,
         )
-        for candidate in marked
+        for candidate in candidates
     ]
-    total = {kind: spent.get(kind, 0) + answers.get(kind, 0) for kind in ("calls", "generated")}
-    return state.with_candidates(made, total)
+    return state.with_candidates(made, left.without(answered.info["tokens"]))

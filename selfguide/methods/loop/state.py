@@ -1,51 +1,69 @@
 """What the loop has made so far, and the checks that it can start."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfguide.config.loop import LoopConfig
 from selfguide.core.errors import DataError
+from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example, TaskSpec
 from selfguide.methods.loop.transfer import require_source
 from selfguide.models.session import Session
+from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.dataset import vanished_labels
 from selfguide.synthesis.inspect import warnings_about
-from selfguide.synthesis.proposing import Budget
+from selfguide.synthesis.request_writer import AttributePool, RequestWriter
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What all steps of one run share."""
+
+    session: Session
+    config: LoopConfig
+
+    @classmethod
+    def of(cls, session: Session) -> "Loop":
+        """By the method's configuration, which `loop_problems` checked; `DataError` for a run it names in vain."""
+        config = session.config.method
+        assert isinstance(config, LoopConfig)
+        if config.initial_data.extra_rows_from_run is not None:
+            require_source(session, config.initial_data.extra_rows_from_run)
+        return cls(session, config)
+
+    @property
+    def seeds(self) -> SeedStream:
+        """The loop's branch of the tree of seeds."""
+        return SeedStream(self.session.config.seed, ("loop",))
+
+    def writer(self, attributes: AttributePool) -> RequestWriter:
+        """Of the proposal requests."""
+        return RequestWriter(self.session.task, self.config, attributes, self.seeds)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """Rows the loop began with (gold pairs, demonstrations) and every candidate made since, in order.
 
-    `budget` is what is left of calls and tokens; `seeds` are kept whatever happens; `places` counts the
-    label-conditioned proposals that were asked for.
+    `budget` is what is left of calls and tokens; `seeds` are kept whatever happens; `conditioned` counts the
+    label-conditioned proposals that were requested.
     """
 
     seeds: tuple[Candidate, ...] = ()
     made: tuple[Candidate, ...] = ()
-    budget: Budget = field(default_factory=Budget)
-    places: int = 0
+    budget: CallBudget = field(default_factory=CallBudget)
+    conditioned: int = 0
 
     @property
     def kept(self) -> list[Candidate]:
         """All rows that may be trained on."""
         return [*self.seeds, *(c for c in self.made if c.dropped is None)]
 
-    def with_candidates(self, made: Sequence[Candidate], spent: Mapping[str, int], cost: int = 1) -> "State":
-        """After another round of proposals, which took so many calls and tokens; one more item takes `cost` calls."""
-        budget = self.budget.less(spent.get("calls", 0), spent.get("generated", 0)).closed_below(cost)
+    def with_candidates(self, made: Sequence[Candidate], budget: CallBudget) -> "State":
+        """After another round of proposals, which left so much."""
         return replace(self, made=(*self.made, *made), budget=budget)
-
-
-def loop_config(session: Session) -> LoopConfig:
-    """The method's configuration, checked when it was composed (`loop_problems`), and the run that it names."""
-    config = session.config.method
-    assert isinstance(config, LoopConfig)
-    if config.initial_data.extra_rows_from_run is not None:
-        require_source(session, config.initial_data.extra_rows_from_run)
-    return config
 
 
 def require_pool(session: Session, key: str) -> None:

@@ -1,179 +1,94 @@
-"""The loop's steps that call the teacher, each bound to the store: plan, proposals, outputs; and the data set."""
+"""The loop's steps that make data: attributes, proposals with their outputs, the rows of a training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from selfguide.config.identity import knobs_of
-from selfguide.config.loop import LoopConfig
-from selfguide.core.files import read_jsonl, write_jsonl
-from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
 from selfguide.methods.annotator import annotate
-from selfguide.methods.loop.state import State, require_pool
-from selfguide.models.session import Session
-from selfguide.store import Journal, fingerprint, journal_tokens
-from selfguide.synthesis.bank import fill_bank, known_conditions
+from selfguide.methods.loop.stages import AskAttributes, ComposeRows, ProposeItems
+from selfguide.methods.loop.state import Loop, State, require_pool
+from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate, drop_counts
-from selfguide.synthesis.dataset import compose
-from selfguide.synthesis.judge import Judge
-from selfguide.synthesis.proposing import Budget, fill
-from selfguide.synthesis.slots import Bank, Slot
-from selfguide.synthesis.stages import decontaminated, read_candidates
+from selfguide.synthesis.proposals import ProposalRequest
+from selfguide.synthesis.request_writer import AttributePool
+from selfguide.synthesis.stages import decontaminated
 from selfguide.synthesis.vote import elect
-from selfguide.tasks.context import opening
 
 
-def plan_stage(session: Session, config: LoopConfig) -> Bank:
-    """Conditions or reasons that the proposals will draw from."""
-    plan, task = config.attributes, session.task
+def plan_attributes(loop: Loop) -> AttributePool:
+    """Conditions or reasons that the proposals will draw from: the model's, or those of known inputs."""
+    from selfguide.synthesis.attributes import known_conditions
+
+    plan, task, session = loop.config.attributes, loop.session.task, loop.session
     if plan.kind == "none" or (plan.kind == "rationales" and not task.labels):
-        return Bank()
+        return AttributePool()
     if plan.kind == "conditions" and plan.source == "demonstrations":
         return known_conditions(task, [d.input for d in task.demonstrations])
     if plan.kind == "conditions" and plan.source == "gold":
         require_pool(session, "method.attributes.source")
-        found = known_conditions(task, [pair.input for pair in session.gold_pool]).conditions
-        stream = child_random(session.config.seed, "loop", "plan", "gold")
-        return Bank(tuple(stream.sample(found, len(found) if plan.items is None else min(plan.items, len(found)))))
-    spec = {
-        **session.base_spec(1, session.teacher),
-        "plan": knobs_of(plan, "plan"),
-        "show_demonstrations": config.propose.show_demonstrations,
-        "batch": config.propose.batch,
-        "context_until": task.context_until,
-    }
-    name = opening(task)
-    if name is not None:
-        spec["opening"] = name
-
-    def build(work: Path) -> dict[str, Any]:
-        with Journal(work / "journal.jsonl") as journal, session.terminal.bar("plan", None, "calls") as bar:
-            teacher = session.teacher
-            bank = fill_bank(teacher.engine, teacher.tokenizer, task, config, session.config.seed, journal, bar.advance)
-            rows = [{"label": None, "text": text} for text in bank.conditions]
-            rows += [{"label": label, "text": text} for label, texts in bank.reasons.items() for text in texts]
-            write_jsonl(work / "bank.jsonl", rows)
-            return {"tokens": journal_tokens(journal)}
-
-    stage = session.stage("plan", "plan", spec, build)
-    rows = list(read_jsonl(stage.path / "bank.jsonl"))
-    reasons: dict[str, tuple[str, ...]] = {}
-    for row in rows:
-        if row["label"] is not None:
-            reasons[row["label"]] = (*reasons.get(row["label"], ()), row["text"])
-    return Bank(tuple(row["text"] for row in rows if row["label"] is None), reasons)
+        conditions = known_conditions(task, [pair.input for pair in session.gold_pool]).conditions
+        count = len(conditions) if plan.items is None else min(plan.items, len(conditions))
+        return AttributePool(tuple(loop.seeds.random_of("plan", "gold").sample(conditions, count)))
+    return session.run("plan", AskAttributes(session.teacher, task, loop.config, session.config.seed)).value
 
 
-def proposals_stage(
-    session: Session,
-    config: LoopConfig,
-    state: State,
-    slots: Sequence[Slot],
-    round_number: int,
-    source: str,
-    wave: int = 1,
-) -> State:
-    """The state with what the slots asked for: proposed, judged, its outputs voted where none is inherited."""
-    task, run = session.task, session.config
-    part = f"{round_number}" if wave == 1 else f"{round_number}_wave_{wave}"
-    known = [*(d.input for d in task.demonstrations), *(p.input for p in session.gold_pool)]
-    known += [seed.input for seed in state.seeds]
-    kept = [candidate for candidate in state.made if candidate.dropped is None]
-    current = [slot.exemplar for slot in slots if slot.exemplar is not None]
+def propose(loop: Loop, state: State, requests: Sequence[ProposalRequest], wave: int = 1) -> State:
+    """The state with what was requested: proposed, judged, its outputs voted where none is inherited."""
+    session, config, run = loop.session, loop.config, loop.session.config
+    number = requests[0].round
+    part = f"{number}" if wave == 1 else f"{number}_wave_{wave}"
+    known = [pair.input for pair in (*session.task.demonstrations, *session.gold_pool)]
     joint = config.annotate.source == "joint"
-    voted = config.annotate.source == "vote" or (not joint and any(slot.label is None for slot in slots))
-    votes = run.annotation.best_of if voted and state.budget.calls is not None else 0
-    spec = {
-        # 2: a reply that repeats its fixed part is read without it.
-        **session.base_spec(1 if task.context_until is None else 2, session.teacher),
-        "slots": fingerprint([asdict(slot) for slot in slots]),
-        "propose": knobs_of(config.propose, "proposals"),
-        "round": round_number,
-        "source": source,
-        "filter": knobs_of(config.filter, "proposals"),
-        "filters": knobs_of(run.filters, "proposals") if config.filter.selfguide else {},
-        "task_noise_terms": list(task.noise_terms) if config.filter.selfguide else [],
-        "label_extraction": task.label_extraction,
-        "context_until": task.context_until,
-        "known": fingerprint(known),
-        "kept": fingerprint([(candidate.input, candidate.output) for candidate in kept]),
-        "budget": asdict(state.budget),
-        **({"votes": votes} if votes else {}),
-    }
-
-    def build(work: Path) -> dict[str, Any]:
-        judge = Judge(task, config.filter, run.filters, known, kept, current)
-        with (
-            Journal(work / "journal.jsonl") as journal,
-            session.terminal.bar(f"proposals (round {round_number})", None, "items") as bar,
-        ):
-            made = fill(
-                session.teacher.engine,
-                session.teacher.tokenizer,
-                slots,
-                config.propose,
-                judge,
-                round_number,
-                source,
-                run.seed,
-                state.budget,
-                journal,
-                bar.advance,
-                votes,
-            )
-            write_jsonl(work / "candidates.jsonl", (candidate.to_row() for candidate in made))
-            return {"tokens": journal_tokens(journal)}
-
-    stage = session.stage(f"proposals_{part}", "proposals", spec, build)
-    asked = stage.info["tokens"]
-    left = state.budget.less(asked.get("calls", 0), asked.get("generated", 0))
-    made, spent = _with_outputs(session, config, decontaminated(session, read_candidates(stage)), part, left)
-    tokens = {kind: asked.get(kind, 0) + spent.get(kind, 0) for kind in ("calls", "generated")}
+    voted = config.annotate.source == "vote" or (not joint and any(request.label is None for request in requests))
+    calls_per_kept = run.annotation.best_of if voted and state.budget.calls is not None else 0
+    proposed = session.run(
+        f"proposals_{part}",
+        ProposeItems(
+            model=session.teacher,
+            task=session.task,
+            requests=tuple(requests),
+            propose=config.propose,
+            rules=config.filter,
+            filters=run.filters if config.filter.selfguide else None,
+            known=(*known, *(seed.input for seed in state.seeds)),
+            kept=tuple(candidate for candidate in state.made if candidate.dropped is None),
+            budget=state.budget,
+            calls_per_kept=calls_per_kept,
+            seed=run.seed,
+        ),
+    )
+    left = state.budget.without(proposed.info["tokens"])
+    made, tokens = _with_outputs(loop, decontaminated(session, proposed.value), part, left)
     counts = drop_counts(made)
-    session.terminal.drops(f"proposals (round {round_number})", counts, len(made) - sum(counts.values()))
-    return state.with_candidates(made, tokens, 1 + votes)
+    session.terminal.drops(f"proposals (round {number})", counts, len(made) - sum(counts.values()))
+    return state.with_candidates(made, left.without(tokens).closed_below(1 + calls_per_kept))
 
 
 def _with_outputs(
-    session: Session, config: LoopConfig, made: Sequence[Candidate], part: str, budget: Budget
+    loop: Loop, made: Sequence[Candidate], part: str, budget: CallBudget
 ) -> tuple[list[Candidate], Mapping[str, int]]:
     """The candidates with an elected output, where they have none of their own or `annotate.source` is vote.
 
-    Those that `budget` does not pay for are dropped.
+    Also the tokens that it took. Those that `budget` does not pay for are dropped.
     """
-    voted = config.annotate.source == "vote"
-    asked = [replace(c, output=None) for c in made if c.dropped is None and (voted or c.output is None)]
-    if not asked:
+    session, voted = loop.session, loop.config.annotate.source == "vote"
+    waiting = [replace(c, output=None) for c in made if c.dropped is None and (voted or c.output is None)]
+    if not waiting:
         return list(made), {}
-    answered = annotate(session, asked, budget, f"outputs_{part}")
+    answered = annotate(session, waiting, budget, f"outputs_{part}")
     elected = elect(session.task, answered.value, session.config.annotation, session.config.filters)
     by_id = {candidate.id: candidate for candidate in elected}
     return [by_id.get(candidate.id, candidate) for candidate in made], answered.info["tokens"]
 
 
-def rows_stage(session: Session, config: LoopConfig, state: State) -> list[Example]:
+def compose_rows(loop: Loop, state: State) -> tuple[Example, ...]:
     """The rows of a training: seed data, additions or both, balanced if asked for."""
+    session, compose = loop.session, loop.config.compose
     seeds = [*state.seeds, *(c for c in state.made if c.round == 0)]
     added = [c for c in state.made if c.round > 0]
-    chosen = {"all": [*seeds, *added], "initial": seeds, "added": added}[config.compose.train_on]
-    if config.compose.train_on == "added" and not added:
+    chosen = {"all": [*seeds, *added], "initial": seeds, "added": added}[compose.train_on]
+    if compose.train_on == "added" and not added:
         chosen = seeds  # the first student learns from something
-    kept = [candidate for candidate in chosen if candidate.dropped is None and candidate.output is not None]
-    annotation = replace(session.config.annotation, balance=config.compose.balance, max_rows=config.loop.rows)
-    spec = {
-        "version": 1,
-        "rows": fingerprint([(candidate.input, candidate.output) for candidate in kept]),
-        "balance": config.compose.balance,
-        "max_rows": config.loop.rows,
-        "labels": list(session.task.labels),
-        "seed": session.config.seed,
-    }
-
-    def build(work: Path) -> None:
-        pairs, _ = compose(session.task, kept, annotation, session.config.seed)
-        write_jsonl(work / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
-
-    stage = session.stage("dataset", "loop_dataset", spec, build)
-    return [Example(**row) for row in read_jsonl(stage.path / "dataset.jsonl")]
+    kept = tuple(candidate for candidate in chosen if candidate.dropped is None and candidate.output is not None)
+    annotation = replace(session.config.annotation, balance=compose.balance, max_rows=loop.config.loop.rows)
+    return session.run("dataset", ComposeRows(session.task, annotation, kept, session.config.seed)).value
