@@ -48,4 +48,4 @@ def annotator(session: Session) -> Weights | None:
     if session.config.annotation.annotator == "base" or settings.kind == "none":
         return None
     rows = session.task.demonstrations * settings.demonstration_copies
-    return train(session, "annotator", rows, leave_one_out=True).epochs[settings.epochs - 1]
+    return train(session, "annotator", rows, leave_one_out=True).value.epochs[settings.epochs - 1]
