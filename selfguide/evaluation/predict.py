@@ -4,13 +4,14 @@ The only code that turns gold instances into requests; what it sends is the inpu
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example, Instance, TaskSpec
-from selfguide.models.base import Request, Sampling, Weights, room
+from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.requests import build_request, complete
 from selfguide.models.session import LanguageModel
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
@@ -82,32 +83,27 @@ def predict(
 
     `progress` is told what is answered now, not what the journal holds.
     """
-    engine, tokenizer = model.engine, model.tokenizer
-    stop = tokenizer.stop(answer_prompt(task, ""))
-    choices = task.labels if config.decoding == "constrained" else ()
+    sampling = Sampling(config.max_new_tokens, choices=task.labels if config.decoding == "constrained" else ())
     # Systems differ in their weights more often than in their prompts.
-    prompts: dict[tuple[str, tuple[Example, ...] | None], tuple[int, ...]] = {}
-    for instance, system in queries:
-        key = (instance.input, system.demonstrations)
-        if key not in prompts:
-            prompts[key] = prompt_ids(tokenizer, task, *key)
+    encoded: dict[tuple[str, tuple[Example, ...] | None], tuple[int, ...]] = {}
+
+    def request(query: Query) -> Request:
+        text, shown = query.instance.input, query.system.demonstrations
+        if (text, shown) not in encoded:
+            encoded[text, shown] = prompt_ids(model.tokenizer, task, text, shown)
+        built = build_request(model, answer_prompt(task, text, shown), sampling, prompt_ids=encoded[text, shown])
+        return replace(built, weights=query.system.weights)
+
     rows: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]
     for start in range(len(rows), len(queries), config.batch):
-        before = engine.tokens.copy()
         batch = queries[start : start + config.batch]
-        ids = [prompts[instance.input, system.demonstrations] for instance, system in batch]
-        rooms = [room(engine.context_length, len(prompt), config.max_new_tokens) for prompt in ids]
-        requests = [
-            Request(prompt, Sampling(max_new_tokens=tokens, stop=stop, choices=choices), weights=query.system.weights)
-            for query, prompt, tokens in zip(batch, ids, rooms, strict=True)
-            if tokens > 0
-        ]
-        answers = iter(engine.generate(requests))
+        before = model.engine.tokens.copy()
+        completions = complete(model.engine, [request(query) for query in batch])
         new = [
-            {"id": query.instance.id, "text": next(answers)[0].text if tokens > 0 else "", "too_long": tokens <= 0}
-            for query, tokens in zip(batch, rooms, strict=True)
+            {"id": query.instance.id, "text": "" if answers is None else answers[0].text, "too_long": answers is None}
+            for query, answers in zip(batch, completions, strict=True)
         ]
-        journal.append({"rows": new, "tokens": (engine.tokens - before).counts()})
+        journal.append({"rows": new, "tokens": (model.engine.tokens - before).counts()})
         rows.extend(new)
         if progress is not None:
             progress(len(new))
