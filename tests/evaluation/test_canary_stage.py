@@ -14,9 +14,9 @@ from selfguide.core.types import Example
 from selfguide.evaluation import predict
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import System
-from selfguide.methods.annotator import annotate_with
 from selfguide.methods.curation import curate
 from selfguide.methods.loop.diagnose import answers_of
+from selfguide.methods.selfguide import annotate_with
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.pipeline import run
