@@ -32,7 +32,7 @@ class SelfICLConfig(MethodConfig):
     one_call: bool = MISSING
     input_temperature: float = knob(ge=0, le=2)
     labels: str = knob(one_of=("zero_shot", "random"))
-    constrain_to_labels: bool = MISSING
+    constrain_to_labels: bool = knob(affects={CHOICE})  # the labels are part of the key
 
 
 def self_icl_problems(method: SelfICLConfig) -> Iterator[str]:

@@ -36,8 +36,8 @@ class SelfICLPredictor:
         knobs = knobs_of(config, "predictions")
         del knobs["name"]  # a label
         longest = session.config.generation.max_new_tokens
-        content = {"version": 3, **knobs, "max_new_tokens": longest, "seed": session.config.seed}
-        self.identity = f"self_icl+{fingerprint(content)}"
+        content = {**knobs, "choices": list(self._choices), "max_new_tokens": longest, "seed": session.config.seed}
+        self.identity = f"self_icl+{fingerprint({'version': 3, **content})}"
 
     def answer(
         self, inputs: Sequence[str], journal: Journal, progress: Callable[[int], None] | None = None
