@@ -83,7 +83,7 @@ def run_values(run: Any) -> dict[str, Any]:
     return {knob.key: knob.value for knob in parts if knob.affects != NOTHING}
 
 
-def frozen_values(run: Any) -> dict[str, Any]:
+def setting_values(run: Any) -> dict[str, Any]:
     """Of the setting that a sweep freezes and a run with `frozen_config` takes; values by full key."""
     return {knob.key: knob.value for knob in knobs(run) if knob.of_the_setting}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.analysis.forecast import config_key
-from selfguide.config.identity import frozen_values, knobs, knobs_of, variant_keys
+from selfguide.config.identity import knobs, knobs_of, setting_values, variant_keys
 from selfguide.config.loop import LoopConfig
 from selfguide.config.schema import AnnotationConfig, RunConfig
 from selfguide.core.files import canonical_json
@@ -72,7 +72,7 @@ def keys_of(run: RunConfig) -> dict[str, str]:
         return [knobs_of(run.method.propose, "proposals"), knobs_of(run.method.filter, "proposals")]
 
     def binding() -> list[Any]:
-        return [frozen_values(run), models_content(run), data_settings(run), task_content(run, "validation")]
+        return [setting_values(run), models_content(run), data_settings(run), task_content(run, "validation")]
 
     def variant() -> dict[str, Any]:
         saved = dataclasses.asdict(run)

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from selfguide.config.builtin import ENGINES
-from selfguide.config.identity import NOTHING, frozen_values, knobs
+from selfguide.config.identity import NOTHING, knobs, setting_values
 from selfguide.config.schema import FinetuningConfig, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
@@ -65,7 +65,7 @@ def lock_for(run: RunConfig, tmp_path: Path, **changes: Any) -> Path:
         "data": data_settings(run),
         **models_content(run),
         "study": {"name": "x-1"},
-        "values": {**frozen_values(run), "temperature.input": 0.65},
+        "values": {**setting_values(run), "temperature.input": 0.65},
         **changes,
     }
     path = tmp_path / "lock.yaml"
@@ -85,7 +85,7 @@ def test_a_lock_decides_the_method(tmp_path: Path) -> None:
     path = lock_for(run_config(), tmp_path)
     frozen = with_lock(compose(f"task={TASK}", f"frozen_config={path}", "seed=3"), ["seed=3"])
     assert frozen.temperature.input == 0.65 and frozen.seed == 3
-    assert frozen_values(typed(frozen)) == {**frozen_values(run_config()), "temperature.input": 0.65}
+    assert setting_values(typed(frozen)) == {**setting_values(run_config()), "temperature.input": 0.65}
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_a_lock_is_refused_on_the_split_that_it_was_chosen_on(tmp_path: Path) ->
 
 def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:
     own = run_config("method=zerogen", "method.propose.attempts=7")
-    path = lock_for(own, tmp_path, values=frozen_values(own))
+    path = lock_for(own, tmp_path, values=setting_values(own))
     assert typed(with_lock(compose(f"task={TASK}", f"frozen_config={path}"), [])).method == own.method
 
 
 def test_a_knob_that_is_younger_than_the_lock_may_not_be_set(tmp_path: Path) -> None:
     run = run_config()
-    known = {key: value for key, value in frozen_values(run).items() if key != "curation.min_confidence"}
+    known = {key: value for key, value in setting_values(run).items() if key != "curation.min_confidence"}
     path = lock_for(run, tmp_path, values=known)
     assert typed(with_lock(compose(f"task={TASK}", f"frozen_config={path}"), [])).curation.min_confidence is None
     with pytest.raises(ConfigError, match=r"curation.min_confidence: \(absent\) -> 0.5"):
@@ -206,7 +206,7 @@ def content(run: RunConfig, tasks: dict[str, Any]) -> str:
         own = repr((run.task, run.data))
         if own not in tasks:
             tasks[own] = task_content(run, "validation")
-        known = [frozen_values(run), models_content(run), tasks[own], data_settings(run)]
+        known = [setting_values(run), models_content(run), tasks[own], data_settings(run)]
         return canonical_json([known, run.evaluation.split, run.evaluation.limit])
     except Exception as error:  # a value that cannot be is not taken for the old one
         return repr(error)
