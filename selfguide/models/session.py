@@ -92,6 +92,10 @@ class RunLog:
         if known is None or known.key != stage.key:
             self._stages[name] = stage
 
+    def rename(self, name: str, role: str) -> None:
+        """The stage listed as `name` turned out to fill `role`; it is listed last."""
+        self._stages[role] = self._stages.pop(name)
+
     @property
     def stages(self) -> Mapping[str, StoredStage]:
         """By role, in the order in which the roles were first filled."""
