@@ -17,7 +17,7 @@ from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
-from selfguide.methods import few_shot_finetune, method_named, uses_gold
+from selfguide.methods import few_shot_finetune, method_of
 from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
@@ -41,7 +41,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     `engine` is one that is already running; without it, the first stage that needs one starts it.
     """
     terminal = terminal or Terminal()
-    method = method_named(config.method.name)
+    method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
     terminal.say(f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}")
     settings = config.evaluation
@@ -53,7 +53,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
         return frozenset(overlap.index for overlap in gold.overlaps(split, texts))
 
     drop = config.filters.decontaminate == "drop"
-    pool = gold.pool(instances) if uses_gold(config.method) else ()
+    pool = gold.pool(instances) if config.method.claims_gold else ()
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
@@ -96,7 +96,7 @@ def _systems(session: Session, made: MethodResult) -> dict[str, System]:
     config = session.config
     systems = {} if made.system is None else {config.method.name: made.system}
     trained = made.weights is not None or config.student.kind == "encoder"
-    if config.evaluation.controls and trained and config.method.name != "few_shot_finetune":
+    if config.evaluation.controls and trained and config.method.kind != "few_shot_finetune":
         control = few_shot_finetune.run(session).system
         assert control is not None
         systems["few_shot_finetune"] = control

@@ -13,12 +13,18 @@ from selfguide.config.loop import LoopConfig
 from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.files import read_jsonl
-from selfguide.methods import NAMES, uses_gold
+from selfguide.core.paths import config_dir
 from selfguide.pipeline import run
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 
 STORE = "store"
+# Recipes that are a method's own, not its variant for other tasks.
+NAMES = [
+    path.stem
+    for path in sorted((config_dir() / "method").glob("*.yaml"))
+    if f"\nname: {path.stem}\n" in f"\n{path.read_text()}"
+]
 # The loop's methods in seconds: few proposals, one round, demonstrations shown, a bound on what a lost model writes.
 SMALL = {
     "method.propose.show_demonstrations": "true",
@@ -103,7 +109,7 @@ def test_gold_finetuning_trains_on_the_pool_and_on_nothing_that_is_scored(tmp_pa
 
 
 def test_who_claims_gold() -> None:
-    claims = {name for name in NAMES if uses_gold(run_config(f"method={name}").method)}
+    claims = {name for name in NAMES if run_config(f"method={name}").method.claims_gold}
     assert claims == {"gold_finetune", "s3", "goldgen", "llm2llm"}
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfguide.analysis.forecast import find_forecast
-from selfguide.config import schema
-from selfguide.config.methods import schema_of
+from selfguide.config.builtin import ENGINES, METHODS
+from selfguide.config.methods import kind_of_recipe
 from selfguide.config.schema import RunConfig
+from selfguide.config.trust import literal
 from selfguide.core.files import read_jsonl, write_json
 from selfguide.core.masking import masked
 
@@ -91,14 +92,16 @@ def config_of(content: dict[str, Any]) -> RunConfig:
     """The typed configuration of a run from its `details.json`, for another command to use.
 
     A knob that is gone is left out, one that is new has its default: a run stays usable by a later version.
+    Text is taken as it is: `${oc.env:…}` in the file reads no variable.
     """
     from omegaconf import OmegaConf
 
-    saved = content["config"]
+    saved = literal(content["config"])
+    saved["method"] = {"kind": kind_of_recipe(saved["method"]["name"]), **saved["method"]}
     base = OmegaConf.structured(RunConfig)
-    engine = schema.ENGINES.get(saved["engine"]["name"], schema.EngineConfig)
+    engine = ENGINES.schema_of(saved["engine"]["name"])
     base.engine = OmegaConf.structured(engine)
-    method = schema_of(saved["method"]["name"])
+    method = METHODS.schema_of(saved["method"]["kind"])
     base.method = OmegaConf.structured(method)
     known = _known(saved, RunConfig)
     # Their own knobs are those of their classes, not of the group's.
@@ -106,12 +109,12 @@ def config_of(content: dict[str, Any]) -> RunConfig:
     known["method"] = _known(saved["method"], method)
     own = (saved.get("teacher") or {}).get("engine")
     if own is not None:
-        base.teacher.engine = OmegaConf.structured(schema.ENGINES.get(own["name"], schema.EngineConfig))
-        known["teacher"]["engine"] = _known(own, schema.ENGINES.get(own["name"], schema.EngineConfig))
+        base.teacher.engine = OmegaConf.structured(ENGINES.schema_of(own["name"]))
+        known["teacher"]["engine"] = _known(own, ENGINES.schema_of(own["name"]))
     merged = OmegaConf.merge(base, known)
     missing = OmegaConf.missing_keys(merged)
     if missing:
-        defaults = _defaults(saved["engine"]["name"], saved["method"]["name"])
+        defaults = _defaults(saved["engine"]["name"], saved["method"])
         for key in missing:
             OmegaConf.update(merged, key, OmegaConf.select(defaults, key))
     config = OmegaConf.to_object(merged)
@@ -131,12 +134,14 @@ def _known(saved: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     return kept
 
 
-def _defaults(engine: str, method: str) -> Any:
+def _defaults(engine: str, method: dict[str, Any]) -> Any:
     from hydra import compose, initialize_config_dir
 
     from selfguide.config.groups import register
     from selfguide.core.paths import config_dir
 
     register()
+    shipped = (config_dir() / "method" / f"{method['name']}.yaml").is_file()
+    recipe = method["name"] if shipped else method["kind"]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", overrides=[f"engine={engine}", f"method={method}"])
+        return compose("config", overrides=[f"engine={engine}", f"method={recipe}"])

@@ -17,13 +17,13 @@ from selfguide.analysis.autopsy import autopsy
 from selfguide.analysis.charts import Whisker, whiskers
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.payload import candidate_rows, case_rows, embedded, pair_rows
+from selfguide.config.builtin import METRICS
 from selfguide.core.files import write_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FILE = "report.html"
-METRICS = {"rouge_l": "ROUGE-L", "rouge_l_char": "ROUGE-L (characters)", "token_f1": "token F1"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -101,24 +101,19 @@ def frozen(result: Mapping[str, Any]) -> str:
 
 
 def render(template: str, data: Any, **content: Any) -> str:
-    """A page from a template of this package, with `data` for its script and a policy that allows no other."""
-    style, script = _asset("chart.css") + _asset("page.css"), _asset("page.js")
+    """A page from a template of this package, with `data` for its script, and a policy that allows no other.
+
+    Without data there is no script at all.
+    """
+    style, script = _asset("chart.css") + _asset("page.css"), "" if data is None else _asset("page.js")
+    scripts = f"'{_hash(script)}'" if script else "'none'"
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src {scripts}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    page = (
-        _environment()
-        .get_template(template)
-        .render(
-            # Both files are ours; what they hold must reach the browser as it is, or the hashes fail.
-            style=Markup(style),
-            script=Markup(script),
-            policy=policy,
-            data=embedded(data),
-            **content,
-        )
-    )
+    # Both files are ours; what they hold must reach the browser as it is, or the hashes fail.
+    ours = {"style": Markup(style), "script": Markup(script)}
+    page = _environment().get_template(template).render(policy=policy, data=embedded(data), **ours, **content)
     return str(page)
 
 
@@ -142,7 +137,7 @@ def _environment() -> "Environment":
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
-    environment.filters["metric"] = lambda name: METRICS.get(name, str(name).replace("_", " "))
+    environment.filters["metric"] = lambda name: METRICS.title(str(name))
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment
 

@@ -88,6 +88,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "task": record.task.name,
         "family": record.task.family,
         "method": config.method.name,
+        "method_kind": config.method.kind,
         "claims_gold": gold_behind(config.method),
         "model": config.model.name,
         "engine": config.engine.name,

@@ -5,8 +5,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from selfguide.config import schema
+from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.commands import SCHEMAS
-from selfguide.config.methods import METHODS
 
 
 def register() -> None:
@@ -19,10 +19,9 @@ def register() -> None:
     ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.RunConfig)
-    for name, node in schema.ENGINES.items():
-        store.store(name=f"schema_engine_{name}", node=node)
-    for name, kind in METHODS.items():
-        store.store(name=f"schema_method_{name}", node=kind)
+    for registry in (METHODS, ENGINES):
+        for name in registry.builtin:
+            store.store(name=f"schema_{registry.node}_{name}", node=registry.schema_of(name))
     for name, node in SCHEMAS.items():
         store.store(name=name, node=node)
 

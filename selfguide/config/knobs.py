@@ -7,20 +7,30 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from selfguide.config.registry import Registry
+
 
 @dataclass(frozen=True)
 class Allowed:
     """The values a knob may hold. `None` bounds are open."""
 
     one_of: tuple[str, ...] | None = None
+    registry: Registry | None = None
     ge: float | None = None
     gt: float | None = None
     le: float | None = None
     lt: float | None = None
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """What a knob that takes a name may hold: the registry's, plugins included, and what is listed here."""
+        if self.registry is not None:
+            return (*(self.one_of or ()), *self.registry.names())
+        return self.one_of
+
     def __str__(self) -> str:
-        if self.one_of is not None:
-            return " | ".join(self.one_of)
+        if self.names is not None:
+            return " | ".join(self.names)
         bounds = [(">=", self.ge), (">", self.gt), ("<=", self.le), ("<", self.lt)]
         return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
@@ -28,6 +38,8 @@ class Allowed:
         """Whether a value of the right type is in range; `None` always is (typing decides on it)."""
         if value is None:
             return True
+        if self.registry is not None:
+            return value in (self.one_of or ()) or value in self.registry
         if self.one_of is not None:
             return value in self.one_of
         return (
@@ -41,6 +53,7 @@ class Allowed:
 def knob(
     *,
     one_of: tuple[str, ...] | None = None,
+    registry: Registry | None = None,
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
@@ -50,10 +63,15 @@ def knob(
 ) -> Any:
     """A schema field with its allowed values. Values live in `conf/`; the schema has none.
 
+    With a `registry` the value is the name of an implementation (or of `one_of`).
+
     `affects` names the kinds of stages whose content the knob decides (see `selfguide.config.identity`).
     A knob that says nothing is part of every key of its node; `NOTHING` is for place and speed.
     """
-    metadata = {"allowed": Allowed(one_of, ge, gt, le, lt), "affects": None if affects is None else frozenset(affects)}
+    metadata = {
+        "allowed": Allowed(one_of, registry, ge, gt, le, lt),
+        "affects": None if affects is None else frozenset(affects),
+    }
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)

@@ -5,15 +5,22 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from selfguide.config.builtin import METHODS
 from selfguide.config.identity import CHOICE
 from selfguide.config.knobs import knob
 
 
 @dataclass
 class MethodConfig:
-    """Which method makes what answers."""
+    """Which method makes what answers: `name` is how results call it, `kind` the implementation."""
 
     name: str = MISSING
+    kind: str = knob(registry=METHODS)
+
+    @property
+    def claims_gold(self) -> bool:
+        """Whether it is given gold instances (the gold pool) beyond the demonstrations."""
+        return False
 
 
 @dataclass
@@ -155,12 +162,12 @@ class LoopConfig(MethodConfig):
     diagnose: DiagnoseConfig = field(default_factory=DiagnoseConfig)
     loop: RoundsConfig = field(default_factory=RoundsConfig)
 
-
-def claims_gold(method: LoopConfig) -> bool:
-    """Whether a step needs the gold pool."""
-    return "gold" in (method.initial_data.source, method.diagnose.source) or (
-        method.attributes.kind == "conditions" and method.attributes.source == "gold"
-    )
+    @property
+    def claims_gold(self) -> bool:
+        """Whether a step needs the gold pool."""
+        return "gold" in (self.initial_data.source, self.diagnose.source) or (
+            self.attributes.kind == "conditions" and self.attributes.source == "gold"
+        )
 
 
 def feedback_points(start: int, cap: int, limit: int) -> list[int]:

@@ -3,21 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import yaml
 from omegaconf import MISSING
 
 from selfguide.config.knobs import knob
-from selfguide.config.loop import LoopConfig, MethodConfig
+from selfguide.config.loop import MethodConfig
+from selfguide.core.paths import config_dir
 
-__all__ = [
-    "LOOPS",
-    "METHODS",
-    "GoldFinetuneConfig",
-    "LoopConfig",
-    "MethodConfig",
-    "SelfICLConfig",
-    "schema_of",
-    "self_icl_problems",
-]
+
+def kind_of_recipe(name: str) -> str:
+    """The `kind` of a shipped recipe, for a lock or a run folder that is older than the key."""
+    file = config_dir() / "method" / f"{name}.yaml"
+    return str(yaml.safe_load(file.read_text(encoding="utf-8"))["kind"]) if file.is_file() else name
 
 
 @dataclass
@@ -52,17 +49,7 @@ class GoldFinetuneConfig(MethodConfig):
 
     rows: int | None = knob(ge=1)
 
-
-# The loop's methods differ in their configuration alone: see conf/method/.
-LOOPS = ("loop", "zerogen", "progen", "s3", "goldgen", "llm2llm", "selfguide_extrapolate")
-METHODS: dict[str, type[MethodConfig]] = {
-    "plain": MethodConfig,
-    "self_icl": SelfICLConfig,
-    "gold_finetune": GoldFinetuneConfig,
-    "loop": LoopConfig,
-}
-
-
-def schema_of(method: str) -> type[MethodConfig]:
-    """The schema of a method by its name."""
-    return LoopConfig if method in LOOPS else METHODS.get(method, MethodConfig)
+    @property
+    def claims_gold(self) -> bool:
+        """It trains on nothing else."""
+        return True

@@ -10,15 +10,15 @@ from typing import Any
 from omegaconf import MISSING
 
 from selfguide.config.budget import BudgetConfig
+from selfguide.config.builtin import ENGINES, METRICS
 from selfguide.config.curation import CurationConfig
 from selfguide.config.identity import CHOICE, NOTHING, REPORT
 from selfguide.config.knobs import knob
-from selfguide.config.methods import MethodConfig
+from selfguide.config.loop import MethodConfig
 from selfguide.config.students import StudentConfig
 from selfguide.config.sweep import SweepConfig
 
 FAMILIES = ("auto", "classification", "generation")
-METRICS = ("auto", "exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match", "squad_exact")
 EXTRACTIONS = ("exact", "first_line", "last_occurrence", "reference")
 
 
@@ -49,7 +49,7 @@ class TaskConfig:
     demonstrations: list[dict[str, str]] | None = None  # hub, or to replace a file's own
     family: str = knob(one_of=FAMILIES, default="auto")
     labels: list[Any] | None = None
-    metric: str = knob(one_of=METRICS, default="auto")
+    metric: str = knob(one_of=("auto",), registry=METRICS, default="auto")
     label_extraction: str = knob(one_of=EXTRACTIONS, default="first_line")
     noise_terms: list[str] = field(default_factory=list)
     context_until: str | None = None  # what stands before it in an input is its fixed part
@@ -95,7 +95,7 @@ ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
 class EngineConfig:
     """What every engine has; the engines add their own knobs."""
 
-    name: str = knob(one_of=("hf", "vllm", "openai"))
+    name: str = knob(registry=ENGINES)
     lifetime: str = knob(one_of=("auto", "keep", "sleep", "restart"))
     annotation_batch: int = knob(ge=1)
     evaluation_batch: int = knob(ge=1)
@@ -331,6 +331,3 @@ class RunConfig:
     frozen_config: str | None = None
     sweep: SweepConfig | None = None
     plan: ForecastConfig | None = None
-
-
-ENGINES: dict[str, type[EngineConfig]] = {"hf": HFEngineConfig, "vllm": VLLMEngineConfig, "openai": OpenAIEngineConfig}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.budget import budget_problems
+from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.engines import engine_problems
 from selfguide.config.knobs import Allowed
 from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
@@ -62,6 +64,7 @@ def as_dataclass(config: DictConfig, kind: type[T]) -> T:
 
 
 def _problems(run: RunConfig) -> Iterator[str]:
+    yield from _names(run)
     yield from _unquoted_labels(run.task.labels)
     yield from _combinations(run)
 
@@ -92,9 +95,22 @@ def out_of_range(prefix: str, node: Any) -> Iterator[str]:
         allowed: Allowed | None = field.metadata.get("allowed")
         if allowed is None or allowed.admits(value):
             continue
-        near = difflib.get_close_matches(str(value), allowed.one_of or (), n=1)
+        near = difflib.get_close_matches(str(value), allowed.names or (), n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         yield renamed_value(key, value) or f"{key}: {value!r} is not allowed; allowed: {allowed}{hint}"
+
+
+def _names(run: RunConfig) -> Iterator[str]:
+    """Names whose node has the knobs of another, and a recipe that is called as another method."""
+    method, engine = run.method, run.engine
+    for registry, chosen, node in ((METHODS, method.kind, method), (ENGINES, engine.name, engine)):
+        if not isinstance(node, registry.schema_of(chosen)):
+            allowed = f"{registry.node}={chosen}, or a file with its defaults"
+            yield f"{registry.key}: {chosen} has other knobs than are set; allowed: {allowed}"
+    if not re.fullmatch(r"[\w.-]+", method.name):
+        yield f"method.name: {method.name!r} is not allowed; allowed: letters, digits, _, . and -"
+    elif method.name in METHODS and method.name != method.kind:
+        yield f"method.name: {method.name} is another method's; allowed: another name"
 
 
 def _unquoted_labels(labels: list[Any] | None) -> Iterator[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Family = Literal["classification", "generation"]
-Metric = Literal["exact_match", "rouge_l", "accuracy", "token_f1", "numeric_match", "squad_exact"]
 LabelExtraction = Literal["exact", "first_line", "last_occurrence", "reference"]
 Split = Literal["validation", "test"]
 
@@ -45,7 +44,7 @@ class TaskSpec:
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: Metric = field(default="exact_match", metadata={"affects": frozenset()})
+    metric: str = field(default="exact_match", metadata={"affects": frozenset()})
     label_extraction: LabelExtraction = field(
         default="first_line", metadata={"affects": frozenset({"dataset", "proposals"})}
     )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
-from selfguide.core.types import Instance, Metric, TaskSpec
+from selfguide.core.types import Instance, TaskSpec
 from selfguide.evaluation.evaluate import Evaluated, inputs_hash, predictions_in, scored, without_references
 from selfguide.evaluation.predict import Prediction, System, prompt_ids
 from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
@@ -19,7 +19,7 @@ from selfguide.models.session import LanguageModel, Session
 from selfguide.store import Stage, StoredStage, Workspace, keyed
 
 COLUMNS = ("constrained", "label_scoring")
-SIBLINGS: Mapping[Metric, Metric] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
+SIBLINGS: Mapping[str, str] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
 
 
 def sibling_columns(

@@ -7,7 +7,7 @@ from pathlib import Path
 from selfguide.config.schema import DataConfig, TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.seeding import child_random
-from selfguide.core.types import Example, Family, LabelExtraction, Metric, TaskSpec
+from selfguide.core.types import Example, Family, LabelExtraction, TaskSpec
 from selfguide.tasks.context import split_context
 from selfguide.tasks.declared_labels import check_labels
 from selfguide.tasks.download import task_file, warn_if_changed
@@ -108,20 +108,12 @@ def _family(task: TaskConfig, raw: RawTask, labels: tuple[str, ...] | None) -> F
     return family
 
 
-def _metric(task: TaskConfig, family: Family) -> Metric:
+def _metric(task: TaskConfig, family: Family) -> str:
     if task.metric == "auto":
         return "exact_match" if family == "classification" else "rouge_l"
     if task.metric == "accuracy" and family == "generation":
         raise ConfigError("task.metric: accuracy needs labels; use exact_match for a generation task")
-    metrics: dict[str, Metric] = {
-        "exact_match": "exact_match",
-        "rouge_l": "rouge_l",
-        "accuracy": "accuracy",
-        "token_f1": "token_f1",
-        "numeric_match": "numeric_match",
-        "squad_exact": "squad_exact",
-    }
-    return metrics[task.metric]
+    return task.metric
 
 
 def _extraction(value: str) -> LabelExtraction:

@@ -6,21 +6,20 @@ implementation of SELF-GUIDE calls ROUGE-L; the two must never share a column.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
+from selfguide.config.builtin import METRICS
 from selfguide.core.similarity import lcs_f1
-from selfguide.core.types import Instance, LabelExtraction, Metric, TaskSpec
+from selfguide.core.types import Instance, LabelExtraction, TaskSpec
 from selfguide.tasks.labels import extract_label, normalized_label
 from selfguide.tasks.normalization import UnicodeTokenizer, is_latin, normalize_answer, squad_tokens
 from selfguide.tasks.numbers import last_number, same_number
 
-AnyMetric = Metric | Literal["squad_exact", "rouge_l_char"]
-
 
 def score(
-    metric: AnyMetric,
+    metric: str,
     prediction: str,
     references: Sequence[str],
     *,
@@ -39,9 +38,9 @@ def score(
         if label is None:
             return 0.0
         prediction = label
-    if metric == "rouge_l_char":
-        return rouge_l_char(prediction, references[0])
-    return max(METRICS[metric](prediction, reference) for reference in references)
+    compare = METRICS.load(metric)
+    references = references[:1] if metric == "rouge_l_char" else references
+    return max(float(compare(prediction, reference)) for reference in references)
 
 
 def score_task(task: TaskSpec, prediction: str, instance: Instance) -> float:
@@ -108,17 +107,6 @@ def numeric_match(prediction: str, reference: str) -> float:
     if theirs is None:
         return exact_match(prediction, reference)
     return float(ours is not None and same_number(ours, theirs))
-
-
-METRICS: Mapping[AnyMetric, Callable[[str, str], float]] = {
-    "exact_match": exact_match,
-    "accuracy": accuracy,
-    "rouge_l": rouge_l,
-    "token_f1": token_f1,
-    "squad_exact": squad_exact,
-    "numeric_match": numeric_match,
-    "rouge_l_char": rouge_l_char,
-}
 
 
 @cache

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from selfguide.config.loop import LoopConfig, claims_gold
+from selfguide.config.loop import LoopConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example, TaskSpec
@@ -251,7 +251,7 @@ def test_reasons_are_refused_where_a_first_part_is_kept() -> None:
         run_config("method=s3", "task=rte")
     for method in ("s3_pairs", "goldgen_pairs"):
         run = run_config(f"method={method}", "task=rte")
-        assert isinstance(run.method, LoopConfig) and claims_gold(run.method)
+        assert isinstance(run.method, LoopConfig) and run.method.claims_gold
         assert (run.method.attributes.kind, run.method.attributes.source, run.method.attributes.items) == (
             "conditions",
             "gold",

@@ -166,4 +166,4 @@ def test_a_method_that_is_not_forecast_is_refused_at_once() -> None:
     command = [sys.executable, "-m", "selfguide.plan", "method=s3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
-    assert "method.name: s3" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr
+    assert "method.kind: loop" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr

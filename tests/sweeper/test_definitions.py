@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from selfguide.config.schema import ENGINES, TRAINING_PLACE, HubConfig, RunConfig
+from selfguide.config.builtin import ENGINES
+from selfguide.config.schema import TRAINING_PLACE, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
@@ -191,8 +192,8 @@ FREE = {
     *(
         f"{node}engine.{field.name}"
         for node in ("", "teacher.")
-        for kind in ENGINES.values()
-        for field in dataclasses.fields(kind)
+        for name in ENGINES.builtin
+        for field in dataclasses.fields(ENGINES.schema_of(name))
         if field.name not in ("name", "quantization", "model", "dialect")
     ),
     "student.encoder.revision",

@@ -29,9 +29,9 @@ def main(config: DictConfig) -> None:
     from selfguide.apps.plan.forecast import forecast, sweep_forecast
     from selfguide.apps.plan.probe import probe
 
-    if run_config.method.name not in FORECAST or run_config.student.kind != "causal":
+    if run_config.method.kind not in FORECAST or run_config.student.kind != "causal":
         raise ConfigError(
-            f"method.name: {run_config.method.name} with student={run_config.student.kind} cannot be forecast yet; "
+            f"method.kind: {run_config.method.kind} with student={run_config.student.kind} cannot be forecast yet; "
             f"allowed: {' | '.join(FORECAST)} with student=causal"
         )
     measured = probe(run_config, run_config.plan)

@@ -50,7 +50,7 @@ class _Simulation:
         instances = np.full(self.draws, float(measured.instances))
         self.calls("baseline", measured.base, instances, extra=measured.start)
         rows = zero
-        if config.method.name == "selfguide":
+        if config.method.kind == "selfguide":
             proposals, accepted = self.grow()
             annotated = self.random.binomial(accepted.astype(int), self.share(measured.elected, measured.outputs.units))
             rows = self.chosen(self.balanced(annotated.astype(float)))
@@ -61,12 +61,12 @@ class _Simulation:
             self.calls("inputs", measured.inputs, proposals)
             self.calls("outputs", measured.outputs, accepted)
         if measured.training is not None:
-            if config.method.name == "selfguide":
+            if config.method.kind == "selfguide":
                 self.train("training", rows + measured.demonstrations * config.finetuning.added_demonstrations)
             copies = np.full(self.draws, float(measured.demonstrations * config.finetuning.demonstration_copies))
-            controls = config.evaluation.controls and config.method.name != "few_shot_finetune"
-            annotator = config.method.name == "selfguide" and config.annotation.annotator == "few_shot_finetuned"
-            if controls or annotator or config.method.name == "few_shot_finetune":
+            controls = config.evaluation.controls and config.method.kind != "few_shot_finetune"
+            annotator = config.method.kind == "selfguide" and config.annotation.annotator == "few_shot_finetuned"
+            if controls or annotator or config.method.kind == "few_shot_finetune":
                 self.train("few_shot_finetune", copies)
             self.calls("tuned", measured.tuned, instances * (2 if controls else 1))
         seconds = [values for name, values in self.quantities.items() if name.startswith("seconds.")]

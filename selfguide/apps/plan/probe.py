@@ -85,7 +85,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
             elected = [c for c in marked if c.dropped is None] if chosen else []
 
             weights, training = None, None
-            if config.finetuning.kind != "none" and config.method.name != "few_shot_icl":
+            if config.finetuning.kind != "none" and config.method.kind != "few_shot_icl":
                 weights, training = timed_training(session, watch, pairs or list(task.demonstrations), sizes)
             texts = [candidate.input for candidate in asked]
             base = timed_answers(session, Path(folder) / "base.jsonl", texts, None)

@@ -14,7 +14,7 @@ from selfguide.analysis.figures import Figure, Key, figures_of
 from selfguide.analysis.folder import RunFolder
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.work import Done
-from selfguide.config.methods import LOOPS
+from selfguide.config.methods import kind_of_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,9 @@ class Entry:
     @property
     def seed_only(self) -> int:
         """Runs of a method that makes data in which none of it was trained on, but its seed data alone."""
-        makers = ("selfguide", *LOOPS)
         return sum(
             run.result["status"] == "ok"
-            and run.result["method"] in makers
+            and run.result.get("method_kind", kind_of_recipe(run.result["method"])) in ("selfguide", "loop")
             and run.result["counts"].get("synthetic") == 0
             for run in self.runs
         )

@@ -8,13 +8,10 @@ from selfguide.apps.table.figures import Entry, Figures
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
 from selfguide.apps.table.work import Done
+from selfguide.config.builtin import METRICS
 from selfguide.config.table import TableConfig
 from selfguide.core.tables import Sheet
 
-METRICS = {
-    "exact_match": "exact match", "rouge_l": "ROUGE-L", "accuracy": "accuracy", "token_f1": "token F1",
-    "numeric_match": "numeric match",
-}  # fmt: skip
 COSTS = {
     "calls": "calls", "teacher_calls": "of the teacher", "student_calls": "of the student",
     "prompt_tokens": "prompt tokens", "generated_tokens": "generated tokens",
@@ -42,7 +39,7 @@ def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequenc
 
 def metric_name(column: Column) -> str:
     """What a column measures, in words."""
-    return METRICS.get(column.metric, column.metric) + (", constrained" if column.decoding == "constrained" else "")
+    return METRICS.title(column.metric) + (", constrained" if column.decoding == "constrained" else "")
 
 
 def _averages(grid: Grid, figures: Figures) -> Sheet:

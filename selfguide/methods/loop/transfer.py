@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.loop import LoopConfig
-from selfguide.config.methods import MethodConfig
+from selfguide.config.loop import LoopConfig, MethodConfig
 from selfguide.core.errors import DataError
 from selfguide.core.files import read_jsonl
 from selfguide.core.text import normalised

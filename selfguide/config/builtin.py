@@ -1,0 +1,50 @@
+"""What comes with selfguide, by name: one table for each kind. Others add to them from outside: docs/extending.md."""
+
+from selfguide.config.registry import Entry, Registry
+
+_METHODS = "selfguide.methods"
+METHODS = Registry(
+    "method.kind",
+    "selfguide.methods",
+    {
+        "selfguide": Entry(f"{_METHODS}.selfguide:run"),
+        "zero_shot": Entry(f"{_METHODS}.zero_shot:run"),
+        "few_shot_icl": Entry(f"{_METHODS}.few_shot_icl:run"),
+        "self_icl": Entry(f"{_METHODS}.self_icl:run", "selfguide.config.methods:SelfICLConfig"),
+        "few_shot_finetune": Entry(f"{_METHODS}.few_shot_finetune:run"),
+        "gold_finetune": Entry(f"{_METHODS}.gold_finetune:run", "selfguide.config.methods:GoldFinetuneConfig"),
+        "loop": Entry(f"{_METHODS}.loop:run", "selfguide.config.loop:LoopConfig"),
+    },
+    "selfguide.config.loop:MethodConfig",
+)
+"""`(session) -> MethodResult`."""
+
+ENGINES = Registry(
+    "engine.name",
+    "selfguide.engines",
+    {
+        "hf": Entry("selfguide.models.hf:HFEngine.from_config", "selfguide.config.schema:HFEngineConfig"),
+        "vllm": Entry("selfguide.models.vllm:VLLMEngine.from_config", "selfguide.config.schema:VLLMEngineConfig"),
+        "openai": Entry(
+            "selfguide.models.openai:OpenAIEngine.from_config", "selfguide.config.schema:OpenAIEngineConfig", "2"
+        ),
+    },
+    "selfguide.config.schema:EngineConfig",
+)
+"""`(run configuration) -> Engine`, see `selfguide.models.base`."""
+
+_SCORES = "selfguide.tasks.metrics"
+METRICS = Registry(
+    "task.metric",
+    "selfguide.metrics",
+    {
+        "exact_match": Entry(f"{_SCORES}:exact_match", title="exact match"),
+        "rouge_l": Entry(f"{_SCORES}:rouge_l", title="ROUGE-L"),
+        "accuracy": Entry(f"{_SCORES}:accuracy"),
+        "token_f1": Entry(f"{_SCORES}:token_f1", title="token F1"),
+        "numeric_match": Entry(f"{_SCORES}:numeric_match", title="numeric match"),
+        "squad_exact": Entry(f"{_SCORES}:squad_exact", title="squad exact"),
+        "rouge_l_char": Entry(f"{_SCORES}:rouge_l_char", title="ROUGE-L (characters)"),
+    },
+)
+"""`(prediction, reference) -> score from 0 to 1`."""
