@@ -26,7 +26,7 @@ def run(session: Session) -> MethodResult:
     writer = loop.writer(plan_attributes(loop))
     state = seed_state(loop, writer)
     pairs: tuple[Example, ...] = ()
-    student, trained, ended = Student((), None, ()), 0, None
+    student, ended = Student((), None, ()), None
     history: list[dict[str, Any]] = []
     for number in range(last_round(loop.config) + 1):
         rows = compose_rows(loop, state)
@@ -36,7 +36,9 @@ def run(session: Session) -> MethodResult:
             break
         pairs = rows
         train, validation = _split(loop, rows, last=ended is not None)
-        student, trained = _train(session, state, train, validation, number), number
+        # What answers is the method's training, as in every other method.
+        name = "training" if ended is not None else f"training_{number}"
+        student = _train(session, state, train, validation, name)
         if ended is not None:
             break
         diagnosis = diagnose(loop, state, student, (train, validation), number)
@@ -45,9 +47,9 @@ def run(session: Session) -> MethodResult:
             ended = "no_errors"
             break
         state = _extend(loop, writer, state, diagnosis, number + 1)
-    if student.rows:
-        # What answers is the method's training, as in every other method.
-        session.log.rename(f"training_{trained}", "training")
+    if student.training is not None:
+        # Also where only its diagnosis showed that it is the last one.
+        session.log.add("training", student.training)
     result = MethodResult(
         status="ok" if pairs else "empty_dataset",
         candidates=marked(state.made, pairs, lambda _: "composition"),
@@ -75,7 +77,7 @@ def _split(loop: Loop, rows: Sequence[Example], last: bool) -> tuple[Sequence[Ex
 
 
 def _train(
-    session: Session, state: State, pairs: Sequence[Example], validation: Sequence[Example], number: int
+    session: Session, state: State, pairs: Sequence[Example], validation: Sequence[Example], name: str
 ) -> Student:
     """A student from fresh weights; one without rows where nothing is trained.
 
@@ -87,7 +89,7 @@ def _train(
     others = [pair for pair in pairs if pair not in shown]
     copies = max(len(others) < len(pairs), session.config.finetuning.added_demonstrations)
     given = [Example(seed.input, seed.output or "") for seed in state.seeds]
-    return train_student(session, others, f"training_{number}", copies, given, validation)
+    return train_student(session, others, name, copies, given, validation)
 
 
 def _extend(loop: Loop, writer: RequestWriter, state: State, diagnosis: Diagnosis, number: int) -> State:

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
-from selfguide.config.schema import EvaluationConfig
-from selfguide.core.files import read_jsonl, write_jsonl
-from selfguide.core.types import Example, Instance, TaskSpec
+from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
-from selfguide.evaluation.predict import BASE, Prediction, Query, System, predict
+from selfguide.evaluation.predict import BASE, Predict, Query, System
 from selfguide.methods.loop.influence import helpful, influence_of_rows
 from selfguide.methods.loop.state import Loop, State, require_pool
 from selfguide.methods.student import Student
-from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace, journal_tokens
+from selfguide.models.session import Session
 from selfguide.synthesis.request_writer import ExamplePool, Exemplar
 from selfguide.synthesis.vote import sample_share
 from selfguide.tasks.metrics import score_task
@@ -28,43 +25,6 @@ class Diagnosis:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class AnswerRows(Stage[tuple[str, ...]]):
-    """A system's greedy answers, prompted exactly as an evaluation prompts. No demonstration is shown to itself."""
-
-    kind: ClassVar[str] = "diagnosis"
-    version: ClassVar[int] = 1
-
-    model: LanguageModel
-    task: TaskSpec
-    evaluation: EvaluationConfig
-    inputs: tuple[str, ...]
-    system: System
-
-    def build(self, work: Workspace) -> dict[str, Any]:
-        with work.journal() as journal, work.bar(work.name, len(self.inputs), "answers") as bar:
-            if self.system.predictor is not None:
-                texts = self.system.predictor.answer(self.inputs, journal, bar.advance)
-            else:
-                bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-                queries = [self._query(index, text) for index, text in enumerate(self.inputs)]
-                predictions: list[Prediction] = []
-                if queries:  # without one no engine is started
-                    predictions = predict(self.model, self.task, self.evaluation, queries, journal, bar.advance)
-                texts = [prediction.text for prediction in predictions]
-            write_jsonl(work.path / "answers.jsonl", ({"text": text} for text in texts))
-            return {"tokens": journal_tokens(journal)}
-
-    def load(self, stored: StoredStage) -> tuple[str, ...]:
-        return tuple(row["text"] for row in read_jsonl(stored.path / "answers.jsonl"))
-
-    def _query(self, index: int, text: str) -> Query:
-        others = tuple(shown for shown in self.task.demonstrations if shown.input != text)
-        alone = len(others) == len(self.task.demonstrations)
-        system = self.system if alone else replace(self.system, demonstrations=others)
-        return Query(Instance(str(index), text, ()), system)
-
-
 def diagnose(
     loop: Loop, state: State, student: Student, split: tuple[Sequence[Example], Sequence[Example]], number: int
 ) -> Diagnosis:
@@ -75,19 +35,25 @@ def diagnose(
     return _by_votes(loop, state, number) if source == "votes" else _by_errors(loop, state, student, number)
 
 
-def answer_rows(session: Session, inputs: Sequence[str], system: System, number: int) -> tuple[str, ...]:
-    """The answers of a system whose weights have passed the canary."""
-    if system.weights is not None:
-        trusted(session, system.weights)
-    stage = AnswerRows(session.student, session.task, session.config.evaluation, tuple(inputs), system)
-    return session.run(f"diagnosis_{number}", stage).value
+def answers_of(session: Session, inputs: Sequence[str], student: System, number: int) -> list[str]:
+    """The student's greedy answers, prompted exactly as an evaluation prompts. No demonstration is shown to itself."""
+    task = session.task
+    if student.weights is not None:
+        trusted(session, student.weights)
+    others = {shown.input: tuple(d for d in task.demonstrations if d is not shown) for shown in task.demonstrations}
+    queries = tuple(
+        Query(Instance(str(index), text, ()), replace(student, demonstrations=others.get(text, student.demonstrations)))
+        for index, text in enumerate(inputs)
+    )
+    stage = Predict(session.student, task, session.config.evaluation, queries)
+    return [prediction.text for prediction in session.run(f"diagnosis_{number}", stage).value]
 
 
 def _by_errors(loop: Loop, state: State, student: Student, number: int) -> Diagnosis:
     """Rows that the newest student answers wrongly."""
     session, rows = loop.session, _known_rows(loop, state)
     system = student.system(session.config.finetuning.epochs) if student.rows else BASE
-    answers = answer_rows(session, [row.input for row in rows], system, number)
+    answers = answers_of(session, [row.input for row in rows], system, number)
     # A right answer by another reference is no error. Exemplars, which prompts show, have the first one alone.
     accepted = {(row.input, row.references[0]): row.references for row in session.gold_rows}
     scores = []
