@@ -14,8 +14,8 @@ from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.files import write_text
 from selfguide.core.seeding import child_seed
-from selfguide.models.attention import check_attention
-from selfguide.models.loading import context_length, load_model, pick_device, resolve_model
+from selfguide.models.loading import check_attention, load_model, pick_device
+from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
 from selfguide.training.distributed import check_processes, launch, process_count, sole_writer

@@ -18,7 +18,7 @@ PREDICTION_COLUMNS = ("id", "input", "references", "base", "tuned", "base score"
 
 def run_id(config: RunConfig) -> str:
     """The same for every start of the same job: hash of configuration and model, 20 hex digits."""
-    from selfguide.models.loading import model_identity
+    from selfguide.models.source import model_identity
 
     return fingerprint({"config": config_key(config), "model": model_identity(config.model)})
 
