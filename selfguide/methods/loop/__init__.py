@@ -44,7 +44,9 @@ def run(session: Session) -> MethodResult:
         if ended is None and config.diagnose.source == "influence":
             # What judges the rows is not trained on; the last student learns from all.
             train, validation = held_out(pairs, config.diagnose, session.config.seed)
-        student = _train(session, state, train, f"training_{number}", validation)
+        # What answers is the method's training, as in every other method.
+        name = f"training_{number}" if ended is None else "training"
+        student = _train(session, state, train, name, validation)
         if ended is not None:
             stopped = ended
             break
@@ -54,10 +56,9 @@ def run(session: Session) -> MethodResult:
             stopped = "no_errors"
             break
         state = _extend(loop, writer, state, diagnosis, number + 1)
-    if student.rows:
-        # What answers is the method's training, as in every other method.
-        last = max(notes["round"] for notes in history if f"training_{notes['round']}" in session.stages)
-        session.stages["training"] = session.stages.pop(f"training_{last}")
+    if student.training is not None:
+        # Also where only its diagnosis showed that it is the last one.
+        session.log.add("training", student.training)
     warnings = list(warnings_of(session.task, state.made, pairs))
     score_above = config.diagnose.score_above
     if (

@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from selfguide.config.identity import knobs_of
 from selfguide.config.loop import DiagnoseConfig, LoopConfig, held_out_rows
-from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
-from selfguide.evaluation.predict import BASE, Query, System, predict
+from selfguide.evaluation.predict import BASE, Predict, Query, System
 from selfguide.methods.loop.state import Loop, State, require_pool
 from selfguide.methods.student import Student
 from selfguide.models.session import Session
-from selfguide.store import Journal, fingerprint, journal_tokens
 from selfguide.synthesis.request_writer import Exemplar
 from selfguide.synthesis.vote import sample_share
 from selfguide.tasks.metrics import score_task
@@ -37,7 +33,7 @@ def diagnose(loop: Loop, state: State, student: Student, round_number: int) -> D
         return _by_votes(session, config.diagnose, state, round_number)
     rows = _diagnosed(session, config, state)
     system = student.system(session.config.finetuning.epochs) if student.rows else BASE
-    answers = answers_stage(session, [row.input for row in rows], system, round_number)
+    answers = answers_of(session, [row.input for row in rows], system, round_number)
     # A right answer by another reference is no error. Exemplars, which prompts show, have the first one alone.
     accepted = {(row.input, row.references[0]): row.references for row in session.gold_rows}
     scores = [
@@ -61,44 +57,18 @@ def diagnose(loop: Loop, state: State, student: Student, round_number: int) -> D
     return Diagnosis(_selected(rows, wrong, config.diagnose, session.config.seed, round_number), notes=notes)
 
 
-def answers_stage(session: Session, inputs: Sequence[str], student: System, round_number: int) -> list[str]:
+def answers_of(session: Session, inputs: Sequence[str], student: System, round_number: int) -> list[str]:
     """The student's greedy answers, asked exactly as an evaluation asks. A demonstration is not shown to itself."""
-    run, task = session.config, session.task
+    task = session.task
     if student.weights is not None:
         trusted(session, student.weights)
-    spec = {
-        **session.base_spec(1),
-        "inputs": fingerprint(list(inputs)),
-        "student": student.stage_identity,
-        "evaluation": knobs_of(run.evaluation, "predictions"),
-    }
-    del spec["seed"]
-
-    def build(work: Path) -> dict[str, Any]:
-        answers: list[str] = [""] * len(inputs)
-        spent = {"prompt": 0, "generated": 0, "calls": 0}
-        groups = _by_context(session, inputs)
-        with session.terminal.bar(f"diagnosis (round {round_number})", len(inputs), "answers") as bar:
-            for number, (shown, places) in enumerate(groups):
-                with Journal(work / f"journal-{number}.jsonl") as journal:
-                    if student.predictor is not None:
-                        texts = student.predictor.answer([inputs[place] for place in places], journal, bar.advance)
-                    else:
-                        asked = [Instance(str(place), inputs[place], ()) for place in places]
-                        bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-                        variant = student if shown is None else replace(student, demonstrations=shown)
-                        queries = [Query(instance, variant) for instance in asked]
-                        given = predict(session.student, task, run.evaluation, queries, journal, bar.advance)
-                        texts = [prediction.text for prediction in given]
-                    for kind, count in journal_tokens(journal).items():
-                        spent[kind] += count
-                for place, text in zip(places, texts, strict=True):
-                    answers[place] = text
-        write_jsonl(work / "answers.jsonl", ({"text": text} for text in answers))
-        return {"tokens": spent}
-
-    stage = session.stage(f"diagnosis_{round_number}", "diagnosis", spec, build)
-    return [row["text"] for row in read_jsonl(stage.path / "answers.jsonl")]
+    others = {shown.input: tuple(d for d in task.demonstrations if d is not shown) for shown in task.demonstrations}
+    queries = tuple(
+        Query(Instance(str(index), text, ()), replace(student, demonstrations=others.get(text, student.demonstrations)))
+        for index, text in enumerate(inputs)
+    )
+    stage = Predict(session.student, task, session.config.evaluation, queries)
+    return [prediction.text for prediction in session.run(f"diagnosis_{round_number}", stage).value]
 
 
 def held_out(pairs: Sequence[Example], config: DiagnoseConfig, seed: int) -> tuple[list[Example], list[Example]]:
@@ -175,14 +145,3 @@ def _selected(
         return tuple(rows)
     places = sorted(child_random(seed, "loop", "exemplars", round_number).sample(range(len(rows)), most))
     return tuple(rows[place] for place in places)
-
-
-def _by_context(session: Session, inputs: Sequence[str]) -> list[tuple[tuple[Example, ...] | None, list[int]]]:
-    """Places of the inputs with the demonstrations that each is to be shown (None: the task's)."""
-    shown = {d.input: d for d in session.task.demonstrations}
-    plain = [place for place, text in enumerate(inputs) if text not in shown]
-    groups: list[tuple[tuple[Example, ...] | None, list[int]]] = [(None, plain)] if plain else []
-    for place, text in enumerate(inputs):
-        if text in shown:
-            groups.append((tuple(d for d in session.task.demonstrations if d is not shown[text]), [place]))
-    return groups

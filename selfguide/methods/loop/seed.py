@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.core.types import Example
-from selfguide.methods.annotator import annotate
 from selfguide.methods.loop.state import Loop, State, require_pool
 from selfguide.methods.loop.steps import propose
 from selfguide.methods.loop.transfer import added_rows
+from selfguide.methods.selfguide import annotate
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.request_writer import ExamplePool, RequestWriter
