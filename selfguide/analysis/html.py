@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from selfguide.analysis import running, sealed
+from selfguide.analysis import gold_section, running
 from selfguide.analysis.autopsy import autopsy
 from selfguide.analysis.charts import Whisker, whiskers
 from selfguide.analysis.folder import RunFolder
@@ -47,13 +47,13 @@ def render_report(run: RunFolder, *, gold: bool = True) -> str:
     }
     evaluation = None
     if gold and run.predictions:
-        charts = [sealed.real_lengths(run, "input")]
+        charts = [gold_section.real_lengths(run, "input")]
         if not run.task.is_classification:
-            charts.append(sealed.real_lengths(run, "output"))
+            charts.append(gold_section.real_lengths(run, "output"))
         evaluation = {
             "charts": charts,
-            "matches": sealed.matches(run),
-            "outcomes": sealed.outcomes(run),
+            "overlaps": gold_section.overlaps(run),
+            "outcomes": gold_section.better_or_worse(run),
             "shown": len(cases),
             "total": len(run.predictions),
             "limit": case_limit,
