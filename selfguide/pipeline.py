@@ -95,7 +95,7 @@ def _systems(session: Session, made: MethodResult) -> dict[str, System]:
     """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
     config = session.config
     systems = {} if made.system is None else {config.method.name: made.system}
-    trained = made.weights is not None or config.student.kind == "encoder"
+    trained = made.weights is not None or config.student.kind != "causal"
     if config.evaluation.controls and trained and config.method.kind != "few_shot_finetune":
         control = few_shot_finetune.run(session).system
         assert control is not None

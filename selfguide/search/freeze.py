@@ -40,7 +40,7 @@ def method_values(run: RunConfig) -> dict[str, Any]:
 def aside(key: str) -> bool:
     """Whether a knob stands, or is below what stands, in ASIDE."""
     parts = key.split(".")
-    return any(".".join(parts[:length]) in ASIDE for length in range(1, len(parts) + 1))
+    return parts[-1] == "_target_" or any(".".join(parts[:length]) in ASIDE for length in range(1, len(parts) + 1))
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -83,6 +83,8 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
             # Another method has other knobs; the lock has them all.
             config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
     for key, value in values.items():
+        if "_target_" in key.split("."):
+            raise ConfigError(f"frozen_config: {lock.path} sets {key}; allowed: in your own configuration alone")
         try:
             OmegaConf.update(config, key, value, merge=False)
         except OmegaConfBaseException as error:

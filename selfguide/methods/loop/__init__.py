@@ -7,9 +7,10 @@ from fresh weights on all rows so far, finds what to make more of, and makes it.
 from collections.abc import Sequence
 from typing import Any
 
+from selfguide.config.builtin import DIAGNOSERS
 from selfguide.config.loop import LoopConfig
 from selfguide.core.types import Example
-from selfguide.methods.loop.diagnose import Diagnosis, diagnose, held_out, helpful
+from selfguide.methods.loop.diagnose import Diagnosis, held_out, helpful
 from selfguide.methods.loop.influence import influence_of_rows
 from selfguide.methods.loop.seed import grow, seed_state, targets
 from selfguide.methods.loop.state import Loop, State, nothing_added, round_notes, warnings_of
@@ -110,7 +111,8 @@ def _diagnose(
     """What to make more of; `split` are the rows trained on, and those held out to judge them."""
     config = loop.config.diagnose
     if config.source != "influence":
-        return diagnose(loop, state, student, number)
+        found: Diagnosis = DIAGNOSERS.load(config.source)(loop, state, student, number)
+        return found
     train, validation = split
     if student.rows:
         # Curation or a budget may have left rows out; how they would have helped is not known.

@@ -30,11 +30,9 @@ class Diagnosis:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnose(loop: Loop, state: State, student: Student, round_number: int) -> Diagnosis:
-    """Errors of the newest student, or low agreement of the votes."""
+def errors(loop: Loop, state: State, student: Student, round_number: int) -> Diagnosis:
+    """Errors of the newest student on rows whose answers are known."""
     session, config = loop.session, loop.config
-    if config.diagnose.source == "votes":
-        return _by_votes(session, config.diagnose, state, round_number)
     rows = _diagnosed(session, config, state)
     system = student.system(session.config.finetuning.epochs) if student.rows else BASE
     answers = answers_stage(session, [row.input for row in rows], system, round_number)
@@ -145,11 +143,12 @@ def _diagnosed(session: Session, config: LoopConfig, state: State) -> list[Exemp
     return [Exemplar(row.id, row.input, row.output) for row in rows]
 
 
-def _by_votes(session: Session, config: DiagnoseConfig, state: State, round_number: int) -> Diagnosis:
+def disagreements(loop: Loop, state: State, student: Student, round_number: int) -> Diagnosis:
     """Inputs whose samples did not agree and that no earlier round extrapolated; their output is not known.
 
     The votes of the label that an input was asked for say nothing of agreement: they are left out.
     """
+    session, config = loop.session, loop.config.diagnose
     voted = [candidate for candidate in state.made if candidate.share]
     used = {candidate.parent for candidate in state.made}
     shares = {
