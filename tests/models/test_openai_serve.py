@@ -16,9 +16,9 @@ from selfguide.models.base import Engine, Request, Weights
 from selfguide.models.loading import MICRO, load_prompt_tokenizer
 from selfguide.models.openai import OpenAIEngine
 from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.composing import run_config
 from tests.models.checkpoints import model_config, tiny_adapter
-from tests.models.contract import GREEDY, EngineContract, tokens
 from tests.models.vllm_runs import CONTEXT, need_vllm, prompts_of_tasks
 
 START_S = 240
