@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from selfguide.analysis.folder import RunFolder
-from selfguide.apps.chat import Chat, inputs, weights_in
+from selfguide.apps.chat import Chat, inputs
+from selfguide.apps.run_folder import finetuned_folder
 from selfguide.core.errors import DataError
 from selfguide.models.build import build_engine
 from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.training.weights import weights_of
 from tests.analysis.folders import write_run
 from tests.export.runs import run_with_adapter
 
@@ -31,7 +33,9 @@ def test_a_pipe_gets_both_answers_to_each_line(run: RunFolder) -> None:
 
 
 def test_answers_are_those_of_the_engine_and_too_long_says_so(run: RunFolder) -> None:
-    chat = Chat(run, load_prompt_tokenizer(run.config.model), weights_in(run), 4)
+    chat = Chat(
+        run, load_prompt_tokenizer(run.config.model), weights_of(finetuned_folder(run), run.config.finetuning), 4
+    )
     said = io.StringIO()
     with build_engine(run.config) as engine:
         assert chat.answers(engine, "first") == chat.answers(engine, "first")
@@ -48,4 +52,4 @@ def test_lines_are_joined_by_a_backslash() -> None:
 def test_a_run_without_weights_is_one_line(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", "finetuning=none", proposals=20, instances=10)
     with pytest.raises(DataError, match="no finetuned weights"):
-        weights_in(RunFolder.open(folder))
+        finetuned_folder(RunFolder.open(folder))

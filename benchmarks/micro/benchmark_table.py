@@ -1,6 +1,5 @@
 """What the runs of the micro benchmark add up to: a table in Markdown, CSV and JSON."""
 
-import csv
 import dataclasses
 import json
 import platform
@@ -12,12 +11,14 @@ import numpy as np
 
 from benchmarks.micro.benchmark_tasks import BenchmarkTask
 from selfguide.core.errors import DataError
+from selfguide.core.files import read_jsonl
+from selfguide.core.tables import Sheet, to_csv, to_markdown
 from selfguide.evaluation.crossed import crossed_gain
 
-HEAD = (
-    "| task | few-shot ICL | few-shot finetune | SELF-GUIDE | gain | valid inputs "
-    "| asked label right | annotation right | pairs | seconds |"
-)
+HEADER = (
+    "task", "few-shot ICL", "few-shot finetune", "SELF-GUIDE", "gain", "valid inputs", "asked label right",
+    "annotation right", "pairs", "seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,11 @@ class Run:
 def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
     """The run in a folder, measured against the oracle. Raises `DataError` if it has no few-shot finetuning."""
     result = json.loads((folder / "result.json").read_text())
-    rows = _lines(folder / "predictions.jsonl")
-    accepted = [c for c in _lines(folder / "candidates.jsonl") if c["samples"]]
+    candidates = folder / "candidates.jsonl"
+    rows = list(read_jsonl(folder / "predictions.jsonl"))
+    accepted = [c for c in (read_jsonl(candidates) if candidates.exists() else ()) if c["samples"]]
     truths = [task.truth(c["input"]) for c in accepted]
-    asked = [t == c["label"] for t, c in zip(truths, accepted, strict=True) if c["label"] is not None]
+    requested = [t == c["label"] for t, c in zip(truths, accepted, strict=True) if c["label"] is not None]
     right = [
         t == c["output"] for t, c in zip(truths, accepted, strict=True) if c["output"] is not None and t is not None
     ]
@@ -71,7 +73,7 @@ def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
         few_shot_finetune=100 * float(np.mean(control)),
         selfguide=100 * float(np.mean(tuned)),
         valid=_share([t is not None for t in truths]),
-        label_right=_share(asked),
+        label_right=_share(requested),
         annotation_right=_share(right),
         pairs=result["counts"]["train"],
         seconds=result["seconds"]["total"],
@@ -113,11 +115,13 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
     over_icl = difference(runs, "selfguide_hits", "icl_hits")
     over_finetune = difference(runs, "selfguide_hits", "finetune_hits")
     setting = "frozen on the validation tasks" if all(r.frozen for r in runs) else "UNFROZEN"
-    lines = [f"`{command}`", "", f"Setting: {setting}.", "", HEAD, "|" + "---|" * (HEAD.count("|") - 1)]
-    for name in dict.fromkeys(r.task for r in runs):
-        lines.append(_row(name, [r for r in runs if r.task == name]))
-    lines.append(_row("**mean**", runs))
-    lines += [
+    rows = [_row(name, [run for run in runs if run.task == name]) for name in dict.fromkeys(run.task for run in runs)]
+    lines = [
+        f"`{command}`",
+        "",
+        f"Setting: {setting}.",
+        "",
+        to_markdown(Sheet("", HEADER, [*rows, _row("**mean**", runs)])),
         "",
         f"SELF-GUIDE less few-shot ICL: {over_icl}",
         f"SELF-GUIDE less few-shot finetune: {over_finetune}",
@@ -135,34 +139,28 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
     text = "\n".join(lines)
     (folder / "table.md").write_text(text, encoding="utf-8")
     fields = [f.name for f in dataclasses.fields(Run) if not f.name.endswith("_hits")]
-    with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(fields)
-        writer.writerows([getattr(run, name) for name in fields] for run in runs)
+    rows_of_runs = [{name: getattr(run, name) for name in fields} for run in runs]
+    (folder / "runs.csv").write_text(to_csv(fields, rows_of_runs), encoding="utf-8")
     summary = {
         "command": command,
         "seconds": round(seconds, 1),
         "gain_over_icl": dataclasses.asdict(over_icl),
         "gain_over_few_shot_finetune": dataclasses.asdict(over_finetune),
-        "runs": [{name: getattr(run, name) for name in fields} for run in runs],
+        "runs": rows_of_runs,
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return text
 
 
-def _row(name: str, runs: Sequence[Run]) -> str:
+def _row(name: str, runs: Sequence[Run]) -> list[str]:
     def mean(field: str) -> str:
         values = [v for r in runs if (v := getattr(r, field)) is not None]
         return f"{np.mean(values):.1f}" if values else "–"
 
     gain = float(np.mean([r.selfguide - r.icl for r in runs]))
-    cells = [mean(f) for f in ("icl", "few_shot_finetune", "selfguide")] + [f"{gain:+.1f}"]
-    cells += [mean(f) for f in ("valid", "label_right", "annotation_right", "pairs", "seconds")]
-    return f"| {name} | " + " | ".join(cells) + " |"
-
-
-def _lines(path: Path) -> list[dict]:  # type: ignore[type-arg]
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    scores = [mean(field) for field in ("icl", "few_shot_finetune", "selfguide")]
+    rest = [mean(field) for field in ("valid", "label_right", "annotation_right", "pairs", "seconds")]
+    return [name, *scores, f"{gain:+.1f}", *rest]
 
 
 def _share(values: Sequence[bool]) -> float | None:

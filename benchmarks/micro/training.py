@@ -98,14 +98,14 @@ def pretrain(config: Pretraining) -> float:
         saved = load_file(checkpoint)
         kept = {name: saved[f"model.{name}"] for name, _ in model.named_parameters()}
         model.load_state_dict(kept, strict=False)  # tied weights are one parameter under two names
-        for name, tensor in optimiser.state.items():
-            tensor.copy_(saved[f"state.{name}"])
+        prefix = "state."
+        optimiser.load_state({key.removeprefix(prefix): t for key, t in saved.items() if key.startswith(prefix)})
         index = int(saved["index"])
         _cut_log(folder / "log.jsonl", index * config.batch_tokens)
 
     def save() -> None:
         tensors = {f"model.{n}": p.detach() for n, p in model.named_parameters()}
-        tensors |= {f"state.{n}": t for n, t in optimiser.state.items()} | {"index": torch.tensor(index)}
+        tensors |= {f"state.{n}": t for n, t in optimiser.state().items()} | {"index": torch.tensor(index)}
         save_file(tensors, checkpoint.with_suffix(".tmp"))
         checkpoint.with_suffix(".tmp").replace(checkpoint)
 

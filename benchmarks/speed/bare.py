@@ -49,7 +49,7 @@ def against_bare(task_name: str, runs: int, overrides: Sequence[str] = ()) -> di
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     from vllm import LLM
 
-    from selfguide.models.loading import context_length
+    from selfguide.models.source import context_length
 
     llm = LLM(**engine_arguments(config, context_length(config.model), not reloads_in_place()))
     results: dict[str, Any] = {}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from selfguide.models.loading import MICRO
+from selfguide.models.source import MICRO
 
 LAYERS_OF_1B: dict[str, int] = {
     "hidden_size": 2048,

@@ -18,11 +18,12 @@ from selfguide.synthesis.filters import LengthBand
 
 T = TypeVar("T")
 KEPT = "trained on"
-MOST_ROUNDS = 60
-MOST_POINTS = 200
-MOST_CLUSTERS = 12
+MAX_ROUNDS = 60
+MAX_POINTS = 200
+MAX_CLUSTERS = 12
 CLUSTER_TEXTS = 6
 NEAR_DUPLICATE = 0.8
+QUARTILES = ("", "minimum", "quarter", "median", "three quarters", "maximum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ def autopsy(run: RunFolder) -> Autopsy | None:
         inputs=diversity(texts, [d.input for d in task.demonstrations]) if kept else None,
         outputs=_output_diversity(task, kept),
         clusters=tuple(
-            {"size": len(group), "texts": [texts[place] for place in group[:CLUSTER_TEXTS]]}
-            for group in groups[:MOST_CLUSTERS]
+            {"size": len(group), "texts": [texts[index] for index in group[:CLUSTER_TEXTS]]}
+            for group in groups[:MAX_CLUSTERS]
         ),
     )
 
@@ -108,7 +109,7 @@ def waterfall(candidates: Sequence[Candidate], train: int) -> Chart:
 def by_round(candidates: Sequence[Candidate]) -> Chart:
     """What became of each round's proposals."""
     rounds = max(c.round for c in candidates) + 1
-    width = -(-rounds // MOST_ROUNDS)
+    width = -(-rounds // MAX_ROUNDS)
     slots = -(-rounds // width)
     fates = Counter(words(c.dropped or KEPT) for c in candidates)
     order = [KEPT, *(fate for fate, _ in fates.most_common() if fate != KEPT)]
@@ -139,10 +140,10 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
     """Accepted inputs and training pairs against proposals."""
     total_accepted = total_kept = 0
     points: list[tuple[int, int, int]] = [(0, 0, 0)]
-    for place, candidate in enumerate(candidates, 1):
+    for index, candidate in enumerate(candidates, 1):
         total_accepted += candidate.accepted
         total_kept += candidate.dropped is None
-        points.append((place, total_accepted, total_kept))
+        points.append((index, total_accepted, total_kept))
     shown = thinned(points)
     xs = [float(x) for x, _, _ in shown]
     curves = [
@@ -155,23 +156,23 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
 
 
 def label_balance(task: TaskSpec, candidates: Sequence[Candidate], trained: Sequence[str]) -> Chart:
-    """Labels asked for, elected, and trained on."""
-    asked = Counter(c.label for c in candidates if c.label is not None and c.accepted)
+    """Labels requested, elected, and trained on."""
+    requested = Counter(c.label for c in candidates if c.label is not None and c.accepted)
     elected = Counter(c.output for c in candidates if c.output is not None)
     final = Counter(trained)
     known = list(dict.fromkeys([*task.labels, *elected]))
     series = [
         Series(name, [counts[label] for label in known], colour)
-        for name, counts, colour in (("asked for", asked, 5), ("elected", elected, 0), (KEPT, final, 2))
+        for name, counts, colour in (("requested", requested, 5), ("elected", elected, 0), (KEPT, final, 2))
         if counts
     ]
-    table = tuple((label, asked[label], elected[label], final[label]) for label in known)
-    caption = "Labels of accepted inputs as asked for, as elected by the vote, and in the training set."
+    table = tuple((label, requested[label], elected[label], final[label]) for label in known)
+    caption = "Labels of accepted inputs as requested, as elected by the vote, and in the training set."
     drawing = columns("Label balance", known, series, x_name="label", stacked=False)
-    return Chart("Label balance", caption, drawing, ("label", "asked for", "elected", KEPT), table)
+    return Chart("Label balance", caption, drawing, ("label", "requested", "elected", KEPT), table)
 
 
-def vote_shares(candidates: Sequence[Candidate], least: float) -> Chart:
+def vote_shares(candidates: Sequence[Candidate], min_share: float) -> Chart:
     """How sure the votes were."""
     shares = [c.share for c in candidates if c.share is not None]
     low = [c.share for c in candidates if c.share is not None and c.dropped == "low_consistency"]
@@ -181,10 +182,10 @@ def vote_shares(candidates: Sequence[Candidate], least: float) -> Chart:
         series,
         x_name="share of the votes",
         bins=20,
-        marks=[Mark(f"min_share {least:g}", least)],
+        marks=[Mark(f"min_share {min_share:g}", min_share)],
         bounds=(0, 1),
     )
-    caption = f"{len(low)} of {len(shares)} votes were below annotation.min_share={least:g} and were dropped."
+    caption = f"{len(low)} of {len(shares)} votes were below annotation.min_share={min_share:g} and were dropped."
     bins = Counter(min(int(share * 10), 9) for share in shares)
     table = tuple((f"{i / 10:.1f} to {(i + 1) / 10:.1f}", bins[i]) for i in range(10))
     return Chart("Agreement of the votes", caption, drawing, ("share", "votes"), table)
@@ -213,26 +214,28 @@ def lengths(side: str, task: TaskSpec, candidates: Sequence[Candidate], filters:
         f"The band is mean ± {filters.length_sigmas:g} standard deviations of the demonstrations "
         f"({band.low:.0f} to {band.high:.0f} characters)."
     )
-    return Chart(
-        f"Length of {side}s", caption, drawing, ("", "least", "quarter", "median", "three quarters", "most"), table
-    )
+    return Chart(f"Length of {side}s", caption, drawing, QUARTILES, table)
 
 
 def agreement(task: TaskSpec, candidates: Sequence[Candidate]) -> dict[str, Any] | None:
-    """Asked-for label against elected label, as a table of counts with their share of the row."""
+    """Requested label against elected label, as a table of counts with their share of the row."""
     voted = [c for c in candidates if c.label is not None and c.output is not None]
     if not voted:
         return None
     known = list(dict.fromkeys([*task.labels, *(str(c.output) for c in voted)]))
     counts = Counter((c.label, c.output) for c in voted)
     rows = []
-    for asked in task.labels:
-        total = sum(counts[asked, elected] for elected in known)
+    for requested in task.labels:
+        total = sum(counts[requested, elected] for elected in known)
         cells = [
-            {"count": counts[asked, e], "heat": round(5 * counts[asked, e] / total) if total else 0, "same": asked == e}
-            for e in known
+            {
+                "count": (count := counts[requested, elected]),
+                "heat": round(5 * count / total) if total else 0,
+                "same": requested == elected,
+            }
+            for elected in known
         ]
-        rows.append({"label": asked, "cells": cells, "total": total})
+        rows.append({"label": requested, "cells": cells, "total": total})
     same = sum(c.label == c.output for c in voted)
     return {"labels": known, "rows": rows, "same": same, "voted": len(voted), "share": same / len(voted)}
 
@@ -245,16 +248,16 @@ def _output_diversity(task: TaskSpec, kept: Sequence[Candidate]) -> Diversity | 
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, ...]:
-    """Least, quarter, median, three quarters, most."""
+    """In the order of `QUARTILES`."""
     ordered = sorted(values)
     return tuple(ordered[round(part * (len(ordered) - 1) / 4)] for part in range(5))
 
 
-def thinned(points: Sequence[T], most: int = MOST_POINTS) -> list[T]:
-    """At most `most` of the points, evenly, first and last included."""
-    if len(points) <= most:
+def thinned(points: Sequence[T], limit: int = MAX_POINTS) -> list[T]:
+    """At most `limit` of the points, evenly, first and last included."""
+    if len(points) <= limit:
         return list(points)
-    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+    return [points[round(i * (len(points) - 1) / (limit - 1))] for i in range(limit)]
 
 
 def words(reason: str) -> str:

@@ -140,8 +140,8 @@ def one_column(runs: Sequence[RunFolder]) -> Column:
 def shared_instances(runs: Sequence[RunFolder]) -> tuple[str, ...]:
     """The instance ids that all runs were evaluated on. Raises `DataError` if they differ."""
     one_column(runs)
-    found = {run.name: tuple(sorted(row["id"] for row in run.predictions)) for run in runs}
-    (first, ids), *others = found.items()
+    instances = {run.name: tuple(sorted(row["id"] for row in run.predictions)) for run in runs}
+    (first, ids), *others = instances.items()
     for name, other in others:
         if other != ids:
             raise DataError(
@@ -156,10 +156,10 @@ def variant_names(runs: Sequence[RunFolder]) -> list[str]:
     settings = [_setting(run) for run in runs]
     differing: set[str] = set()
     for task in {run.result["task"] for run in runs}:
-        own = [setting for run, setting in zip(runs, settings, strict=True) if run.result["task"] == task]
-        keys = {key for setting in own for key in setting}
+        of_task = [setting for run, setting in zip(runs, settings, strict=True) if run.result["task"] == task]
+        keys = {key for setting in of_task for key in setting}
         # Knobs of a method that the others do not have are told by its name.
-        same_method = [[s for s in own if s["method.name"] == name] for name in {s["method.name"] for s in own}]
+        same_method = [[s for s in of_task if s["method.name"] == name] for name in {s["method.name"] for s in of_task}]
         differing |= {key for some in same_method for key in keys if len({s.get(key) for s in some}) > 1}
     shown = sorted(key for key in differing if not key.startswith(SHOWN_ALREADY))
     models = {run.result["model"] for run in runs}

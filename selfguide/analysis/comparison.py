@@ -104,7 +104,7 @@ def render_comparison(runs: Sequence[RunFolder], tables: Sequence[Table]) -> str
         }
         for table in tables
     ]
-    return render("comparison.html.j2", {}, sections=sections, runs=runs, rows=[_run_row(run) for run in runs])
+    return render("comparison.html.j2", None, sections=sections, runs=runs, rows=[_run_row(run) for run in runs])
 
 
 def markdown(tables: Sequence[Table]) -> str:

@@ -69,8 +69,8 @@ class Devices:
 def costs(stages: Mapping[str, StoredStage], kept: int, devices: Devices | None = None) -> Costs:
     """The sum over stages, each once, whatever names it has."""
     devices = devices or Devices()
-    own = list({(stage.kind, stage.key): stage for stage in stages.values()}.values())
-    spoken = [(stage.kind in TEACHER, stage.info["tokens"]) for stage in own if "tokens" in stage.info]
+    unique = list({(stage.kind, stage.key): stage for stage in stages.values()}.values())
+    spoken = [(stage.kind in TEACHER, stage.info["tokens"]) for stage in unique if "tokens" in stage.info]
     calls, prompt, generated = _sums([count for _, count in spoken])
     teacher_calls, teacher_prompt, teacher_generated = _sums([count for teaches, count in spoken if teaches])
     student_calls, student_prompt, student_generated = _sums([count for teaches, count in spoken if not teaches])
@@ -84,9 +84,9 @@ def costs(stages: Mapping[str, StoredStage], kept: int, devices: Devices | None 
         student_calls=student_calls,
         student_prompt_tokens=student_prompt,
         student_generated_tokens=student_generated,
-        trained_tokens=sum(stage.info.get("trained_tokens", 0) for stage in own),
-        steps=sum(stage.info.get("steps", 0) for stage in own),
-        device_seconds=round(sum(stage.seconds * devices.of(stage) for stage in own), 3),
+        trained_tokens=sum(stage.info.get("trained_tokens", 0) for stage in unique),
+        steps=sum(stage.info.get("steps", 0) for stage in unique),
+        device_seconds=round(sum(stage.seconds * devices.of(stage) for stage in unique), 3),
         kept=kept,
         kept_per_1000_calls=round(1000 * kept / teacher_calls, 1) if teacher_calls else None,
     )

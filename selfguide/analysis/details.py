@@ -18,6 +18,7 @@ from selfguide.analysis.forecast import find_forecast
 from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.methods import kind_of_recipe
 from selfguide.config.schema import RunConfig
+from selfguide.config.trust import literal
 from selfguide.core.files import read_jsonl, write_json
 from selfguide.core.masking import masked
 
@@ -91,10 +92,11 @@ def config_of(content: dict[str, Any]) -> RunConfig:
     """The typed configuration of a run from its `details.json`, for another command to use.
 
     A knob that is gone is left out, one that is new has its default: a run stays usable by a later version.
+    Text is taken as it is: `${oc.env:…}` in the file reads no variable.
     """
     from omegaconf import OmegaConf
 
-    saved = dict(content["config"])
+    saved = literal(content["config"])
     saved["method"] = {"kind": kind_of_recipe(saved["method"]["name"]), **saved["method"]}
     base = OmegaConf.structured(RunConfig)
     engine = ENGINES.schema_of(saved["engine"]["name"])

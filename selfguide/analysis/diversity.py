@@ -42,13 +42,13 @@ def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
-def self_bleu(texts: Sequence[Sequence[str]], most: int = SELF_BLEU_TEXTS) -> float:
+def self_bleu(texts: Sequence[Sequence[str]], limit: int = SELF_BLEU_TEXTS) -> float:
     """Mean BLEU-4 of each text against all others (smoothed by 1, brevity by the closest length).
 
-    Of more than `most` texts a seeded sample stands for all.
+    Of more than `limit` texts a seeded sample stands for all.
     """
-    if len(texts) > most:
-        texts = random.Random(0).sample(list(texts), most)
+    if len(texts) > limit:
+        texts = random.Random(0).sample(list(texts), limit)
     texts = [words for words in texts if words]
     if len(texts) < 2:
         return 0.0
@@ -93,15 +93,15 @@ def _bleu(
 def clusters(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
     """Groups of two or more texts joined by pairs with ROUGE-L F1 of at least `threshold`, largest first."""
     words = [words_of(text) for text in texts]
-    order = sorted(range(len(words)), key=lambda place: len(words[place]))
+    order = sorted(range(len(words)), key=lambda index: len(words[index]))
     bags = [Counter(item) for item in words]
     parent = list(range(len(words)))
 
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
 
     for rank, left in enumerate(order):
         for right in order[rank + 1 :]:
@@ -114,8 +114,8 @@ def clusters(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
             if lcs_f1(words[left], words[right]) >= threshold:
                 parent[root(right)] = root(left)
     groups: dict[int, list[int]] = {}
-    for place in range(len(words)):
-        groups.setdefault(root(place), []).append(place)
+    for index in range(len(words)):
+        groups.setdefault(root(index), []).append(index)
     return sorted((group for group in groups.values() if len(group) > 1), key=lambda group: (-len(group), group))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from selfguide.analysis import running, sealed
+from selfguide.analysis import gold_section, running
 from selfguide.analysis.autopsy import autopsy
 from selfguide.analysis.charts import Whisker, whiskers
 from selfguide.analysis.folder import RunFolder
@@ -47,13 +47,13 @@ def render_report(run: RunFolder, *, gold: bool = True) -> str:
     }
     evaluation = None
     if gold and run.predictions:
-        charts = [sealed.real_lengths(run, "input")]
+        charts = [gold_section.real_lengths(run, "input")]
         if not run.task.is_classification:
-            charts.append(sealed.real_lengths(run, "output"))
+            charts.append(gold_section.real_lengths(run, "output"))
         evaluation = {
             "charts": charts,
-            "matches": sealed.matches(run),
-            "outcomes": sealed.outcomes(run),
+            "overlaps": gold_section.overlaps(run),
+            "outcomes": gold_section.better_or_worse(run),
             "shown": len(cases),
             "total": len(run.predictions),
             "limit": case_limit,
@@ -101,24 +101,19 @@ def frozen(result: Mapping[str, Any]) -> str:
 
 
 def render(template: str, data: Any, **content: Any) -> str:
-    """A page from a template of this package, with `data` for its script and a policy that allows no other."""
-    style, script = _asset("chart.css") + _asset("page.css"), _asset("page.js")
+    """A page from a template of this package, with `data` for its script, and a policy that allows no other.
+
+    Without data there is no script at all.
+    """
+    style, script = _asset("chart.css") + _asset("page.css"), "" if data is None else _asset("page.js")
+    scripts = f"'{_hash(script)}'" if script else "'none'"
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src {scripts}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    page = (
-        _environment()
-        .get_template(template)
-        .render(
-            # Both files are ours; what they hold must reach the browser as it is, or the hashes fail.
-            style=Markup(style),
-            script=Markup(script),
-            policy=policy,
-            data=embedded(data),
-            **content,
-        )
-    )
+    # Both files are ours; what they hold must reach the browser as it is, or the hashes fail.
+    ours = {"style": Markup(style), "script": Markup(script)}
+    page = _environment().get_template(template).render(policy=policy, data=embedded(data), **ours, **content)
     return str(page)
 
 

@@ -12,9 +12,9 @@ BLOCK = 512
 
 
 class Neighbour(NamedTuple):
-    """The place of a synthetic input and its cosine similarity, 0 to 1."""
+    """The index of a synthetic input and its cosine similarity, 0 to 1."""
 
-    place: int
+    text_index: int
     similarity: float
 
 
@@ -29,23 +29,23 @@ def nearest(queries: Sequence[str], texts: Sequence[str], count: int = 3) -> lis
         seen[list(row)] += 1
     weights = np.log((1 + len(texts)) / (1 + seen)) + 1
     known = _matrix(rows, weights)
-    asked = [Counter(vocabulary[word] for word in words_of(query) if word in vocabulary) for query in queries]
-    found: list[list[Neighbour]] = []
-    for start in range(0, len(asked), BLOCK):
-        cosines = (_matrix(asked[start : start + BLOCK], weights) @ known.T).toarray()
+    requested = [Counter(vocabulary[word] for word in words_of(query) if word in vocabulary) for query in queries]
+    nearest_texts: list[list[Neighbour]] = []
+    for start in range(0, len(requested), BLOCK):
+        cosines = (_matrix(requested[start : start + BLOCK], weights) @ known.T).toarray()
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-        found.extend(
-            [Neighbour(int(place), round(float(row[place]), 3)) for place in places if row[place] > 0]
-            for row, places in zip(cosines, best, strict=True)
+        nearest_texts.extend(
+            [Neighbour(int(index), round(float(row[index]), 3)) for index in indices if row[index] > 0]
+            for row, indices in zip(cosines, best, strict=True)
         )
-    return found
+    return nearest_texts
 
 
 def _matrix(rows: Sequence[Counter[int]], weights: Any) -> Any:
     from scipy.sparse import csr_matrix
 
-    places = [(i, word, 1 + np.log(count)) for i, row in enumerate(rows) for word, count in row.items()]
-    i, j, value = zip(*places, strict=True) if places else ((), (), ())
+    indices = [(i, word, 1 + np.log(count)) for i, row in enumerate(rows) for word, count in row.items()]
+    i, j, value = zip(*indices, strict=True) if indices else ((), (), ())
     matrix = csr_matrix((np.array(value) * weights[list(j)], (i, j)), shape=(len(rows), len(weights)))
     norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
     norms[norms == 0] = 1

@@ -20,7 +20,7 @@ CANDIDATE_BYTES = 1_600_000
 CASE_BYTES = 2_200_000
 PAIR_BYTES = 500_000
 TEXT_LIMITS = (4000, 1500, 600, 250, 100)
-MOST_ANSWERS = 5
+MAX_ANSWERS = 5
 SAME = 1e-9
 
 Row = dict[str, Any]
@@ -51,7 +51,7 @@ def fitted(rows: Sequence[Row], budget: int, size: Callable[[Row, int], Row]) ->
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> tuple[list[Row], int | None]:
-    """All candidates: round, asked label, input, output, vote share, fate, answers with their votes."""
+    """All candidates: round, requested label, input, output, vote share, fate, answers with their votes."""
     rows = [
         {
             "r": c.round, "l": c.label, "x": c.input, "o": c.output, "d": c.dropped, "a": _answers(c),
@@ -71,19 +71,19 @@ def case_rows(run: RunFolder) -> tuple[list[Row], int | None]:
     """All evaluation instances, those that differ first; errors with their nearest synthetic inputs."""
     predictions = run.predictions
     wanted = [
-        place
-        for place, row in enumerate(predictions)
+        index
+        for index, row in enumerate(predictions)
         if row["tuned_score"] < 1 - SAME or abs(row["tuned_score"] - row["baseline_score"]) > SAME
     ]
-    found = nearest([predictions[place]["input"] for place in wanted], [pair.input for pair in run.pairs])
-    neighbours = dict(zip(wanted, found, strict=True))
+    near = nearest([predictions[index]["input"] for index in wanted], [pair.input for pair in run.pairs])
+    neighbours = dict(zip(wanted, near, strict=True))
     rows = [
         {
             "i": row["id"], "x": row["input"], "r": row["references"], "b": row["baseline"], "t": row["tuned"],
             "s": [round(row["baseline_score"], 4), round(row["tuned_score"], 4)],
-            "k": _kind(row), "n": [list(n) for n in neighbours.get(place, [])],
+            "k": _kind(row), "n": [list(n) for n in neighbours.get(index, [])],
         }
-        for place, row in enumerate(predictions)
+        for index, row in enumerate(predictions)
     ]  # fmt: skip
     order = {"better": 0, "worse": 1, "wording": 2, "wrong": 3, "same": 4}
     rows.sort(key=lambda row: order[row["k"]])
@@ -96,9 +96,9 @@ def case_rows(run: RunFolder) -> tuple[list[Row], int | None]:
 
 
 def pair_rows(run: RunFolder, cases: Sequence[Row]) -> list[list[str] | None]:
-    """The synthetic pairs that the cases point to, at their places; None elsewhere."""
-    used = {place for case in cases for place, _ in case["n"]}
-    chosen = [{"p": place, "x": run.pairs[place].input, "o": run.pairs[place].output} for place in sorted(used)]
+    """The synthetic pairs that the cases point to, at their indices; None elsewhere."""
+    used = {index for case in cases for index, _ in case["n"]}
+    chosen = [{"p": index, "x": run.pairs[index].input, "o": run.pairs[index].output} for index in sorted(used)]
 
     def cut(row: Row, limit: int) -> Row:
         return {**row, "x": _cut(row["x"], limit), "o": _cut(row["o"], limit)}
@@ -121,7 +121,7 @@ def _kind(row: Row) -> str:
 
 def _answers(candidate: Candidate) -> list[tuple[str, int, str | None]]:
     counts = Counter((s.answer if s.answer is not None else s.text, s.dropped) for s in candidate.samples)
-    return [(text, count, why) for (text, why), count in counts.most_common(MOST_ANSWERS)]
+    return [(text, count, why) for (text, why), count in counts.most_common(MAX_ANSWERS)]
 
 
 def _cut(text: str | None, limit: int) -> str | None:

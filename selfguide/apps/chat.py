@@ -23,31 +23,22 @@ QUIT = ("exit", "quit", ":q")
 def main(config: DictConfig) -> None:
     """Answer until the input ends."""
     from selfguide.analysis.folder import RunFolder
+    from selfguide.apps.run_folder import config_to_load, finetuned_folder
     from selfguide.config.commands import ChatConfig, typed_command
+    from selfguide.models.build import build_engine
+    from selfguide.models.loading import load_prompt_tokenizer
+    from selfguide.training.weights import weights_of
 
     options = typed_command(config, ChatConfig)
     run = RunFolder.open(options.run)
-    weights = weights_in(run)
-    from selfguide.models.build import build_engine
-    from selfguide.models.loading import load_prompt_tokenizer
-
-    chat = Chat(run, load_prompt_tokenizer(run.config.model), weights, options.max_new_tokens)
-    with build_engine(run.config) as engine:
+    weights = weights_of(finetuned_folder(run), run.config.finetuning)
+    loaded = config_to_load(run, options)
+    chat = Chat(run, load_prompt_tokenizer(loaded.model), weights, options.max_new_tokens)
+    with build_engine(loaded) as engine:
         try:
             chat.talk(engine, sys.stdin, sys.stdout)
         except KeyboardInterrupt:
             print()
-
-
-def weights_in(run: "RunFolder") -> "Weights":
-    """The finetuned weights of a run folder. Raises `DataError` if it has none."""
-    from selfguide.core.errors import DataError
-    from selfguide.training.weights import weights_of
-
-    for name in ("adapter", "model"):
-        if (run.path / name).is_dir():
-            return weights_of(run.path / name, run.config.finetuning)
-    raise DataError(f"{run.path}: it has no finetuned weights (adapter/ or model/) to compare with the base")
 
 
 class Chat:

@@ -87,7 +87,8 @@ def _about_files(error: OSError) -> str:
     if error.filename is None and error.errno not in DISK_FULL:
         raise error
     where = "the disk" if error.filename is None else error.filename
-    return f"{where}: {error.strerror}; choose another place (store.root, hydra.run.dir), or see to its rights and room"
+    advice = "choose another folder (store.root, hydra.run.dir), or check permissions and free space"
+    return f"{where}: {error.strerror}; {advice}"
 
 
 def fail(message: str) -> NoReturn:

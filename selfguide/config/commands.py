@@ -13,7 +13,14 @@ T = TypeVar("T")
 
 
 @dataclass
-class ExportConfig:
+class TrustConfig:
+    """What a run's folder may not decide for a command that loads its model."""
+
+    trust_remote_code: bool = MISSING
+
+
+@dataclass
+class ExportConfig(TrustConfig):
     """`python -m selfguide.export`."""
 
     run: str = MISSING
@@ -26,9 +33,11 @@ class ExportConfig:
 
 
 @dataclass
-class ChatConfig:
+class ChatConfig(TrustConfig):
     """`python -m selfguide.chat`."""
 
+    base_url: str = MISSING
+    api_key_env: str = MISSING
     run: str = MISSING
     max_new_tokens: int | None = knob(ge=1)
 

@@ -18,3 +18,17 @@ def build_engine(config: RunConfig) -> Engine:
     """The engine of this run. Raises `ConfigError` (no such engine) or `MissingDependencyError` (its package)."""
     engine: Engine = ENGINES.load(config.engine.name)(config)
     return engine
+
+
+def lifetime_of(settings: EngineConfig) -> str:
+    """What becomes of an engine while the model is finetuned: keep | sleep | restart.
+
+    `auto`: vLLM on a GPU fills it and goes while the model is trained; any other stays.
+    """
+    if settings.lifetime != "auto":
+        return settings.lifetime
+    if settings.name != "vllm":
+        return "keep"
+    import torch
+
+    return "restart" if torch.cuda.is_available() else "keep"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from selfguide.models.base import Debias, Sampling
 from selfguide.models.batching import Job
-from selfguide.models.context import Context, holds_prefix_once
 from selfguide.models.decoding import Row, streams
+from selfguide.models.kv_cache import BatchCache, holds_prefix_once
 from selfguide.models.sampling import choose
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def decode_debiased(
     sizes = torch.tensor([len(group) for group in groups])
     prompts = [prompt for group in groups for prompt in group]
     with torch.inference_mode():
-        context = Context(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
-        uniforms = streams(jobs, sampling, context.mask.device)
+        cache = BatchCache(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
+        uniforms = streams(jobs, sampling, cache.mask.device)
         for step in range(uniforms.shape[1]):
-            logits = context.logits[:, -1]
+            logits = cache.logits[:, -1]
             free = torch.stack(
                 [
                     debiased_logits(logits[start], logits[start + 1 : start + len(group)], sampling.debias)
@@ -63,7 +63,7 @@ def decode_debiased(
                     row.push(token, logprob, is_end)
             if all(row.finish is not None for row in rows):
                 break
-            context.read(tokens.repeat_interleave(sizes.to(tokens.device)))
+            cache.read(tokens.repeat_interleave(sizes.to(tokens.device)))
     results, start = [], 0
     for job in jobs:
         results.append(rows[start : start + job.count])

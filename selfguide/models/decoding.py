@@ -12,7 +12,7 @@ import numpy as np
 
 from selfguide.models.base import Sampling
 from selfguide.models.batching import Job
-from selfguide.models.context import Context, holds_prefix_once
+from selfguide.models.kv_cache import BatchCache, holds_prefix_once
 from selfguide.models.sampling import ChoiceTrie, choose, uniforms
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def decode(
 
     with torch.inference_mode():
         prompts = [job.prompt_ids for job in jobs]
-        context = Context(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
-        counts = torch.tensor([job.count for job in jobs], device=context.mask.device)
-        first = torch.arange(len(jobs), device=context.mask.device).repeat_interleave(counts)
+        cache = BatchCache(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
+        counts = torch.tensor([job.count for job in jobs], device=cache.mask.device)
+        first = torch.arange(len(jobs), device=cache.mask.device).repeat_interleave(counts)
         if len(first) > len(jobs):
-            context.select(first)
+            cache.select(first)
         rows = [Row(job.limit) for job in jobs for _ in range(job.count)]
-        uniform = streams(jobs, sampling, context.mask.device)
-        _loop(context, context.logits[:, -1][first], rows, uniform, sampling, is_end, trie)
+        uniform = streams(jobs, sampling, cache.mask.device)
+        _loop(cache, rows, uniform, sampling, is_end, trie)
     results, start = [], 0
     for job in jobs:
         results.append(rows[start : start + job.count])
@@ -76,7 +76,7 @@ def score(model: Any, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) 
     with torch.inference_mode():
         # The last completion token predicts nothing that is asked for.
         texts = [(*prompt, *completion[:-1]) for prompt, completion in pairs]
-        logits = Context(model, texts, longest, 0, holds_prefix_once(model)).logits
+        logits = BatchCache(model, texts, longest, 0, holds_prefix_once(model)).logits
         results: list[tuple[float, ...]] = []
         for row, (_, completion) in enumerate(pairs):
             own = logits[row, logits.shape[1] - len(completion) :].float().log_softmax(-1)
@@ -86,8 +86,7 @@ def score(model: Any, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) 
 
 
 def _loop(
-    context: Context,
-    logits: "torch.Tensor",
+    cache: BatchCache,
     rows: list[Row],
     streams: "torch.Tensor",
     sampling: Sampling,
@@ -100,7 +99,7 @@ def _loop(
     while True:
         # A finished row that still stands in the batch is fed its tokens and ignored.
         allowed = None if trie is None else [[0] if row.finish else trie.allowed(row.token_ids) for row in rows]
-        tokens, logprobs = choose(logits, streams[:, step], sampling, allowed)
+        tokens, logprobs = choose(cache.logits[:, -1], streams[:, step], sampling, allowed)
         for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
             if row.finish is None:
                 row.push(token, logprob, is_end)
@@ -111,9 +110,8 @@ def _loop(
             keep = torch.tensor(alive, device=tokens.device)
             rows = [rows[i] for i in alive]
             tokens, streams = tokens[keep], streams[keep]
-            context.select(keep)
-        context.read(tokens)
-        logits = context.logits[:, -1]
+            cache.select(keep)
+        cache.read(tokens)
         step += 1
 
 

@@ -10,15 +10,15 @@ from typing import Any, Self, TypeVar, cast
 
 from selfguide.config.schema import HFEngineConfig, ModelConfig, RunConfig
 from selfguide.core.errors import EngineError
-from selfguide.models.adapters import ModelRack
-from selfguide.models.attention import check_attention
+from selfguide.models.adapter_cache import AdapterCache
 from selfguide.models.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights
 from selfguide.models.batching import Job, halve, plan
 from selfguide.models.debias import decode_debiased
 from selfguide.models.decoding import Row, decode, score
 from selfguide.models.limits import check_score, require_room
-from selfguide.models.loading import context_length, load_model, load_prompt_tokenizer, pick_device
+from selfguide.models.loading import check_attention, load_model, load_prompt_tokenizer, pick_device
 from selfguide.models.sampling import ChoiceTrie
+from selfguide.models.source import context_length
 from selfguide.models.stopping import StopStrings
 from selfguide.prompts.tokenization import PromptTokenizer
 
@@ -42,7 +42,7 @@ class HFEngine:
         check_attention(engine.attention, self._device, model.dtype)
         self._batch_tokens = engine.batch_tokens
         self.tokenizer = tokenizer or load_prompt_tokenizer(model)
-        self._rack = ModelRack(
+        self._adapters = AdapterCache(
             lambda folder: load_model(model, device=self._device, attention=engine.attention, folder=folder)
         )
         self._eos: frozenset[int] | None = None
@@ -64,7 +64,7 @@ class HFEngine:
         for (weights, sampling), group in _groups(jobs, lambda job: (job.request.weights, job.request.sampling)):
             stopper = StopStrings(self.tokenizer.tokenizer, () if sampling.choices else sampling.stop)
             for batch in plan(group, self._batch_tokens):
-                with self._rack.use(weights) as model:
+                with self._adapters.use(weights) as model:
                     rows = self._decode(model, batch, sampling, stopper, tries.get(sampling.choices))
                 for job, job_rows in zip(batch, rows, strict=True):
                     results[job.index] = [self._completion(row, stopper) for row in job_rows]
@@ -75,7 +75,7 @@ class HFEngine:
 
     def model(self, weights: Weights | None = None) -> AbstractContextManager[Any]:
         """The transformers model that answers with these weights, for the length of a `with` block."""
-        return self._rack.use(weights)
+        return self._adapters.use(weights)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
         """See `Engine.score`."""
@@ -88,7 +88,7 @@ class HFEngine:
                 jobs.append(Job(i, Request(text, Sampling(1), weights=request.weights), 0, 1, 0))
         for weights, group in _groups(jobs, lambda job: job.request.weights):
             for batch in plan(group, self._batch_tokens):
-                with self._rack.use(weights) as model:
+                with self._adapters.use(weights) as model:
                     scored = self._halving(batch, partial(_score, model, requests))
                 for job, values in zip(batch, scored, strict=True):
                     results[job.index] = values
@@ -97,7 +97,7 @@ class HFEngine:
 
     def close(self) -> None:
         """Drop the weights and give device memory back; the engine loads them again if it is used."""
-        self._rack.close()
+        self._adapters.close()
 
     def __enter__(self) -> Self:
         return self

@@ -13,10 +13,11 @@ from selfguide.core.errors import EngineError, RequestError
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.models.build import engine_identity
 from selfguide.models.limits import check_score, new_tokens
-from selfguide.models.loading import context_length, load_prompt_tokenizer, model_identity, model_json, resolve_model
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.openai_dialects import Dialect, PlainDialect, VLLMDialect
 from selfguide.models.openai_http import Endpoint, error_message
 from selfguide.models.openai_unfinished import Unfinished
+from selfguide.models.source import context_length, model_identity, model_json, resolve_model
 from selfguide.models.vllm_requests import MAX_CANDIDATES, Place, places_to_score
 
 T = TypeVar("T")

@@ -8,40 +8,40 @@ from typing import Any, Self, cast
 from selfguide.config.schema import RunConfig
 from selfguide.core.files import canonical_json
 from selfguide.models.base import Engine
-from selfguide.models.lifetime import lifetime_of
+from selfguide.models.build import lifetime_of
 
 
-def kind_of(config: RunConfig) -> str:
+def engine_key(config: RunConfig) -> str:
     """What an engine is started with: runs that agree in it can share one."""
     # vLLM sets room aside for adapters of this kind and rank.
     adapters = [config.finetuning.kind, config.finetuning.rank]
     return canonical_json([dataclasses.asdict(config.model), dataclasses.asdict(config.engine), adapters])
 
 
-class Lender:
+class EnginePool:
     """Owns at most one engine. A context manager: leaving it stops the engine."""
 
     def __init__(self) -> None:
-        self._kind: str | None = None
+        self._key: str | None = None
         self._engine: Engine | None = None
 
-    def lend(self, config: RunConfig) -> Engine:
+    def engine_for(self, config: RunConfig) -> Engine:
         """An engine for this run, not started before it is used."""
-        return cast(Engine, _Lent(self, config))
+        return cast(Engine, _PooledEngine(self, config))
 
-    def engine(self, config: RunConfig) -> Engine:
-        """The engine itself, running."""
-        if self._engine is None or self._kind != kind_of(config):
+    def running(self, config: RunConfig) -> Engine:
+        """The engine itself, started."""
+        if self._engine is None or self._key != engine_key(config):
             self.close()
             from selfguide.models.build import build_engine
 
-            self._engine, self._kind = build_engine(config), kind_of(config)
+            self._engine, self._key = build_engine(config), engine_key(config)
         return self._engine
 
     @property
-    def kind(self) -> str | None:
+    def key(self) -> str | None:
         """Of the newest engine."""
-        return self._kind
+        return self._key
 
     @property
     def started(self) -> bool:
@@ -63,11 +63,11 @@ class Lender:
         self.close()
 
 
-class _Lent:
+class _PooledEngine:
     """What a run holds. A run closes its engine at the end; this one goes back instead."""
 
-    def __init__(self, lender: Lender, config: RunConfig) -> None:
-        self._lender = lender
+    def __init__(self, pool: EnginePool, config: RunConfig) -> None:
+        self._pool = pool
         self._config = config
 
     # Known without an engine: to ask must not stop one that serves other runs.
@@ -78,20 +78,20 @@ class _Lent:
 
     @cached_property
     def context_length(self) -> int:
-        from selfguide.models.loading import context_length
+        from selfguide.models.source import context_length
 
         return context_length(self._config.model)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._lender.engine(self._config), name)
+        return getattr(self._pool.running(self._config), name)
 
     def sleep(self) -> None:
         """Before training, if this run's engine is the one that runs, and it can."""
-        ours = self._lender.started and self._lender.kind == kind_of(self._config)
-        if ours and hasattr(engine := self._lender.engine(self._config), "sleep"):
+        ours = self._pool.started and self._pool.key == engine_key(self._config)
+        if ours and hasattr(engine := self._pool.running(self._config), "sleep"):
             engine.sleep()
 
     def close(self) -> None:
         # A run with lifetime=restart needs the whole device for its training.
         if lifetime_of(self._config.engine) == "restart":
-            self._lender.close()
+            self._pool.close()

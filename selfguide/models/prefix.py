@@ -86,16 +86,14 @@ def _attend(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor,
-    scaling: float,
-    shared_prefix: PrefixCache,
-    **_: Any,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """One softmax over [prefix, own]. `query` (rows, heads, queries, size); `key` holds own keys only."""
-    layer = shared_prefix.layers[module.layer_idx]
+    layer = options["shared_prefix"].layers[module.layer_idx]
     rows, heads, queries, size = query.shape
     groups = key.shape[1]
     each = heads // groups * queries
-    query = (query * scaling).reshape(rows, groups, each, size)
+    query = (query * options["scaling"]).reshape(rows, groups, each, size)
     flat = query.transpose(0, 1).reshape(groups, rows * each, size)
     before = torch.bmm(flat, layer.prefix_keys.transpose(1, 2))
     length = before.shape[-1]

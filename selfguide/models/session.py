@@ -14,9 +14,8 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
 from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.models.base import Engine
-from selfguide.models.build import engine_identity
-from selfguide.models.lifetime import lifetime_of
-from selfguide.models.loading import model_identity
+from selfguide.models.build import engine_identity, lifetime_of
+from selfguide.models.source import model_identity
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
 
@@ -140,7 +139,7 @@ class Session:
     @property
     def context_length(self) -> int:
         """Tokens of prompt and answer that the student can take."""
-        from selfguide.models.loading import context_length
+        from selfguide.models.source import context_length
 
         return context_length(self.config.model)
 

@@ -10,7 +10,8 @@ from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.core.errors import EngineError, RequestError
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.models.limits import check_score, new_tokens
-from selfguide.models.loading import context_length, load_prompt_tokenizer, weights_folder
+from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.source import context_length, weights_folder
 from selfguide.models.vllm_process import base_beside_adapters, reloads_in_place, start, stop
 from selfguide.models.vllm_requests import MAX_CANDIDATES, Place, Translator, passes, places_to_score
 

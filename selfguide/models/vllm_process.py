@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from selfguide.config.schema import RunConfig, VLLMEngineConfig
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
-from selfguide.models.lifetime import lifetime_of
-from selfguide.models.loading import resolve_model
+from selfguide.models.build import lifetime_of
+from selfguide.models.source import resolve_model
 
 log = logging.getLogger(__name__)
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

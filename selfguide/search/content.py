@@ -11,7 +11,7 @@ from selfguide.config.schema import EngineConfig, ModelConfig, RunConfig
 from selfguide.core.files import canonical_json
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.build import engine_identity
-from selfguide.models.loading import model_identity
+from selfguide.models.source import model_identity
 from selfguide.tasks.load import load_task
 
 

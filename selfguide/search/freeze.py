@@ -1,6 +1,7 @@
 """A lock's values in a composed configuration, and the method's values that a lock records."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,11 @@ from omegaconf.errors import OmegaConfBaseException
 from selfguide.config.builtin import METHODS
 from selfguide.config.methods import kind_of_recipe
 from selfguide.config.schema import TRAINING_PLACE, RunConfig
+from selfguide.config.trust import is_users_choice, literal
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import sweeps_dir
 
+log = logging.getLogger("selfguide")
 # Where and how fast a run happens.
 PLACE = frozenset({"generation.max_in_flight", "annotation.batch", *(f"finetuning.{name}" for name in TRAINING_PLACE)})
 # Knobs that are no value of the method; a name stands for all below it. Every other knob is bound and locked.
@@ -85,8 +88,12 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     for key, value in values.items():
         if "_target_" in key.split("."):
             raise ConfigError(f"frozen_config: {lock.path} sets {key}; allowed: in your own configuration alone")
+        if is_users_choice(key):
+            if value != OmegaConf.select(config, key):
+                log.warning("frozen_config: %s sets %s, which is the command line's alone: ignored", lock.path, key)
+            continue
         try:
-            OmegaConf.update(config, key, value, merge=False)
+            OmegaConf.update(config, key, literal(value), merge=False)
         except OmegaConfBaseException as error:
             raise ConfigError(
                 f"frozen_config: {lock.path} sets {key}, which this run has not; freeze it again"

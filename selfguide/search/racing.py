@@ -6,12 +6,13 @@ to the trial that was asked first, in the race as in a full evaluation, which ma
 any number of workers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from selfguide.search.objective import Objective
-from selfguide.search.results import Cell, JobResult, Setting, mean_or_none
+from selfguide.search.objective import Objective, Results
+from selfguide.search.results import Cell, JobResult, Setting
 
 Racing = Literal["off", "exact", "noise_aware"]
 
@@ -31,6 +32,11 @@ class Job(NamedTuple):
     task: str
     seed: int
 
+    @property
+    def cell(self) -> Cell:
+        """Which of its trial's jobs this is."""
+        return self.task, self.seed
+
 
 @dataclass
 class Trial:
@@ -42,8 +48,8 @@ class Trial:
     results: dict[Cell, JobResult] = field(default_factory=dict)
     in_flight: set[Cell] = field(default_factory=set)
     error: str | None = None
-    attempts: dict[Cell, int] = field(default_factory=dict)
-    losses: dict[Cell, int] = field(default_factory=dict)
+    attempts: Counter[Cell] = field(default_factory=Counter)
+    losses: Counter[Cell] = field(default_factory=Counter)
     lost: bool = False  # the error says nothing of the setting: its workers were lost
 
 
@@ -61,27 +67,26 @@ class Race:
     def enter(self, trial: Trial) -> None:
         """Take a trial in; results it already has are not run again."""
         self.trials[trial.number] = trial
-        for result in trial.results.values():
-            self.observe(result)
+        self.observe(trial.results)
 
-    def observe(self, result: JobResult) -> None:
-        """Learn from any result how hard its task is."""
-        if result.task in self._observed:
-            self._observed[result.task].append(self.objective.quantity(result))
+    def observe(self, results: Results) -> None:
+        """Learn from results of any setting how hard their tasks are."""
+        for result in results.values():
+            if result.task in self._observed:
+                self._observed[result.task].append(self.objective.quantity(result))
 
-    def challenge(self, value: float, origin: int, low: float) -> None:
-        """A trial is finished and admissible: keep the better of it and the incumbent."""
+    def challenge(self, results: Results, origin: int) -> None:
+        """A trial is complete: keep the better of it and the incumbent, unless it breaks a floor."""
+        if not self.objective.admissible(results):
+            return
+        value = self.objective.value(results, self.tasks)
         if self.incumbent is None or (value, -origin) > (self.incumbent.value, -self.incumbent.origin):
-            self.incumbent = Incumbent(value, origin, low)
+            self.incumbent = Incumbent(value, origin, self.lower_bound(results))
 
     def order(self) -> list[str]:
         """Tasks by expected difficulty: lowest mean score so far first, unknown ones last."""
-        means = {task: mean_or_none(scores) for task, scores in self._observed.items()}
-        return sorted(self.tasks, key=lambda task: float("inf") if means[task] is None else means[task])  # type: ignore[arg-type,return-value]
-
-    def cells(self) -> list[Cell]:
-        """All jobs of a trial in the order in which they are run."""
-        return [(task, seed) for task in self.order() for seed in self.objective.seeds]
+        means = {task: sum(values) / len(values) for task, values in self._observed.items() if values}
+        return sorted(self.tasks, key=lambda task: means.get(task, float("inf")))
 
     def next_job(self, *, ahead: bool = False) -> Job | None:
         """The next job of the trial asked first.
@@ -89,7 +94,7 @@ class Race:
         Without `ahead`, only trials that wait for no job are served: what they learn next may make
         a further job needless. With it, a worker that would idle takes the risk.
         """
-        cells = self.cells()
+        cells = [(task, seed) for task in self.order() for seed in self.objective.seeds]
         for trial in sorted(self.trials.values(), key=lambda trial: (len(trial.in_flight), trial.origin)):
             if (trial.in_flight and not ahead) or self.decided(trial):
                 continue
@@ -120,8 +125,8 @@ class Race:
         bound = self.objective.value(trial.results, self.tasks)
         return bound < best.value or (bound == best.value and trial.origin > best.origin)
 
-    def lower_bound(self, results: Mapping[Cell, JobResult]) -> float:
-        """What `challenge` wants as `low`; only the noise-aware race looks at it."""
+    def lower_bound(self, results: Results) -> float:
+        """Of an incumbent; only the noise-aware race looks at it."""
         if self.racing != "noise_aware":
             return float("-inf")
         return self.objective.quantile(results, self.tasks, 1 - self.objective.confidence)
@@ -140,7 +145,7 @@ class Savings:
         return 1 - self.ran / self.full if self.full else 0.0
 
 
-def savings(trials: Iterable[Mapping[Cell, JobResult]], jobs_per_trial: int) -> Savings:
+def savings(trials: Iterable[Results], jobs_per_trial: int) -> Savings:
     """What racing saved over these finished and stopped trials."""
     counts = [len(results) for results in trials]
     return Savings(sum(counts), jobs_per_trial * len(counts))

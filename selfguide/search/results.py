@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,8 +117,3 @@ def short(value: Any) -> str:
     if value is None:
         return "null"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def mean_or_none(values: Sequence[float]) -> float | None:
-    """The mean, or None of nothing."""
-    return sum(values) / len(values) if values else None

@@ -12,7 +12,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import sweeps_dir
 from selfguide.core.types import Split, TaskSpec
-from selfguide.models.loading import model_identity
+from selfguide.models.source import model_identity
 from selfguide.search.content import models_content, prompt_content
 from selfguide.search.freeze import data_settings
 from selfguide.search.ledger import Ledger

@@ -2,15 +2,17 @@
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 from torch.utils.data import Sampler
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from selfguide.core.errors import TrainingError
 from selfguide.core.seeding import child_random
@@ -38,35 +40,76 @@ def collate(batch: Sequence[TrainingRow], pad: int) -> dict[str, torch.Tensor]:
 
 
 class EpochOrder(Sampler[int]):
-    """A new order of rows in each epoch, known from the epoch's number alone: resuming keeps it."""
+    """A new order of rows in each epoch, drawn from the epoch's own generator: resuming keeps it.
 
-    def __init__(self, size: int, seed: int, epoch: Callable[[], int], filled: int = 0) -> None:
-        self._size, self._seed, self._epoch, self._filled = size, seed, epoch, max(filled, size)
+    Indices from `size` to `filled` are fillers, and stand last.
+    """
+
+    def __init__(self, size: int, draw: Callable[[], Random], filled: int = 0) -> None:
+        self._size, self._draw, self._filled = size, draw, max(filled, size)
 
     def __len__(self) -> int:
         return self._filled
 
     def __iter__(self) -> Iterator[int]:
         order = list(range(self._size))
-        child_random(self._seed, "epoch", self._epoch()).shuffle(order)
+        self._draw().shuffle(order)
         return iter([*order, *range(self._size, self._filled)])
 
 
-class RowTrainer(Trainer):  # type: ignore[misc]
-    """`Trainer` over `TrainingRow`s, silent, in `EpochOrder`."""
-
-    order_seed = 0
-    per_epoch = 1
-    rows = 0  # without fillers; 0: all of them
+class QuietTrainer(Trainer):  # type: ignore[misc]
+    """`Trainer` that prints nothing."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
 
+
+class RowTrainer(QuietTrainer):
+    """`Trainer` over `TrainingRow`s in `EpochOrder`."""
+
+    order_seed = 0
+    per_epoch = 1
+    rows = 0  # without fillers; 0: all of them
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        epoch = lambda: int(self.state.global_step) // self.per_epoch  # noqa: E731
-        return EpochOrder(self.rows or len(rows), self.order_seed, epoch, len(rows))
+
+        def draw() -> Random:
+            return child_random(self.order_seed, "epoch", int(self.state.global_step) // self.per_epoch)
+
+        return EpochOrder(self.rows or len(rows), draw, len(rows))
+
+
+def trainer_arguments(output: Path, device: str, seed: int, **settings: Any) -> TrainingArguments:
+    """`settings`, and what all our trainings have: one device, a log line for each step, nothing sent or shown."""
+    if ":" in device and "RANK" not in os.environ:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    arguments = TrainingArguments(
+        **{
+            "output_dir": str(output),
+            "seed": seed % 2**32,
+            "use_cpu": device == "cpu",
+            "logging_steps": 1,
+            "logging_nan_inf_filter": False,
+            "report_to": "none",
+            "disable_tqdm": True,
+            "remove_unused_columns": False,
+            "dataloader_pin_memory": device.startswith("cuda"),
+            **settings,
+        }
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # several visible GPUs would otherwise be used by threads of this process
+    return arguments
+
+
+def check_finite(logs: dict[str, float], step: int, what: str, advice: str) -> None:
+    """Raises `TrainingError` unless loss and gradient of a step are numbers."""
+    if not math.isfinite(logs["loss"]):
+        raise TrainingError(f"{what} is not a number at step {step}; {advice}")
+    if not math.isfinite(logs.get("grad_norm", 0.0)):
+        raise TrainingError(f"the gradient of {what} is not a number at step {step}; {advice}")
 
 
 class Recorder(TrainerCallback):  # type: ignore[misc]
@@ -106,13 +149,10 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         """Every step's loss and gradient must be numbers."""
         if logs is None or "loss" not in logs:
             return
-        step, loss, norm = int(state.global_step), float(logs["loss"]), float(logs.get("grad_norm", 0.0))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = "loss" if not math.isfinite(loss) else "gradient"
-            raise TrainingError(
-                f"the {what} is not a number at step {step}; try a smaller finetuning.learning_rate or dtype=float32"
-            )
+        step, loss = int(state.global_step), float(logs["loss"])
+        check_finite(logs, step, "the loss", "try a smaller finetuning.learning_rate or dtype=float32")
         if state.is_world_process_zero:
+            norm = float(logs.get("grad_norm", 0.0))
             line = {"step": step, "loss": loss, "grad_norm": norm, "learning_rate": logs.get("learning_rate")}
             with self._job.losses.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

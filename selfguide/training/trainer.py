@@ -14,8 +14,8 @@ from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.files import write_text
 from selfguide.core.seeding import child_seed
-from selfguide.models.attention import check_attention
-from selfguide.models.loading import context_length, load_model, pick_device, resolve_model
+from selfguide.models.loading import check_attention, load_model, pick_device
+from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
 from selfguide.training.distributed import check_processes, launch, process_count, sole_writer
@@ -113,23 +113,20 @@ def _device(job: TrainingJob) -> str:
 
 def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     import torch
-    from transformers import TrainingArguments, set_seed
+    from transformers import set_seed
 
-    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, collate
+    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, collate, trainer_arguments
 
     settings, processes = job.settings, process_count()
     device = _device(job)
     if processes > 1 and device.startswith("cuda"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
-    elif ":" in device:
-        os.environ["ACCELERATE_TORCH_DEVICE"] = device
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
     micro = _micro_batch(settings)
     recompute = settings.gradient_checkpointing
     arguments: dict[str, Any] = {
-        "output_dir": str(job.work),
         "num_train_epochs": settings.max_epochs,
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": settings.batch_size // (micro * processes),
@@ -143,19 +140,9 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "bf16": next(model.parameters()).dtype == torch.bfloat16,
         "gradient_checkpointing": recompute,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
-        "seed": seed,
-        "use_cpu": device == "cpu",
-        "logging_steps": 1,
-        "logging_nan_inf_filter": False,
         "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "remove_unused_columns": False,
-        "dataloader_pin_memory": device.startswith("cuda"),
     }
-    args = TrainingArguments(**(arguments | sharding_arguments(settings)))
-    if args.n_gpu > 1:
-        args._n_gpu = 1  # several visible GPUs would otherwise be used by threads of this process
+    args = trainer_arguments(job.work, device, seed, **(arguments | sharding_arguments(settings)))
     pad = job.tokenizer.tokenizer.pad_token_id
     trainer = RowTrainer(
         model=model,

@@ -56,7 +56,7 @@ def test_clusters_are_the_components_of_similar_pairs(texts: list[str]) -> None:
 def test_nearest() -> None:
     texts = ["the red car", "the blue boat", "a green tree"]
     found = nearest(["a blue boat sails", "zzz"], texts, 2)
-    assert found[0][0].place == 1
+    assert found[0][0].text_index == 1
     assert found[0][0].similarity > found[0][1].similarity > 0
     assert found[1] == []
     assert nearest([], texts) == []

@@ -100,11 +100,11 @@ def test_candidate_filters_agree_with_the_file(driver: Any, folder: Path) -> Non
     assert "26–50" in driver.execute_script("return document.getElementById('candidates-pager').textContent")
 
 
-def test_cases_are_sealed_and_filter_by_outcome(driver: Any, folder: Path) -> None:
+def test_cases_are_closed_and_filter_by_outcome(driver: Any, folder: Path) -> None:
     opened(driver, folder)
-    assert driver.execute_script("return document.getElementById('sealed').open") is False
-    driver.execute_script("document.querySelector('#sealed > summary').click()")
-    assert driver.execute_script("return document.getElementById('sealed').open") is True
+    assert driver.execute_script("return document.getElementById('gold').open") is False
+    driver.execute_script("document.querySelector('#gold > summary').click()")
+    assert driver.execute_script("return document.getElementById('gold').open") is True
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     better = sum(row["tuned_score"] > row["baseline_score"] for row in rows)
     wrong = sum(row["tuned_score"] < 1 for row in rows)

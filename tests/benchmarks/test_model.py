@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.micro.probes import answer_cases, exact_match
-from selfguide.models.loading import MICRO
+from selfguide.models.source import MICRO
 
 
 def test_architecture_and_size() -> None:

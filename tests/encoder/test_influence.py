@@ -12,14 +12,14 @@ from selfguide.core.types import Example
 from selfguide.training.encoder.influence import influence, last_layer
 from selfguide.training.encoder.predict import EncoderClassifier
 from selfguide.training.encoder.text import collate
-from selfguide.training.encoder.train import train_encoder, weights_hash
+from selfguide.training.encoder.train import EncoderData, train_encoder, weights_hash
 from tests.encoder.tiny import LABELS, distilbert_folder, encoder_config, influence_config, pairs
 
 
 @pytest.fixture(scope="module")
 def classifier(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> EncoderClassifier:
     config = encoder_config(bert, epochs=2, learning_rate=3e-3)
-    result = train_encoder(config, LABELS, pairs(60), tmp_path_factory.mktemp("trained"), 0, "cpu")
+    result = train_encoder(config, EncoderData(LABELS, pairs(60)), tmp_path_factory.mktemp("trained"), 0, "cpu")
     trained = EncoderClassifier.load(result.folder, LABELS)
     trained.model.double()
     return trained
@@ -91,7 +91,7 @@ def test_wrong_labels_are_the_harmful_ones(params: str, bert: Path, tmp_path: Pa
         for place, row in enumerate(right)
     ]
     config = encoder_config(bert, epochs=8, patience=None)
-    result = train_encoder(config, LABELS, train, tmp_path, 0, "cpu")
+    result = train_encoder(config, EncoderData(LABELS, train), tmp_path, 0, "cpu")
     trained = EncoderClassifier.load(result.folder, LABELS)
     settings = influence_config(params=params, recursions=50, scale=100.0, damp=0.02)
     scores = influence(trained, train, pairs(40, seed=9), settings, 0)
@@ -108,7 +108,7 @@ def test_wrong_labels_are_the_harmful_ones(params: str, bert: Path, tmp_path: Pa
 @pytest.mark.parametrize("params", ["last", "all"])
 def test_the_published_kind_of_encoder(params: str, tmp_path: Path) -> None:
     config = encoder_config(distilbert_folder(tmp_path / "base"), epochs=20, patience=None)
-    result = train_encoder(config, LABELS, pairs(80), tmp_path, 0, "cpu")
+    result = train_encoder(config, EncoderData(LABELS, pairs(80)), tmp_path, 0, "cpu")
     trained = EncoderClassifier.load(result.folder, LABELS)
     assert last_layer(trained.model) == {"classifier.weight", "classifier.bias"}
     rows = pairs(20, seed=3)
@@ -124,7 +124,7 @@ def test_more_than_two_labels(bert: Path, tmp_path: Path) -> None:
         *pairs(30),
         *(Example(f"the {word} was {other}", "neither") for word in ("day", "tea") for other in ("so", "the")),
     ]
-    result = train_encoder(encoder_config(bert, epochs=2), labels, rows, tmp_path, 0, "cpu")
+    result = train_encoder(encoder_config(bert, epochs=2), EncoderData(labels, rows), tmp_path, 0, "cpu")
     trained = EncoderClassifier.load(result.folder, labels)
     scores = influence(trained, rows, rows[-10:], influence_config(recursions=20), 0)
     assert len(scores) == len(rows)

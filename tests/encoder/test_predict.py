@@ -4,14 +4,14 @@ import pytest
 
 from selfguide.core.errors import TrainingError
 from selfguide.training.encoder.predict import EncoderClassifier
-from selfguide.training.encoder.train import train_encoder
+from selfguide.training.encoder.train import EncoderData, train_encoder
 from tests.encoder.tiny import LABELS, encoder_config, pairs
 
 
 @pytest.fixture(scope="module")
 def classifier(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> EncoderClassifier:
     folder = tmp_path_factory.mktemp("trained")
-    result = train_encoder(encoder_config(bert), LABELS, pairs(60), folder, 0, "cpu")
+    result = train_encoder(encoder_config(bert), EncoderData(LABELS, pairs(60)), folder, 0, "cpu")
     return EncoderClassifier.load(result.folder, LABELS)
 
 

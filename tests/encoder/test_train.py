@@ -12,7 +12,7 @@ from selfguide.training.encoder.base import encoder_identity
 from selfguide.training.encoder.predict import EncoderClassifier
 from selfguide.training.encoder.scratch import word_pieces
 from selfguide.training.encoder.text import encode
-from selfguide.training.encoder.train import EncoderTraining, train_encoder
+from selfguide.training.encoder.train import EncoderData, EncoderTraining, train_encoder
 from tests.encoder.tiny import BAD, LABELS, encoder_config, pairs
 
 
@@ -32,7 +32,7 @@ def accuracy(result: EncoderTraining, rows: list[Example]) -> float:
 @pytest.mark.parametrize("path", ["bert", "scratch"])
 def test_learns_words_that_decide(path: str, bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert if path == "bert" else path)
-    result = train_encoder(config, LABELS, pairs(80), tmp_path, 0, "cpu")
+    result = train_encoder(config, EncoderData(LABELS, pairs(80)), tmp_path, 0, "cpu")
     assert accuracy(result, pairs(60, seed=1)) > 0.9
     assert result.losses[-1] < result.losses[0]
 
@@ -41,13 +41,13 @@ def test_counts(bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert, epochs=3, patience=None)
     seen: list[int] = []
 
-    class Watch:
+    class Progress:
         def resume(self, done: int) -> None: ...
 
         def advance(self, count: int, **fields: object) -> None:
             seen.append(count)
 
-    result = train_encoder(config, LABELS, pairs(50), tmp_path, 0, "cpu", Watch())
+    result = train_encoder(config, EncoderData(LABELS, pairs(50)), tmp_path, 0, "cpu", Progress())
     assert (result.trained, result.held_out, result.epochs) == (40, 10, 3)
     assert result.steps == len(result.losses) == sum(seen) == 3 * 5
     assert len(result.validation) == 3
@@ -60,21 +60,24 @@ def test_counts(bert: Path, tmp_path: Path) -> None:
 
 def test_same_seed_same_bytes_and_another_seed_another_start(bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert, epochs=2)
-    first = train_encoder(config, LABELS, pairs(30), tmp_path / "a", 3, "cpu")
+    first = train_encoder(config, EncoderData(LABELS, pairs(30)), tmp_path / "a", 3, "cpu")
     torch.manual_seed(99)
     before = torch.get_rng_state()
     (tmp_path / "b" / ".encoder.tmp").mkdir(parents=True)  # what a killed training may leave
-    second = train_encoder(config, LABELS, pairs(30), tmp_path / "b", 3, "cpu")
+    second = train_encoder(config, EncoderData(LABELS, pairs(30)), tmp_path / "b", 3, "cpu")
     assert torch.equal(before, torch.get_rng_state())
     assert content(first.folder) == content(second.folder)
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["encoder"]
-    other = train_encoder(config, LABELS, pairs(30), tmp_path / "c", 4, "cpu")
+    other = train_encoder(config, EncoderData(LABELS, pairs(30)), tmp_path / "c", 4, "cpu")
     assert first.init == second.init != other.init
 
 
 def test_every_training_starts_from_the_published_weights(bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert, epochs=1)
-    starts = {train_encoder(config, LABELS, pairs(size), tmp_path / str(size), 0, "cpu").init for size in (10, 20, 40)}
+    starts = {
+        train_encoder(config, EncoderData(LABELS, pairs(size)), tmp_path / str(size), 0, "cpu").init
+        for size in (10, 20, 40)
+    }
     assert len(starts) == 1
 
 
@@ -82,11 +85,11 @@ def test_the_saved_weights_are_those_of_the_chosen_epoch(bert: Path, tmp_path: P
     # Labels that nothing decides: held-out accuracy goes up and down, and training stops early.
     noise = pairs(60, wrong=0.5)
     config = encoder_config(bert, epochs=30, patience=2)
-    result = train_encoder(config, LABELS, noise, tmp_path, 1, "cpu")
+    result = train_encoder(config, EncoderData(LABELS, noise), tmp_path, 1, "cpu")
     assert result.epochs < 30
     assert result.epochs - result.chosen == 2
     shorter = encoder_config(bert, epochs=30, patience=None)
-    whole = train_encoder(shorter, LABELS, noise, tmp_path / "whole", 1, "cpu")
+    whole = train_encoder(shorter, EncoderData(LABELS, noise), tmp_path / "whole", 1, "cpu")
     assert whole.validation[: result.epochs] == result.validation
     held_out = [row for row in noise if row.input in _held_out_texts(bert, noise)]
     assert accuracy(result, held_out) == pytest.approx(result.validation[result.chosen - 1][0])
@@ -110,20 +113,22 @@ def test_no_text_is_both_trained_and_held_out() -> None:
 
 def test_given_validation_pairs_choose_the_epoch_and_are_not_trained_on(bert: Path, tmp_path: Path) -> None:
     rows = pairs(30)
-    result = train_encoder(encoder_config(bert, epochs=2), LABELS, rows, tmp_path, 0, "cpu", validation=rows[:7])
+    result = train_encoder(
+        encoder_config(bert, epochs=2), EncoderData(LABELS, rows, validation=rows[:7]), tmp_path, 0, "cpu"
+    )
     assert (result.trained, result.held_out) == (23, 7)
 
 
 @pytest.mark.parametrize(("count", "trained", "held_out"), [(1, 1, 0), (2, 1, 1), (3, 2, 1)])
 def test_fewer_pairs_than_a_batch(count: int, trained: int, held_out: int, bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert, epochs=3, batch_size=32, warmup_fraction=0.9, patience=None)
-    result = train_encoder(config, LABELS, pairs(count), tmp_path, 0, "cpu")
+    result = train_encoder(config, EncoderData(LABELS, pairs(count)), tmp_path, 0, "cpu")
     assert (result.trained, result.held_out, result.steps) == (trained, held_out, 3)
 
 
 def test_files_are_safetensors_with_the_labels_in_order(bert: Path, tmp_path: Path) -> None:
     labels = ("bad", "good")  # not alphabetical in the other tests
-    result = train_encoder(encoder_config(bert, epochs=1), labels, pairs(20), tmp_path, 0, "cpu")
+    result = train_encoder(encoder_config(bert, epochs=1), EncoderData(labels, pairs(20)), tmp_path, 0, "cpu")
     names = {path.name for path in result.folder.iterdir()}
     assert "model.safetensors" in names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
@@ -143,22 +148,22 @@ def test_files_are_safetensors_with_the_labels_in_order(bert: Path, tmp_path: Pa
 )
 def test_mistakes(labels: tuple[str, ...], rows: list[Example], message: str, bert: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=message):
-        train_encoder(encoder_config(bert), labels, rows, tmp_path, 0, "cpu")
+        train_encoder(encoder_config(bert), EncoderData(labels, rows), tmp_path, 0, "cpu")
     assert not (tmp_path / "encoder").exists()
 
 
 def test_a_loss_that_is_no_number(bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert, learning_rate=1e30, max_grad_norm=1e30, warmup_fraction=0.0)
     with pytest.raises(TrainingError, match=r"not a number at step \d+; try a smaller"):
-        train_encoder(config, LABELS, pairs(40), tmp_path, 0, "cpu")
+        train_encoder(config, EncoderData(LABELS, pairs(40)), tmp_path, 0, "cpu")
 
 
 def test_paths_that_are_no_encoder(bert: Path, tmp_path: Path) -> None:
     for path in ("micro", "./nowhere"):
         with pytest.raises(ConfigError, match=r"student\.encoder\.path: .*allowed: scratch"):
-            train_encoder(encoder_config(path), LABELS, pairs(4), tmp_path, 0, "cpu")
+            train_encoder(encoder_config(path), EncoderData(LABELS, pairs(4)), tmp_path, 0, "cpu")
     with pytest.raises(ConfigError, match=r"student\.encoder\.max_length: 33 is more than the 32 tokens"):
-        train_encoder(encoder_config(bert, max_length=33), LABELS, pairs(4), tmp_path, 0, "cpu")
+        train_encoder(encoder_config(bert, max_length=33), EncoderData(LABELS, pairs(4)), tmp_path, 0, "cpu")
 
 
 def test_identity_is_of_the_content(bert: Path, tmp_path: Path) -> None:
@@ -171,10 +176,10 @@ def test_a_long_context_does_not_push_the_question_out(bert: Path, tmp_path: Pat
     passage = "Passage: " + "the tea was warm and cold " * 10
     rows = [Example(f"{passage}\nQuestion: {p.input}", p.output) for p in pairs(60)]
     config = encoder_config(bert, max_length=24, epochs=15)
-    result = train_encoder(config, LABELS, rows, tmp_path / "a", 0, "cpu", context_until="\nQuestion:")
+    result = train_encoder(config, EncoderData(LABELS, rows, context_until="\nQuestion:"), tmp_path / "a", 0, "cpu")
     assert result.cut == result.trained
     assert accuracy(result, rows) > 0.9
-    blind = train_encoder(config, LABELS, rows, tmp_path / "b", 0, "cpu")
+    blind = train_encoder(config, EncoderData(LABELS, rows), tmp_path / "b", 0, "cpu")
     assert accuracy(blind, rows) <= 0.6
 
 

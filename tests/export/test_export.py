@@ -28,8 +28,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, Path]
     run = RunFolder.open(run_with_adapter(folder))
     target = folder / "out"
     export_dataset(run, target / "dataset", "apache-2.0")
-    export_weights(run, target, "adapter")
-    export_weights(run, target, "merged")
+    export_weights(run, run.config.model, target, "adapter")
+    export_weights(run, run.config.model, target, "merged")
     return run, target
 
 
@@ -124,7 +124,7 @@ def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="made no training pairs"):
         export_dataset(run, tmp_path / "out")
     with pytest.raises(DataError, match="no finetuned weights"):
-        export_weights(run, tmp_path / "out", "adapter")
+        export_weights(run, run.config.model, tmp_path / "out", "adapter")
 
 
 def test_the_command_and_its_mistakes(exported: tuple[RunFolder, Path], tmp_path: Path) -> None:
@@ -139,8 +139,11 @@ def test_the_command_and_its_mistakes(exported: tuple[RunFolder, Path], tmp_path
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())["r"] == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    again = called(f"run={run.path}", f"to={tmp_path / 'out'}", "weights=none")
+    assert again.returncode == 0, again.stderr
     for arguments, said in (
         ([f"to={tmp_path}"], "run: has no value"),
+        ([f"run={run.path}", f"to={run.path}", "dataset=false"], "is the run itself"),
         (["run=nowhere", "to=out"], "no finished run there"),
         ([f"run={run.path}", "to=out", "weights=all"], "allowed: adapter | merged | none"),
     ):

@@ -23,7 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HFEngine, Weights
     base = tiny_model(tmp_path_factory.mktemp("base"))
     adapter, other = (tiny_adapter(base, tmp_path_factory.mktemp("adapter"), seed) for seed in (1, 2))
     engine = HFEngine(model_config(base), engine_config())
-    with engine._rack.use(adapter) as model:
+    with engine._adapters.use(adapter) as model:
         write_reference_logprobs(model, ROWS_TRAINED, adapter.path)
     return engine, adapter, other
 
@@ -71,7 +71,7 @@ def test_a_training_that_changed_nothing_is_no_fault_of_the_engine(
     trained: tuple[HFEngine, Weights, Weights], tmp_path: Path
 ) -> None:
     engine = trained[0]
-    with engine._rack.use(None) as model:
+    with engine._adapters.use(None) as model:
         write_reference_logprobs(model, ROWS_TRAINED, tmp_path)
 
     class Ignoring:

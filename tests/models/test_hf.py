@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
-from selfguide.models.attention import check_attention
 from selfguide.models.base import Request, Sampling, Weights
-from selfguide.models.context import holds_prefix_once
 from selfguide.models.hf import HFEngine
-from selfguide.models.loading import MICRO, load_prompt_tokenizer
+from selfguide.models.kv_cache import holds_prefix_once
+from selfguide.models.loading import check_attention, load_prompt_tokenizer
+from selfguide.models.source import MICRO
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.testing.engine import GREEDY, SAMPLED, TEXTS, EngineContract, tokens
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
@@ -155,7 +155,7 @@ def test_full_weights_are_loaded_beside_the_base(tiny: Path, tmp_path: Path) -> 
 def test_adapters_beyond_the_limit_leave_and_come_back(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("selfguide.models.adapters.MAX_ADAPTERS", 2)
+    monkeypatch.setattr("selfguide.models.adapter_cache.MAX_ADAPTERS", 2)
     engine = HFEngine(model_config(tiny), engine_config())
     adapters = [tiny_adapter(tiny, tmp_path / str(seed), seed) for seed in (1, 2, 3)]
     [prompt] = requests(engine, GREEDY)[:1]

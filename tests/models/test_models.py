@@ -5,7 +5,8 @@ import pytest
 
 from selfguide.core.errors import ConfigError
 from selfguide.core.types import Example
-from selfguide.models.loading import context_length, load_prompt_tokenizer, model_identity
+from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.source import context_length, model_identity
 from selfguide.prompts.selfguide import AnswerPrompt
 from tests.models.checkpoints import CONTEXT, model_config, tiny_model
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from selfguide.models.base import Engine, Request, Weights
-from selfguide.models.loading import MICRO, load_prompt_tokenizer
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.openai import OpenAIEngine
+from selfguide.models.source import MICRO
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.composing import run_config

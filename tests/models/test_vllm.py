@@ -13,8 +13,9 @@ from selfguide.core.errors import ConfigError, EngineError, PromptTooLongError
 from selfguide.evaluation.predict import BASE, Query, predict
 from selfguide.models.base import Engine, Request, Sampling, ScoreRequest, Weights
 from selfguide.models.hf import HFEngine
-from selfguide.models.loading import MICRO, load_prompt_tokenizer
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.session import LanguageModel
+from selfguide.models.source import MICRO
 from selfguide.models.vllm import VLLMEngine
 from selfguide.models.vllm_process import engine_arguments, lora_rank
 from selfguide.models.vllm_requests import passes, spelled

@@ -64,14 +64,14 @@ def race_over(
         trial = race.trials[place]
         trial.in_flight.discard(cell)
         trial.results[cell] = rows[place][cell]
-        race.observe(rows[place][cell])
+        race.observe({cell: rows[place][cell]})
         for other in list(race.trials.values()):
             if other.in_flight or not race.decided(other):
                 continue
             del race.trials[other.number]
-            if race.complete(other) and objective.admissible(other.results):
-                value = objective.value(other.results, tasks)
-                finished[other.number] = value
-                race.challenge(value, other.origin, race.lower_bound(other.results))
+            if race.complete(other):
+                race.challenge(other.results, other.origin)
+                if objective.admissible(other.results):
+                    finished[other.number] = objective.value(other.results, tasks)
     winner = max(finished, key=lambda place: (finished[place], -place), default=None)
     return winner, ran

@@ -67,14 +67,13 @@ def test_saves_as_much_as_expected_on_many_tasks() -> None:
 
 def test_hard_tasks_come_first() -> None:
     race = Race(["easy", "hard", "unknown"], Objective("worst_score", (0,), {}), "exact")
-    race.observe(JobResult("easy", 0, 0.9))
-    race.observe(JobResult("hard", 0, 0.2))
+    race.observe({("easy", 0): JobResult("easy", 0, 0.9), ("hard", 0): JobResult("hard", 0, 0.2)})
     assert race.order() == ["hard", "easy", "unknown"]
 
 
 def test_of_equals_the_first_asked_wins_whoever_finishes_first() -> None:
     race = Race(["a", "b"], Objective("worst_score", (0,), {}), "exact")
-    race.challenge(0.5, origin=3, low=0.0)
+    race.challenge({(task, 0): JobResult(task, 0, 0.5) for task in ("a", "b")}, origin=3)
     early, late = Trial(2, 2, {}), Trial(4, 4, {})
     for trial in (early, late):
         trial.results["a", 0] = JobResult("a", 0, 0.5)
@@ -91,6 +90,5 @@ def test_tasks_are_ordered_by_what_is_maximised() -> None:
     results = [JobResult("a", 0, 0.3, 0.0), JobResult("b", 0, 0.9, 0.85)]
     for kind, order in (("worst_score", ["a", "b"]), ("worst_gain", ["b", "a"])):
         race = Race(["a", "b"], Objective(kind, (0,), {}), "exact")  # type: ignore[arg-type]
-        for result in results:
-            race.observe(result)
+        race.observe({result.cell: result for result in results})
         assert race.order() == order

@@ -2,7 +2,7 @@
 
 import random
 
-from selfguide.search.html import render
+from selfguide.apps.sweep.page import render_sweep
 from selfguide.search.objective import Objective, Results
 from selfguide.search.summary import Summary, TrialRow, markdown
 from tests.search.tables import table
@@ -23,6 +23,6 @@ def test_tables_and_report_take_time_linear_in_the_trials() -> None:
         for number, results in enumerate(table(random.Random(0), 12, tasks, (0,), 20))
     ]
     summary = Summary("s", tasks, ["x"], Counting("lcb", (0,), {}, resamples=100), "exact", rows)
-    page, text = render(summary), markdown(summary)
+    page, text = render_sweep(summary), markdown(summary)
     assert Counting.asked == len(rows)
     assert summary.winner is not None and f"trial {summary.winner.number}:" in page and text.count("(winner)") == 1

@@ -64,7 +64,7 @@ def states(link: StudyLink) -> dict[float, str]:
 
 
 def test_lost_workers_are_not_the_settings_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_run, "LOSSES", 3)
+    monkeypatch.setattr(_run, "MAX_LOSSES", 3)
     launcher = FlakyLauncher()
     launcher.dead = True
     run(*sweeper(tmp_path), launcher)

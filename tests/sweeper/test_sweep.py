@@ -37,7 +37,7 @@ def test_grid_with_racing_finds_what_the_full_grid_finds_and_resumes_to_nothing(
     pruned = [trial for trial in found if trial.state == TrialState.PRUNED]
     assert pruned and all(trial.value is not None and trial.value <= 0.7 for trial in pruned)
     page = (tmp_path / "sweep" / "sweep_report.html").read_text()
-    assert "http" not in page and "<script" not in page and "Importance" in page and "(winner)" in page
+    assert "://" not in page and "<script" not in page and "Importance" in page and "(winner)" in page
     assert "| trial | x | y | t0 |" in (tmp_path / "sweep" / "trials.md").read_text()
 
     before = len(jobs(tmp_path))

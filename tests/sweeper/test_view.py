@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
 
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View, row_of
@@ -60,8 +61,8 @@ def test_the_live_table(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
             link.save(trial.number, result)
             view.ended(trial, result)
             view.update(link.trials(), race)
-        link.complete(trial)
-        race.challenge(0.5, trial.origin, 0.0)
+        link.settle(trial, TrialState.COMPLETE)
+        race.challenge(trial.results, trial.origin)
         view.settled(trial, race, link.trials())
         view.update(link.trials(), race)
     said = capsys.readouterr().out

@@ -13,13 +13,12 @@ class Served:
     """What the server has, how it fails, and what it was asked.
 
     `faults` are used up one to a request: "truncate" (half the body), "corrupt", "stall",
-    "drop" (the connection closes unanswered), "no_ranges", or a status such as "503".
+    "drop" (the connection closes unanswered), or a status such as "503".
     """
 
     files: dict[str, bytes]
     faults: list[str] = field(default_factory=list)
-    requests: list[tuple[str, str | None]] = field(default_factory=list)
-    etag: str | None = '"1"'
+    requests: list[str] = field(default_factory=list)
     url: str = ""
     slow_s: float = 0.0
 
@@ -34,8 +33,7 @@ def serving(files: dict[str, bytes], faults: list[str] | None = None) -> Iterato
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            served.requests.append((self.path, wanted))
+            served.requests.append(self.path)
             fault = served.faults.pop(0) if served.faults else ""
             self.close_connection = True
             body = served.files.get(self.path.lstrip("/"))
@@ -45,19 +43,10 @@ def serving(files: dict[str, bytes], faults: list[str] | None = None) -> Iterato
             if fault == "drop":
                 return
             time.sleep(served.slow_s)
-            unchanged = self.headers.get("If-Range") in (None, served.etag)
-            start = int(wanted[6:-1]) if wanted and unchanged and fault != "no_ranges" else 0
-            if start >= len(body) > 0:
-                self.send_error(416)
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            if served.etag:
-                self.send_header("ETag", served.etag)
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            rest = body[start:]
+            rest = body
             if fault in ("truncate", "stall"):
                 rest = rest[: len(rest) // 2]
             if fault == "corrupt":

@@ -134,7 +134,7 @@
 
   candidates();
   cases();
-  const sealed = document.getElementById("sealed");
-  if (sealed && location.hash === "#evaluation-open") sealed.open = true;
+  const gold = document.getElementById("gold");
+  if (gold && location.hash === "#evaluation-open") gold.open = true;
   document.documentElement.dataset.ready = "yes";
 })();

@@ -18,7 +18,7 @@ PREDICTION_COLUMNS = ("id", "input", "references", "base", "tuned", "base score"
 
 def run_id(config: RunConfig) -> str:
     """The same for every start of the same job: hash of configuration and model, 20 hex digits."""
-    from selfguide.models.loading import model_identity
+    from selfguide.models.source import model_identity
 
     return fingerprint({"config": config_key(config), "model": model_identity(config.model)})
 
@@ -44,19 +44,19 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 def scalars(run: RunFolder) -> dict[str, float]:
     """Every figure of the result, by name: `score`, `gain/p`, `seconds/inputs`, …"""
     result = run.result
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name in ("baseline", "score", "gain"):
-        found[name] = result[name]["value"]
-        found |= {f"{name}/{figure}": value for figure, value in result[name].items() if figure != "value"}
-    found |= {f"control/{name}": score["value"] for name, score in result["controls"].items()}
-    found |= {f"floor/{name}": value for name, value in result["floors"].items()}
+        figures[name] = result[name]["value"]
+        figures |= {f"{name}/{figure}": value for figure, value in result[name].items() if figure != "value"}
+    figures |= {f"control/{name}": score["value"] for name, score in result["controls"].items()}
+    figures |= {f"floor/{name}": value for name, value in result["floors"].items()}
     for name in ("counts", "seconds", "contamination"):
-        found |= {f"{name}/{key}": value for key, value in result[name].items()}
+        figures |= {f"{name}/{key}": value for key, value in result[name].items()}
     for side, drops in result["drops"].items():
-        found |= {f"drops/{side}/{reason}": count for reason, count in drops.items()}
+        figures |= {f"drops/{side}/{reason}": count for reason, count in drops.items()}
     for stage, tokens in result["tokens"].items():
-        found |= {f"tokens/{stage}/{kind}": count for kind, count in tokens.items()}
-    return found
+        figures |= {f"tokens/{stage}/{kind}": count for kind, count in tokens.items()}
+    return figures
 
 
 def losses(run: RunFolder) -> Iterator[tuple[str, int, float]]:
@@ -68,8 +68,8 @@ def losses(run: RunFolder) -> Iterator[tuple[str, int, float]]:
 
 def candidate_rows(run: RunFolder, count: int) -> list[tuple[Any, ...]]:
     """A seeded sample of the candidates, in their order: `CANDIDATE_COLUMNS`."""
-    places = range(len(run.candidates))
-    chosen = [run.candidates[place] for place in sorted(random.Random(0).sample(places, min(count, len(places))))]
+    indices = range(len(run.candidates))
+    chosen = [run.candidates[index] for index in sorted(random.Random(0).sample(indices, min(count, len(indices))))]
     return [(c.id, c.round, c.label, c.input, c.output, c.share, c.dropped) for c in chosen]
 
 

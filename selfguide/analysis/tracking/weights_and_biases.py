@@ -112,8 +112,8 @@ class WandbTracker:
         root = Path(self._config.store.root).expanduser() / "tracking"
         root.mkdir(parents=True, exist_ok=True)
         tracking = self._config.tracking
-        place = fingerprint({"entity": tracking.entity, "project": tracking.project, "mode": tracking.mode})[:8]
-        return root / f"wandb-{place}-{self._id}.json"
+        account = fingerprint({"entity": tracking.entity, "project": tracking.project, "mode": tracking.mode})[:8]
+        return root / f"wandb-{account}-{self._id}.json"
 
     def _told_before(self, run: RunFolder) -> bool:
         # W&B appends to the history of a resumed run: the same losses a second time would double the curve.

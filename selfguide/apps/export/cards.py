@@ -1,7 +1,6 @@
 """Dataset and model cards: YAML front matter, the rest from a template; a model's text cannot end its block."""
 
 import re
-import shutil
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,14 +87,6 @@ def cell(value: Any) -> str:
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;")):
         text = text.replace(character, entity)
     return text
-
-
-def fresh(folder: Path) -> Path:
-    """An empty folder; what an earlier export left there is replaced."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
 
 
 @cache

@@ -13,6 +13,7 @@ def main(config: DictConfig) -> None:
     from selfguide.analysis.folder import RunFolder
     from selfguide.apps.export.dataset import export_dataset
     from selfguide.apps.export.weights import export_weights
+    from selfguide.apps.run_folder import config_to_load
     from selfguide.config.commands import ExportConfig, typed_command
 
     options = typed_command(config, ExportConfig)
@@ -21,7 +22,9 @@ def main(config: DictConfig) -> None:
     if options.dataset:
         made["dataset"] = export_dataset(run, target / "dataset", options.license)
     if options.weights != "none":
-        made["model"] = export_weights(run, target, options.weights, options.license)
+        made["model"] = export_weights(
+            run, config_to_load(run, options).model, target, options.weights, options.license
+        )
     for kind, folder in made.items():
         print(f"{kind}: {folder}")
     if options.push_to_hub is not None:

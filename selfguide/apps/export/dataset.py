@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.analysis.folder import RunFolder
-from selfguide.apps.export.cards import base_model, base_shown, card, fresh, slug
+from selfguide.apps.export.cards import base_model, base_shown, card, slug
+from selfguide.apps.export.folder import exported
 from selfguide.core.errors import DataError
 from selfguide.core.files import write_jsonl, write_text
 
@@ -15,17 +16,17 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 def export_dataset(run: RunFolder, target: Path, licence: str | None = None) -> Path:
     """Write `train.jsonl` (input, output), `candidates.jsonl` (all proposals) and `README.md` into `target`.
 
-    Raises `DataError` for a run that made no data.
+    Raises `DataError` for a run that made no data, and for a target that is no export's.
     """
     if not run.pairs:
         raise DataError(f"{run.path}: its method made no training pairs (dataset.jsonl is empty or absent)")
-    fresh(target)
-    write_jsonl(target / "train.jsonl", ({"input": pair.input, "output": pair.output} for pair in run.pairs))
-    names = ["default"]
-    if run.candidates:
-        write_jsonl(target / "candidates.jsonl", candidate_rows(run))
-        names.append("candidates")
-    write_text(target / "README.md", dataset_card(run, names, licence))
+    with exported(target, run.path) as made:
+        write_jsonl(made / "train.jsonl", ({"input": pair.input, "output": pair.output} for pair in run.pairs))
+        names = ["default"]
+        if run.candidates:
+            write_jsonl(made / "candidates.jsonl", candidate_rows(run))
+            names.append("candidates")
+        write_text(made / "README.md", dataset_card(run, names, licence))
     return target
 
 

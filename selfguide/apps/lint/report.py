@@ -16,7 +16,8 @@ from selfguide.tasks.gold import SPLITS, GoldData
 
 def measure_with(model: ModelConfig) -> tuple[Encode | None, int | None, list[Finding]]:
     """The model's tokenizer and context length, or a note that says why prompts are not measured."""
-    from selfguide.models.loading import context_length, load_prompt_tokenizer
+    from selfguide.models.loading import load_prompt_tokenizer
+    from selfguide.models.source import context_length
 
     try:
         limit = context_length(model)

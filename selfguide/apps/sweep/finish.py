@@ -12,13 +12,13 @@ import optuna
 from optuna.trial import TrialState
 
 from selfguide.analysis.result import git_state, versions
+from selfguide.apps.sweep.page import render_sweep
 from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.study import ERROR, StudyLink, origin, results_of
 from selfguide.apps.sweep.view import STATES, View
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import write_text
 from selfguide.search.fingerprint import fingerprint
-from selfguide.search.html import render
 from selfguide.search.lock import VERSION, Lock, load
 from selfguide.search.results import describe
 from selfguide.search.sampler import LOST, setting_of
@@ -59,7 +59,7 @@ def stop_early(plan: Plan, link: StudyLink, view: View) -> None:
 def _report(plan: Plan, link: StudyLink, view: View) -> Summary:
     summary = summarise(plan, link)
     write_text(plan.folder / TABLE, markdown(summary))
-    write_text(plan.folder / REPORT, render(summary))
+    write_text(plan.folder / REPORT, render_sweep(summary))
     view.terminal.table(plan.study, columns(summary), [row_cells(summary, row) for row in summary.rows])
     saved = summary.racing_savings
     view.say(f"racing ({plan.knobs.racing}): {saved.ran} of {saved.full} jobs ran, {saved.share:.0%} saved")

@@ -1,8 +1,6 @@
 """Optuna's storage for a sweep: a journal file beside it by default, or a database by URL."""
 
-import json
 import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,22 @@ from selfguide.core.errors import ConfigError, MissingDependencyError
 
 ATTEMPTS = 5
 JOURNAL = "study.log"
-START = b'{"op_code"'  # of a journal
-FIRST_LINE = 65536  # bytes; more than Optuna's first entry, the name of a study
+START = b'{"op_code"'  # of every line of a journal
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def open_storage(where: str | None, folder: Path, journal_lock: str) -> BaseStorage:
-    """`where` is `sweep.storage`. Raises ConfigError if it cannot be opened."""
-    if where is not None and "://" in where:
+def address(storage: str | None, folder: Path) -> str:
+    """What `sweep.storage` means: itself, or the journal in the sweep's folder. A URL has no password by now."""
+    return str(folder / JOURNAL) if storage is None else storage
+
+
+def open_storage(storage: str | None, folder: Path, journal_lock: str) -> BaseStorage:
+    """Raises ConfigError if `storage` (`sweep.storage`) cannot be opened."""
+    where = address(storage, folder)
+    if "://" in where:
         return _database(where)
-    path = folder / JOURNAL if where is None else Path(where).expanduser().absolute()
+    path = Path(where).expanduser().absolute()
     _check_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = JournalFileOpenLock if journal_lock == "open" else JournalFileSymlinkLock
@@ -31,48 +36,29 @@ def open_storage(where: str | None, folder: Path, journal_lock: str) -> BaseStor
     return JournalStorage(JournalFileBackend(str(path), lock_obj=kind(str(path))))
 
 
-def address(where: str | None, folder: Path) -> str:
-    """For messages: never shows a password."""
-    if where is None:
-        return str(folder / JOURNAL)
-    if "://" not in where:
-        return where
-    from sqlalchemy.engine import make_url
-
-    return str(make_url(where).render_as_string(hide_password=True))
-
-
 def _database(url: str) -> BaseStorage:
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-    arguments: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith("sqlite"):
-        # Other sweepers may hold the file for a moment.
-        arguments = {"connect_args": {"timeout": 60}}
+    # Other sweepers may hold a SQLite file for a moment.
+    sqlite = url.startswith("sqlite")
+    arguments: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
     try:
-        return _with_tables(url, arguments)
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return RDBStorage(url, engine_kwargs=arguments)
+            except SQLAlchemyError as error:
+                # Two sweepers made the tables of a new database at the same moment: the other has them now.
+                if "already exists" not in str(error) and not isinstance(error, IntegrityError):
+                    raise
+            time.sleep(1.0)
+        return RDBStorage(url, engine_kwargs=arguments)
     except ModuleNotFoundError as error:
         what = "'selfguide[postgres]'" if str(error.name).startswith("psycopg2") else error.name
         raise MissingDependencyError(f"sweep.storage: needs the driver {error.name}: pip install {what}") from error
     except ImportError as error:
         raise MissingDependencyError(f"sweep.storage: {str(error).splitlines()[0]}") from error
-    except (ArgumentError, SQLAlchemyError) as error:
+    except SQLAlchemyError as error:
         raise ConfigError(f"sweep.storage: cannot open it: {str(error).splitlines()[0]}") from error
-
-
-def _with_tables(url: str, arguments: dict[str, Any]) -> BaseStorage:
-    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
-
-    for attempt in range(ATTEMPTS):
-        try:
-            return RDBStorage(url, engine_kwargs=arguments)
-        except (IntegrityError, ProgrammingError, OperationalError) as error:
-            # Two sweepers made the tables of a new database at the same moment: the other has them now.
-            raced = "already exists" in str(error) or isinstance(error, IntegrityError)
-            if not raced or attempt + 1 == ATTEMPTS:
-                raise
-            time.sleep(1.0)
-    raise AssertionError("unreachable")
 
 
 def _check_journal(path: Path) -> None:
@@ -82,20 +68,11 @@ def _check_journal(path: Path) -> None:
     if not path.is_file():
         raise ConfigError(f"sweep.storage: {path} is no file; allowed: a journal file, sqlite:///…, postgresql://…")
     with path.open("rb") as file:
-        first = file.readline(FIRST_LINE)
+        first = file.read(len(START))
     # Its writer may have been killed within the very first line.
-    torn = not first.endswith(b"\n") and (first.startswith(START) or START.startswith(first))
-    if not torn and not _is_entry(first):
+    if not START.startswith(first):
         near = f"; did you mean sqlite:///{path}?" if first.startswith(b"SQLite") else ""
         raise ConfigError(f"sweep.storage: {path} is no Optuna journal, and stays as it is{near}")
-
-
-def _is_entry(line: bytes) -> bool:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return False
-    return isinstance(entry, dict) and "op_code" in entry
 
 
 def _cut_torn_line(path: Path, lock: Any) -> None:
@@ -105,15 +82,6 @@ def _cut_torn_line(path: Path, lock: Any) -> None:
     lock.acquire()
     try:
         content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
+        os.truncate(path, content.rfind(b"\n") + 1)
     finally:
         lock.release()
-
-
-def host() -> str:
-    """The name of this machine."""
-    return socket.gethostname()
-
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -6,9 +6,8 @@ storage see the same.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -37,7 +36,7 @@ class StudyLink:
 
     def __init__(self, plan: Plan, storage: BaseStorage) -> None:
         self.plan = plan
-        self.news = _news(storage, plan)
+        self.news = list(_news(storage, plan))
         self.study = optuna.create_study(
             storage=storage,
             study_name=plan.study,
@@ -50,14 +49,15 @@ class StudyLink:
             self.study.set_user_attr(BINDING, plan.binding.content)
             self.study.set_user_attr(SWEEP, plan.knobs.name)
         self.lease = Lease(self.study, plan.knobs.lease_s)
-        self._asked: dict[int, optuna.Trial] = {}
+        self._handles: dict[int, optuna.Trial] = {}
 
-    def trials(self) -> list[FrozenTrial]:
-        """All trials, fresh from the storage."""
-        return list(self.study.get_trials(deepcopy=False))
+    def trials(self, *states: TrialState) -> list[FrozenTrial]:
+        """All trials, or those of these states, fresh from the storage."""
+        return list(self.study.get_trials(deepcopy=False, states=states or None))
 
     def enqueue_first(self) -> None:
         """The settings to try before the sampler chooses; only those the study does not hold."""
+        # Not Optuna's `skip_if_exists`: it takes numbers that differ in the sixth digit for equal.
         held = {identity(setting_of(trial)) for trial in self.trials()}
         for written in self.plan.knobs.first:
             setting = self.plan.space.check(written)
@@ -66,152 +66,132 @@ class StudyLink:
 
     def recover(self) -> list[FrozenTrial]:
         """Fail the trials of sweepers that died and ask their settings again; returns them."""
-        lost = [trial for trial in self.trials() if trial.state == TrialState.RUNNING and not self._attended(trial)]
+        lost = [trial for trial in self.trials(TrialState.RUNNING) if not self._attended(trial)]
         for trial in lost:
             self.give_up(trial, "its sweeper died")
-        for trial in self.trials():
-            if trial.state == TrialState.WAITING and not self._whole(setting_of(trial)):
+        for trial in self.trials(TrialState.WAITING):
+            if not self._has_every_key(setting_of(trial)):
                 self.give_up(trial, "incomplete", again=False)
         return lost
 
     def retry_failed(self, *, all_of_them: bool) -> None:
         """Ask again for settings whose trial failed and that were not tried since: if it lost its workers, or all."""
         trials = self.trials()
-        for trial in trials:
+        for trial in self.trials(TrialState.FAIL):
             later = {identity(setting_of(other)) for other in trials if other.number > trial.number}
-            due = trial.state == TrialState.FAIL and LOST not in trial.user_attrs and trial.params
-            if due and (all_of_them or WORKERS in trial.user_attrs) and identity(trial.params) not in later:
+            due = LOST not in trial.user_attrs and trial.params and (all_of_them or WORKERS in trial.user_attrs)
+            if due and identity(trial.params) not in later:
                 self.study.enqueue_trial(trial.params, user_attrs={ORIGIN: origin(trial)})
 
     def give_up(self, trial: FrozenTrial, why: str, *, again: bool = True) -> None:
         """End a running trial as FAIL without a verdict on its setting, which is asked again unless told not to."""
         storage, trial_id = self.study._storage, trial._trial_id
-        self._asked.pop(trial.number, None)
-        try:
-            storage.set_trial_user_attr(trial_id, LOST, why)
-        except UpdateFinishedTrialError:
-            # Another sweeper was quicker.
-            return
-        setting = setting_of(trial)
-        # Enqueued first: a crash between the two lines leaves a duplicate, which is harmless, not a gap.
-        # Killed within `ask`, it may have some of its keys only: then the sampler draws its place anew.
-        if again and self._whole(setting):
-            self.study.enqueue_trial(setting, user_attrs={ORIGIN: origin(trial)})
+        # Another sweeper may have been quicker.
         with suppress(UpdateFinishedTrialError):
+            storage.set_trial_user_attr(trial_id, LOST, why)
+            setting = setting_of(trial)
+            # Enqueued first: a crash between the two lines leaves a duplicate, which is harmless, not a gap.
+            # Killed within `ask`, it may have some of its keys only: then the sampler draws in its stead.
+            if again and self._has_every_key(setting):
+                self.study.enqueue_trial(setting, user_attrs={ORIGIN: origin(trial)})
             storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
 
     def ask(self) -> Trial | None:
         """The next setting with all that is known of it, or None if there is nothing to ask."""
         while self._wanted():
-            asked = self.study.ask(fixed_distributions=self.plan.space.distributions)
-            asked.set_user_attr(OWNER, self.lease.id)
-            why = self._superfluous(asked)
-            if why is None:
-                self._asked[asked.number] = asked
-                frozen = self._frozen(asked.number)
-                return Trial(asked.number, origin(frozen), dict(asked.params), self.known(asked.params))
-            self.give_up(self._frozen(asked.number), why, again=False)
+            handle = self.study.ask(fixed_distributions=self.plan.space.distributions)
+            handle.set_user_attr(OWNER, self.lease.id)
+            frozen = self._frozen(handle.number)
+            if (why := self._superfluous(frozen)) is None:
+                self._handles[handle.number] = handle
+                return Trial(frozen.number, origin(frozen), dict(frozen.params), self.known(frozen.params))
+            self.give_up(frozen, why, again=False)
         return None
 
     def known(self, setting: Setting) -> dict[Cell, JobResult]:
         """Results of this setting in any trial of the study."""
-        found: dict[Cell, JobResult] = {}
-        for trial in self.trials():
-            if identity(setting_of(trial)) == identity(setting):
-                found.update({result.cell: result for result in results_of(trial).values()})
-        return found
+        same = [trial for trial in self.trials() if identity(setting_of(trial)) == identity(setting)]
+        return {cell: result for trial in same for cell, result in results_of(trial).items()}
 
     def save(self, number: int, result: JobResult) -> None:
-        """Keep one job's result: from here on no restart repeats it. Raises TakenOver, as all that follow."""
-        with self._ours(number, over=False) as asked:
-            asked.set_user_attr(f"{JOB}{result.task}:{result.seed}", json.dumps(result.to_json()))
+        """Keep one job's result: from here on no restart repeats it. Raises TakenOver, as `settle`."""
+        with self._handle(number) as handle:
+            handle.set_user_attr(f"{JOB}{result.task}:{result.seed}", json.dumps(result.to_json()))
 
-    def complete(self, trial: Trial) -> None:
-        """All jobs ran."""
-        with self._ours(trial.number) as asked:
-            self._constrain(asked, trial)
-            self.study.tell(asked, self.plan.objective.value(trial.results, self.plan.knobs.tasks))
+    def settle(self, trial: Trial, state: TrialState) -> None:
+        """End a trial.
 
-    def stop(self, trial: Trial) -> None:
-        """It cannot win: pruned, with the running minimum as its value."""
-        with self._ours(trial.number) as asked:
-            self._constrain(asked, trial)
-            asked.report(self.plan.objective.value(trial.results, self.plan.knobs.tasks), step=len(trial.results))
-            self.study.tell(asked, state=TrialState.PRUNED)
-
-    def fail(self, trial: Trial, error: str) -> None:
-        """A job crashed for good, or lost its workers: no value, and the traceback is kept."""
-        with self._ours(trial.number) as asked:
-            asked.set_user_attr(ERROR, error)
-            if trial.lost:
-                asked.set_user_attr(WORKERS, "lost")
-            self.study.tell(asked, state=TrialState.FAIL)
+        COMPLETE: all its jobs ran. PRUNED: it cannot win, its value is the running minimum. FAIL: a job crashed for
+        good, or lost its workers; it has no value, and the traceback is kept.
+        """
+        with self._handle(trial.number) as handle:
+            value = None
+            if state == TrialState.FAIL:
+                handle.set_user_attr(ERROR, trial.error)
+                if trial.lost:
+                    handle.set_user_attr(WORKERS, "lost")
+            else:
+                for task, violation in self.plan.objective.violations(trial.results).items():
+                    handle.set_constraint(f"floor of {task}", violation)
+                value = self.plan.objective.value(trial.results, self.plan.knobs.tasks)
+            if state == TrialState.PRUNED:
+                # Optuna takes a pruned trial's last report for its value.
+                handle.report(value, step=len(trial.results))
+                value = None
+            self.study.tell(handle, value, state=state)
 
     def release(self) -> None:
         """Interrupted: give the trials under way back at once."""
-        for number in list(self._asked):
-            self.give_up(self._frozen(number), "interrupted")
+        for trial in self.trials(TrialState.RUNNING):
+            if trial.number in self._handles:
+                self.give_up(trial, "interrupted")
+
+    def others_working(self) -> bool:
+        """Whether trials of other live sweepers are under way."""
+        others = [t for t in self.trials(TrialState.RUNNING) if t.user_attrs.get(OWNER) != self.lease.id]
+        return any(self._attended(trial) for trial in others)
 
     @contextmanager
-    def _ours(self, number: int, *, over: bool = True) -> Iterator[optuna.Trial]:
+    def _handle(self, number: int) -> Iterator[optuna.Trial]:
         try:
-            yield self._asked[number]
-            if over:
-                del self._asked[number]
+            yield self._handles[number]
         except (UpdateFinishedTrialError, ValueError) as error:
             # `Study.tell` has a ValueError for a trial that is over.
             if not self._frozen(number).state.is_finished():
                 raise
-            del self._asked[number]
             raise TakenOver(f"trial {number}") from error
 
-    def others_working(self) -> bool:
-        """Whether trials of other live sweepers are under way."""
-        running = [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
-        return any(t.user_attrs.get(OWNER) != self.lease.id and self._attended(t) for t in running)
+    def _attended(self, trial: FrozenTrial) -> bool:
+        # Without an owner: killed, or still busy, between asking and signing.
+        return self.lease.alive(trial.user_attrs.get(OWNER))
 
-    def _whole(self, setting: Setting) -> bool:
+    def _has_every_key(self, setting: Setting) -> bool:
         return set(setting) == set(self.plan.space.distributions)
 
     def _wanted(self) -> bool:
         trials = self.trials()
-        open_or_done = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
-        return open_or_done < self.plan.target and not exhausted(trials, self.plan.space.points())
+        return _counted(trials) < self.plan.target and not exhausted(trials, self.plan.space.points())
 
-    def _superfluous(self, asked: optuna.Trial) -> str | None:
+    def _superfluous(self, trial: FrozenTrial) -> str | None:
         """Several sweepers may ask at the same moment: the later number gives way."""
         deadline = time.monotonic() + ASK_PATIENCE_S
-        keys = len(self.plan.space.distributions)
         while True:
-            earlier = [trial for trial in self.trials() if trial.number < asked.number and LOST not in trial.user_attrs]
+            earlier = [t for t in self.trials() if t.number < trial.number and LOST not in t.user_attrs]
             # Keys are stored one by one: an earlier trial is known when it has them all.
-            if all(len(trial.params) == keys for trial in earlier if trial.state == TrialState.RUNNING):
-                break
-            if time.monotonic() > deadline:
+            known = all(self._has_every_key(t.params) for t in earlier if t.state == TrialState.RUNNING)
+            if known or time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        counted = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in earlier)
-        if counted >= self.plan.target:
+        if _counted(earlier) >= self.plan.target:
             return "more than asked for"
-        again = ORIGIN in self._frozen(asked.number).user_attrs
-        same = [t for t in earlier if t.state != TrialState.WAITING and identity(t.params) == identity(asked.params)]
-        if any(trial.state != TrialState.FAIL or not again for trial in same):
+        same = [t for t in earlier if t.state != TrialState.WAITING and identity(t.params) == identity(trial.params)]
+        # A failed setting may be asked again.
+        if any(t.state != TrialState.FAIL or ORIGIN not in trial.user_attrs for t in same):
             return "asked twice"
         return None
 
-    def _attended(self, trial: FrozenTrial) -> bool:
-        owner = trial.user_attrs.get(OWNER)
-        if owner is not None:
-            return self.lease.alive(owner)
-        # Killed, or still busy, between asking and signing.
-        return self.lease.alive(None)
-
     def _frozen(self, number: int) -> FrozenTrial:
         return next(trial for trial in self.trials() if trial.number == number)
-
-    def _constrain(self, asked: optuna.Trial, trial: Trial) -> None:
-        for task, violation in self.plan.objective.violations(trial.results).items():
-            asked.set_constraint(f"floor of {task}", violation)
 
 
 def origin(trial: FrozenTrial) -> int:
@@ -221,27 +201,28 @@ def origin(trial: FrozenTrial) -> int:
 
 def results_of(trial: FrozenTrial) -> dict[Cell, JobResult]:
     """The jobs of a trial that ran."""
-    found = [JobResult.from_json(json.loads(text)) for name, text in trial.user_attrs.items() if name.startswith(JOB)]
-    return {result.cell: result for result in found}
+    jobs = [text for name, text in trial.user_attrs.items() if name.startswith(JOB)]
+    results = [JobResult.from_json(json.loads(text)) for text in jobs]
+    return {result.cell: result for result in results}
 
 
-def _news(storage: BaseStorage, plan: Plan) -> list[str]:
+def _counted(trials: list[FrozenTrial]) -> int:
+    """Trials that count towards the target: under way, or with a verdict."""
+    return sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
+
+
+def _news(storage: BaseStorage, plan: Plan) -> Iterator[str]:
     """What to say about this study: new, gone on with, or new because something changed."""
-    bound: dict[str, Mapping[str, Any]] = {}
-    for study_id, name in _studies(storage):
-        attrs = storage.get_study_user_attrs(study_id)
-        if attrs.get(SWEEP) == plan.knobs.name:
-            bound[name] = attrs[BINDING]
+    attributes = {
+        study.study_name: storage.get_study_user_attrs(study._study_id) for study in storage.get_all_studies()
+    }
+    bound = {name: attrs[BINDING] for name, attrs in attributes.items() if attrs.get(SWEEP) == plan.knobs.name}
     if plan.study in bound:
-        return [f"study {plan.study}: going on"]
-    said = [f"study {plan.study}: new"]
+        yield f"study {plan.study}: going on"
+        return
+    yield f"study {plan.study}: new"
     if bound:
         name, old = list(bound.items())[-1]
-        said.append(f"{name} is another study and stays as it is; what differs:")
-        said += [f"  {line}" for line in differences(old, json.loads(json.dumps(plan.binding.content)))]
-    return said
-
-
-def _studies(storage: BaseStorage) -> Iterator[tuple[int, str]]:
-    for study in storage.get_all_studies():
-        yield study._study_id, study.study_name
+        yield f"{name} is another study and stays as it is; what differs:"
+        for line in differences(old, json.loads(json.dumps(plan.binding.content))):
+            yield f"  {line}"

@@ -33,7 +33,7 @@ def main(config: DictConfig) -> None:
     from selfguide.apps.table.grid import grid
     from selfguide.apps.table.jobs import jobs_of
     from selfguide.apps.table.published import published
-    from selfguide.apps.table.work import found, work
+    from selfguide.apps.table.work import finished_runs, work
     from selfguide.core.console import Terminal
 
     known = [] if table.published is None else published(table.published, table.name)
@@ -43,10 +43,10 @@ def main(config: DictConfig) -> None:
     try:
         done = work(jobs, table.again, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
     except KeyboardInterrupt:
-        write(table, plan, found(jobs), known)
+        write(table, plan, finished_runs(jobs), known)
         raise
     terminal.say(write(table, plan, done, known))
-    failed = [one for one in done if one.reason is not None]
+    failed = [cell for cell in done if cell.reason is not None]
     if failed:
         fail(f"{len(failed)} of {len(done)} runs failed, the first ({failed[0].cell.name}) with: {failed[0].reason}")
 

@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def empty(self) -> int:
-        """Runs whose method found no data to train on: they score as the base model."""
+        """Runs whose method costs no data to train on: they score as the base model."""
         return sum(run.result["status"] == "empty_dataset" for run in self.runs)
 
     @property
@@ -82,20 +82,20 @@ def figures(grid: Grid, done: Sequence[Done], reference: str | None = None) -> F
 
 def row_costs(runs: Sequence[RunFolder]) -> dict[str, float | None]:
     """Means over the runs, and the rate of rows kept over all of them; None for what a run does not know."""
-    found: dict[str, float | None] = {}
+    costs: dict[str, float | None] = {}
     made = [run.result.get("costs", {}).get("method", {}) for run in runs]
     answers = [run.result.get("costs", {}).get("answers", {}) for run in runs]
     for name in (
         "calls", "teacher_calls", "student_calls", "prompt_tokens", "generated_tokens", "trained_tokens", "steps",
         "device_seconds", "kept",
     ):  # fmt: skip
-        found[name] = _mean([cost.get(name) for cost in made])
-    calls, kept = found["teacher_calls"], found["kept"]
-    found["kept_per_1000_calls"] = 1000 * kept / calls if calls and kept is not None else None
-    found["answer_calls"] = _mean([cost.get("calls") for cost in answers])
-    found["answer_prompt_tokens"] = _mean([cost.get("prompt_tokens") for cost in answers])
-    found["answer_generated_tokens"] = _mean([cost.get("generated_tokens") for cost in answers])
-    return found
+        costs[name] = _mean([cost.get(name) for cost in made])
+    calls, kept = costs["teacher_calls"], costs["kept"]
+    costs["kept_per_1000_calls"] = 1000 * kept / calls if calls and kept is not None else None
+    costs["answer_calls"] = _mean([cost.get("calls") for cost in answers])
+    costs["answer_prompt_tokens"] = _mean([cost.get("prompt_tokens") for cost in answers])
+    costs["answer_generated_tokens"] = _mean([cost.get("generated_tokens") for cost in answers])
+    return costs
 
 
 def _mean(values: Sequence[Any]) -> float | None:

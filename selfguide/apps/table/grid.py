@@ -1,5 +1,6 @@
 """The runs of a table, in the order of rows, tasks and seeds. Pure."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -71,6 +72,6 @@ def grid(config: TableConfig) -> Grid:
 def merged(*lists: Iterable[str]) -> tuple[str, ...]:
     """Overrides in which each key occurs once, with the value it was given last."""
     last: dict[str, str] = {}
-    for override in (one for some in lists for one in some):
+    for override in itertools.chain(*lists):
         last[override.partition("=")[0].lstrip("+")] = override
     return tuple(last.values())

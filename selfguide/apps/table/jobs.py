@@ -22,7 +22,7 @@ from selfguide.config.validate import typed
 from selfguide.core.errors import SelfguideError
 from selfguide.core.files import canonical_json
 from selfguide.models.build import engine_identity
-from selfguide.models.loading import model_identity
+from selfguide.models.source import model_identity
 from selfguide.search.freeze import PLACE, data_settings, with_lock
 from selfguide.tasks.load import load_task
 

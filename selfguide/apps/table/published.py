@@ -41,21 +41,21 @@ def published(name: str, table: str) -> list[Published]:
     file = Path(name) if Path(name).exists() else config_dir() / name
     if not file.exists():
         raise DataError(f"published: {name} does not exist; published=null does without")
-    found = []
+    values = []
     try:
         rows = OmegaConf.load(file)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             value = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Published), row))
             assert isinstance(value, Published)
             if (value.score is None) == (value.gain is None):
-                raise DataError(f"{file}: entry {place + 1} has to have one of score and gain")
+                raise DataError(f"{file}: entry {index + 1} has to have one of score and gain")
             if (value.gain is None) != (value.over is None):
-                raise DataError(f"{file}: entry {place + 1}: a gain names what it is over, a score does not")
+                raise DataError(f"{file}: entry {index + 1}: a gain names what it is over, a score does not")
             if value.table == table:
-                found.append(value)
+                values.append(value)
     except OmegaConfBaseException as error:
         raise DataError(f"{file}: {str(error).splitlines()[0]}") from error
-    return found
+    return values
 
 
 def _plain(name: str) -> str:

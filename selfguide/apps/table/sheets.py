@@ -27,14 +27,14 @@ BETTER, WORSE, UNFROZEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "�
 
 def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
     """Averages, each group's tasks, the comparison with the reference row, costs, published values."""
-    found = [_averages(grid, figures)]
-    found += [_tasks(grid, figures, group) for group in grid.groups]
+    laid_out = [_averages(grid, figures)]
+    laid_out += [_tasks(grid, figures, group) for group in grid.groups]
     if config.reference is not None:
-        found.append(_against(grid, figures, config.reference))
-    found.append(_costs(grid, figures))
+        laid_out.append(_against(grid, figures, config.reference))
+    laid_out.append(_costs(grid, figures))
     if published:
-        found.append(_published(config, grid, figures, published))
-    return found
+        laid_out.append(_published(config, grid, figures, published))
+    return laid_out
 
 
 def metric_name(column: Column) -> str:
@@ -162,7 +162,7 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         "was not run.",
         "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; the "
         "teacher's make the data (also where the model teaches itself), the student's diagnose and score. Trained "
-        "tokens are those with a loss, over all epochs; work found in the store counts as when it was computed.",
+        "tokens are those with a loss, over all epochs; work laid_out in the store counts as when it was computed.",
     ]
     if config.published is not None:
         said.append(

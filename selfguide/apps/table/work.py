@@ -15,7 +15,7 @@ from selfguide.apps.table.grid import Cell
 from selfguide.apps.table.jobs import Job, speaking_for
 from selfguide.core.console import Terminal
 from selfguide.core.errors import SelfguideError
-from selfguide.models.pool import Lender, kind_of
+from selfguide.models.pool import EnginePool, engine_key
 
 FAILURE = "failure.txt"
 
@@ -44,16 +44,16 @@ def work(
     Runs that can share an engine follow each other; those that take another run's rows come last. A second
     process with the same table takes other runs; each waits at the end for what the other has under way.
     """
-    done = {place: known for place, job in enumerate(jobs) if (known := _known(job, again)) is not None}
-    pending = [place for place in range(len(jobs)) if place not in done]
-    kinds = {place: kind_of(config) for place in pending if (config := jobs[place].config) is not None}
+    done = {index: known for index, job in enumerate(jobs) if (known := _known(job, again)) is not None}
+    pending = [index for index in range(len(jobs)) if index not in done]
+    kinds = {index: engine_key(config) for index in pending if (config := jobs[index].config) is not None}
     first = list(dict.fromkeys(kinds.values()))
-    pending.sort(key=lambda place: (bool(jobs[place].after), first.index(kinds[place])))
-    with Lender() as lender, terminal.bar("table", len(jobs), "runs") as bar:
+    pending.sort(key=lambda index: (bool(jobs[index].after), first.index(kinds[index])))
+    with EnginePool() as pool, terminal.bar("table", len(jobs), "runs") as bar:
         bar.resume(len(done))
         for wait in (False, True):
-            for place in [place for place in pending if place not in done]:
-                job = jobs[place]
+            for index in [index for index in pending if index not in done]:
+                job = jobs[index]
                 if not wait and not job.ready:
                     continue  # another process may be at what it takes
                 bar.advance(0, failed=_failed(done), now=job.cell.name)
@@ -61,13 +61,13 @@ def work(
                     if not mine:
                         continue
                     # Another row, or another process, may have made the very same run by now.
-                    done[place] = _known(job, again) or _run(job, lender)
+                    done[index] = _known(job, again) or _run(job, pool)
                 bar.advance(1, failed=_failed(done), last=job.cell.name)
                 finished([done.get(n) or _known(one, again) or Done(one.cell) for n, one in enumerate(jobs)])
-    return [done[place] for place in range(len(jobs))]
+    return [done[index] for index in range(len(jobs))]
 
 
-def found(jobs: Sequence[Job]) -> list[Done]:
+def finished_runs(jobs: Sequence[Job]) -> list[Done]:
     """What is there without running anything."""
     return [_known(job, ()) or Done(job.cell) for job in jobs]
 
@@ -102,7 +102,7 @@ def _claimed(job: Job, wait: bool) -> Iterator[bool]:
         lock.release()
 
 
-def _run(job: Job, lender: Lender) -> Done:
+def _run(job: Job, pool: EnginePool) -> Done:
     from selfguide.pipeline import run
 
     assert job.config is not None and job.folder is not None
@@ -111,10 +111,10 @@ def _run(job: Job, lender: Lender) -> Done:
     (folder / "result.json").unlink(missing_ok=True)
     try:
         with speaking_for(job.cell), _written_to(folder / "run.log") as terminal:
-            run(job.config, folder, terminal, lender.lend(job.config))
+            run(job.config, folder, terminal, pool.engine_for(job.config))
     except Exception as error:
         # An engine that a run failed on may be broken: the next run starts its own.
-        lender.close()
+        pool.close()
         (folder / FAILURE).write_text(traceback.format_exc(), encoding="utf-8")
         return Done(job.cell, reason=_one_line(error))
     (folder / FAILURE).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from typing import Any
 from selfguide.config.schema import ModelConfig
 from selfguide.config.students import EncoderConfig
 from selfguide.core.errors import ConfigError
-from selfguide.models.loading import ModelSource, model_identity, resolve_model
+from selfguide.models.source import ModelSource, model_identity, resolve_model
 
 SCRATCH = "scratch"
 

@@ -54,21 +54,12 @@ class TrainEncoder(Stage[EncoderPredictor]):
     device: str = field(metadata=NOT_KEYED)
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.training.encoder.train import train_encoder
+        from selfguide.training.encoder.train import EncoderData, train_encoder
 
         work.free_device()
         with work.bar(f"encoder ({work.name})", None, "steps") as bar:
-            done = train_encoder(
-                self.encoder,
-                self.labels,
-                self.pairs,
-                work.path,
-                self.seed,
-                self.device,
-                bar,
-                validation=self.validation,
-                context_until=self.context_until,
-            )
+            data = EncoderData(self.labels, self.pairs, self.validation, self.context_until)
+            done = train_encoder(self.encoder, data, work.path, self.seed, self.device, bar)
         return {
             "rows": done.trained,
             "held_out": done.held_out,

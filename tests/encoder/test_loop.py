@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfguide.training.encoder.schedule import rate, warmup_steps
+from selfguide.training.encoder.loop import rate, warmup_steps
 
 
 @given(

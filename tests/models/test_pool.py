@@ -6,7 +6,7 @@ import pytest
 
 from selfguide.config.schema import RunConfig
 from selfguide.models.base import Engine, Request, Sampling
-from selfguide.models.pool import Lender, kind_of
+from selfguide.models.pool import EnginePool, engine_key
 from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
 
@@ -41,9 +41,9 @@ def answer(engine: Engine) -> None:
 
 
 def test_runs_that_agree_share_one(said: list[str]) -> None:
-    with Lender() as lender:
+    with EnginePool() as pool:
         for seed in range(3):
-            engine = lender.lend(run_config(f"seed={seed}", "generation.target=7"))
+            engine = pool.engine_for(run_config(f"seed={seed}", "generation.target=7"))
             assert said == (["start 0"] if seed else [])
             answer(engine)
             assert engine.tokens.calls == seed + 1
@@ -53,8 +53,8 @@ def test_runs_that_agree_share_one(said: list[str]) -> None:
 
 
 def test_a_run_that_needs_no_engine_starts_none(said: list[str]) -> None:
-    with Lender() as lender:
-        engine = lender.lend(run_config("model.context_length=100"))
+    with EnginePool() as pool:
+        engine = pool.engine_for(run_config("model.context_length=100"))
         assert (engine.name, engine.context_length) == ("hf", 100), "known without one"
         engine.sleep()  # type: ignore[attr-defined]
         engine.close()
@@ -62,28 +62,28 @@ def test_a_run_that_needs_no_engine_starts_none(said: list[str]) -> None:
 
 
 def test_another_kind_stops_the_first(said: list[str]) -> None:
-    with Lender() as lender:
+    with EnginePool() as pool:
         for overrides in (["model.dtype=float32"], ["model.dtype=bfloat16"], ["model.dtype=float32"]):
-            answer(lender.lend(run_config(*overrides)))
+            answer(pool.engine_for(run_config(*overrides)))
     assert said == ["start 0", "stop 0", "start 1", "stop 1", "start 2", "stop 2"]
 
 
 def test_before_training(said: list[str]) -> None:
-    with Lender() as lender:
-        engine = lender.lend(run_config("engine.lifetime=sleep"))
+    with EnginePool() as pool:
+        engine = pool.engine_for(run_config("engine.lifetime=sleep"))
         answer(engine)
         engine.sleep()  # type: ignore[attr-defined]
         assert said == ["start 0", "sleep 0"]
-        lender.lend(run_config("engine.lifetime=sleep", "model.dtype=float32")).sleep()  # type: ignore[attr-defined]
+        pool.engine_for(run_config("engine.lifetime=sleep", "model.dtype=float32")).sleep()  # type: ignore[attr-defined]
         assert said == ["start 0", "sleep 0"], "the engine of another run sleeps for that run alone"
-        engine = lender.lend(run_config("engine.lifetime=restart"))
+        engine = pool.engine_for(run_config("engine.lifetime=restart"))
         answer(engine)
         engine.close()
         assert said[-1] == "stop 1"
 
 
 def test_what_an_engine_is_started_with() -> None:
-    plain = kind_of(run_config())
-    assert kind_of(run_config("seed=5", "temperature.input=1.0", "task=micro_find_food")) == plain
+    plain = engine_key(run_config())
+    assert engine_key(run_config("seed=5", "temperature.input=1.0", "task=micro_find_food")) == plain
     for other in ("finetuning.rank=4", "engine.batch_tokens=1024", "model.context_length=512"):
-        assert kind_of(run_config(other)) != plain
+        assert engine_key(run_config(other)) != plain

@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 _VERIFIED: dict[str, bool] = {}
 
 
-class Context:
+class BatchCache:
     """The state of a batch. `logits` are those of the last positions read; `mask` marks real positions."""
 
     def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], keep: int, room: int, hold_once: bool) -> None:
         """Read the prompts: the common prefix once, then what differs, padded on the left.
 
         `keep` logits are computed at the end of each prompt (the shared prefix is shortened to that
-        end); `room` new positions will follow. `hold_once` keeps the prefix apart (`engines.prefix`)
+        end); `room` new positions will follow. `hold_once` keeps the prefix apart (`models.prefix`)
         instead of repeating it for every row.
         """
         import torch
@@ -54,6 +54,7 @@ class Context:
     def select(self, rows: "torch.Tensor") -> None:
         """Keep these rows, in this order; a row may come several times."""
         self.mask = self.mask[rows]
+        self.logits = self.logits[rows]
         self._cache.batch_select_indices(rows)
 
     def read(self, tokens: "torch.Tensor") -> None:
@@ -85,7 +86,7 @@ class Context:
 
 
 def holds_prefix_once(model: Any) -> bool:
-    """Whether `engines.prefix` serves this model: on a CPU, and tried out on it.
+    """Whether `models.prefix` serves this model: on a CPU, and tried out on it.
 
     A model with attention of its own kind (sliding windows, soft caps, sinks) gives other logits
     or an error, and is then served with the prefix repeated.
@@ -111,7 +112,7 @@ def _agrees(model: Any) -> bool:
     results = []
     try:
         for hold_once in (False, True):
-            context = Context(model, ids, 1, 1, hold_once)
+            context = BatchCache(model, ids, 1, 1, hold_once)
             first = context.logits[:, -1]
             context.read(first.argmax(-1))
             results.append(torch.cat([first, context.logits[:, -1]]).float().log_softmax(-1))

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from selfguide.analysis.autopsy import Chart, quartiles
+from selfguide.analysis.autopsy import QUARTILES, Chart, quartiles
 from selfguide.analysis.charts import Series, histogram
 from selfguide.analysis.folder import RunFolder
 
-MOST_MATCHES = 50
+MAX_OVERLAPS = 50
 
 
 def real_lengths(run: RunFolder, side: str) -> Chart:
@@ -20,21 +20,20 @@ def real_lengths(run: RunFolder, side: str) -> Chart:
     table = tuple((name, *quartiles(values)) for name, values in named if values)
     caption = f"Where synthetic and real {side}s differ in length, the model was trained on another kind of text."
     drawing = histogram(f"Length of {side}s, real and synthetic", series, x_name="characters")
-    header = ("", "least", "quarter", "median", "three quarters", "most")
-    return Chart(f"Length of {side}s: synthetic and real", caption, drawing, header, table)
+    return Chart(f"Length of {side}s: synthetic and real", caption, drawing, QUARTILES, table)
 
 
-def matches(run: RunFolder) -> list[dict[str, str]]:
-    """Synthetic inputs that equal, or share a long run of words with, an evaluation input."""
-    overlaps: list[Mapping[str, Any]] = run.details.get("overlaps", [])
+def overlaps(run: RunFolder) -> list[dict[str, str]]:
+    """The overlap check: synthetic inputs that equal, or share a long run of words with, an evaluation input."""
+    checked: list[Mapping[str, Any]] = run.details.get("overlaps", [])
     return [
         {"kind": str(overlap["kind"]), "matched": str(overlap["matched"]), "input": run.pairs[overlap["pair"]].input}
-        for overlap in overlaps[:MOST_MATCHES]
+        for overlap in checked[:MAX_OVERLAPS]
         if overlap["pair"] < len(run.pairs)
     ]
 
 
-def outcomes(run: RunFolder) -> dict[str, int]:
+def better_or_worse(run: RunFolder) -> dict[str, int]:
     """How many instances the tuned model answers better, worse, or equally well."""
     differences = [row["tuned_score"] - row["baseline_score"] for row in run.predictions]
     return {

@@ -13,7 +13,7 @@ MAX_ADAPTERS = 8
 """LoRA adapters kept in memory; the one used longest ago leaves first."""
 
 
-class ModelRack:
+class AdapterCache:
     """Loads weights on first use: the base, LoRA adapters on top of it, other full weights beside it."""
 
     def __init__(self, load: Callable[[Path | None], Any]) -> None:

@@ -1,0 +1,107 @@
+"""`sweep_report.html`: one offline page; no script, no fonts, nothing fetched."""
+
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+from selfguide.analysis.charts import Bar, Curve, bars, lines
+from selfguide.analysis.html import render
+from selfguide.search.results import describe
+from selfguide.search.summary import Summary, TrialRow, cells, columns, worst
+
+KINDS = {
+    "worst_score": "the minimum over tasks of the score",
+    "worst_gain": "the minimum over tasks of the gain over few-shot prompting",
+    "lcb": "the lower confidence bound of the minimum over tasks of the score",
+}
+HEATS = 5  # classes of the page's style, pale to full
+
+
+def render_sweep(summary: Summary) -> str:
+    """The whole page."""
+    winner = summary.winner
+    gain = worst(winner.results, summary, gain=True) if winner else None
+    shares = [Bar(key, share, f"{share:.2f}") for key, share in summary.importance.items()]
+    return render(
+        "sweep.html.j2",
+        None,
+        summary=summary,
+        winner=winner,
+        kind=KINDS[summary.objective.kind],
+        score=worst(winner.results, summary, gain=False) if winner else None,
+        gain=gain,
+        describe=describe,
+        history=history(summary),
+        header=columns(summary),
+        rows=[{"winner": row is winner, "cells": _cells(summary, row)} for row in summary.rows],
+        importance=bars("Importance of the searched keys", shares),
+        savings=_savings(summary),
+        optimism=_optimism(summary),
+        failed=[row for row in summary.rows if row.error],
+    )
+
+
+def history(summary: Summary) -> Markup:
+    """Every decided trial's value in the order of their numbers, and the best so far."""
+    values = [summary.value(row) for row in summary.decided]
+    best: list[tuple[int, float]] = []
+    dots: dict[str, list[tuple[int, float, str]]] = {"finished": [], "pruned": []}
+    for index, (row, value) in enumerate(zip(summary.decided, values, strict=True)):
+        dots[row.state].append((index, value, f"trial {row.number}: {describe(row.setting)}: {value:.3f} {row.state}"))
+        admitted = row.state == "finished" and summary.objective.admissible(row.results)
+        highest = [value] * admitted + [before for _, before in best[-1:]]
+        best += [(index, max(highest))] if highest else []
+    curves = [Curve("best so far", [x for x, _ in best], [y for _, y in best], 3)]
+    for state, some in dots.items():
+        kind: Literal["dots", "rings"] = "dots" if state == "finished" else "rings"
+        notes = [note for _, _, note in some]
+        curves.append(Curve(state, [x for x, _, _ in some], [y for _, y, _ in some], 0, kind, notes=notes))
+    return lines("History", curves, x_name="decided trials", y_name="value")
+
+
+def _cells(summary: Summary, row: TrialRow) -> list[dict[str, Any]]:
+    """A row's cells; a task's score has a heat from its lowest to its highest in the sweep."""
+    shown: list[dict[str, Any]] = [{"text": text, "heat": None} for text in cells(summary, row)]
+    for index, task in enumerate(summary.tasks, 1 + len(summary.keys)):
+        score = summary.objective.task_score(row.results, task)
+        scores = [s for r in summary.rows if (s := summary.objective.task_score(r.results, task)) is not None]
+        if score is None:
+            shown[index] = {"text": "·", "heat": None}
+            continue
+        low, high = min(scores), max(scores)
+        shown[index]["heat"] = round(HEATS * (score - low) / (high - low)) if high > low else HEATS // 2
+    return shown
+
+
+def _savings(summary: Summary) -> list[str]:
+    saved = summary.racing_savings
+    spent = sum(row.seconds for row in summary.rows)
+    kept = sum(row.saved_seconds for row in summary.rows)
+    return [
+        f"Racing ({summary.racing}): {saved.ran} of all {saved.full} jobs ran, {saved.share:.0%} saved.",
+        f"Store: stages worth {kept:.0f} s were found, {spent:.0f} s were computed.",
+    ]
+
+
+def _optimism(summary: Summary) -> list[str]:
+    luck, winner = summary.optimism, summary.winner
+    if luck is None or winner is None:
+        return ["Unknown: the jobs left no scores per instance."]
+    sizes = {
+        task: max(len(result.scores) for result in winner.results.values() if result.task == task)
+        for task in luck.deciding
+    }
+    small = min(sizes, key=lambda task: sizes[task])
+    deciding = ", ".join(f"{task} {share:.0%}" for task, share in luck.deciding.items() if share > 0)
+    said = [
+        f"Smallest {'gain' if summary.objective.kind == 'worst_gain' else 'score'} as measured: {luck.measured:.3f} "
+        f"(bootstrap {summary.objective.confidence:.0%} interval {luck.low:.3f} to {luck.high:.3f}).",
+        f"Selection optimism: {luck.optimism:+.3f}; expected on as many fresh instances: {luck.corrected:.3f}.",
+        f"Which task decides, over resamples: {deciding}.",
+    ]
+    if luck.deciding[small] > 0.5 and sizes[small] < 50:
+        said.append(f"Caution: {small} decides most comparisons and has {sizes[small]} instances only.")
+    return [
+        *said,
+        f"Bootstrap over instances, choosing anew each time among the {luck.settings} admissible finished settings.",
+    ]
