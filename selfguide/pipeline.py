@@ -58,13 +58,13 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
-        outcome = _with_oracle(config, task, method(session))
-        for warning in outcome.warnings:
+        result = _with_oracle(config, task, method(session))
+        for warning in result.warnings:
             terminal.warn(warning)
 
-        every_epoch = outcome.epochs if settings.epochs == "all" else ()
+        every_epoch = result.epochs if settings.epochs == "all" else ()
         epochs = {f"epoch {number}": System(epoch) for number, epoch in enumerate(every_epoch, 1)}
-        systems = _systems(session, outcome)
+        systems = _systems(session, result)
         scored = evaluate(session, "tuned", instances, epochs | systems) if epochs | systems else {}
         columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
         shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
@@ -75,7 +75,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             task=task,
             split_counts=gold.counts(split),
             instances=instances,
-            outcome=outcome,
+            outcome=result,
             base=base,
             tuned=tuned,
             gain=gain(base, tuned, settings),
@@ -83,19 +83,19 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             epochs={name: scored[name] for name in epochs},
             columns=columns,
             stages=session.log.stages,
-            overlaps=gold.overlaps(split, [pair.input for pair in outcome.pairs]),
+            overlaps=gold.overlaps(split, [pair.input for pair in result.pairs]),
             standing=watch.standing(),
         )
     save(record, folder)
     print_summary(record, folder, terminal)
-    return RunResult(outcome.status, tuned.score, base.score, folder)
+    return RunResult(result.status, tuned.score, base.score, folder)
 
 
-def _systems(session: Session, made: MethodResult) -> dict[str, System]:
+def _systems(session: Session, result: MethodResult) -> dict[str, System]:
     """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
     config = session.config
-    systems = {} if made.system is None else {config.method.name: made.system}
-    trained = made.weights is not None or config.student.kind != "causal"
+    systems = {} if result.system is None else {config.method.name: result.system}
+    trained = result.weights is not None or config.student.kind != "causal"
     if config.evaluation.controls and trained and config.method.kind != "few_shot_finetune":
         control = few_shot_finetune.run(session).system
         assert control is not None
@@ -103,14 +103,14 @@ def _systems(session: Session, made: MethodResult) -> dict[str, System]:
     return systems
 
 
-def _with_oracle(config: RunConfig, task: TaskSpec, outcome: MethodResult) -> MethodResult:
+def _with_oracle(config: RunConfig, task: TaskSpec, result: MethodResult) -> MethodResult:
     """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
     if config.task.source != "micro":
-        return outcome
+        return result
     try:
         from benchmarks.micro.oracle import invalid_inputs
     except ModuleNotFoundError:  # only a checkout has it
-        return outcome
+        return result
 
-    accepted = [candidate.input for candidate in outcome.candidates if candidate.dropped is None or candidate.samples]
-    return replace(outcome, warnings=(*outcome.warnings, *invalid_inputs(task.name, accepted)))
+    accepted = [candidate.input for candidate in result.candidates if candidate.dropped is None or candidate.samples]
+    return replace(result, warnings=(*result.warnings, *invalid_inputs(task.name, accepted)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import yaml
 from omegaconf import MISSING
 
+from selfguide.config.identity import CHOICE
 from selfguide.config.knobs import knob
 from selfguide.config.loop import MethodConfig
 from selfguide.core.paths import config_dir
@@ -22,15 +23,16 @@ class SelfICLConfig(MethodConfig):
     """Self-made demonstrations in the prompt."""
 
     variant: str = knob(one_of=("fill_context", "test_conditioned"))
-    keep_demonstrations: bool = MISSING
-    balance_labels: bool = MISSING
-    max_demonstrations: int | None = knob(ge=0)
-    reserve: float = knob(ge=0, lt=1)
+    # Of fill_context: what they choose is part of what is evaluated.
+    keep_demonstrations: bool = knob(affects={CHOICE})
+    balance_labels: bool = knob(affects={CHOICE})
+    max_demonstrations: int | None = knob(ge=0, affects={CHOICE})
+    reserve: float = knob(ge=0, lt=1, affects={CHOICE})
     demonstrations: int = knob(ge=1)
     one_call: bool = MISSING
     input_temperature: float = knob(ge=0, le=2)
     labels: str = knob(one_of=("zero_shot", "random"))
-    constrain_to_labels: bool = MISSING
+    constrain_to_labels: bool = knob(affects={CHOICE})  # the labels are part of the key
 
 
 def self_icl_problems(method: SelfICLConfig) -> Iterator[str]:

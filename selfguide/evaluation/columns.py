@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 from selfguide.config.schema import EvaluationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Instance, TaskSpec
-from selfguide.evaluation.evaluate import Evaluated, inputs_hash, predictions_in, scored, without_references
-from selfguide.evaluation.predict import Prediction, System, prompt_ids
+from selfguide.evaluation.evaluate import Evaluated, batched, queries_of, scored
+from selfguide.evaluation.predict import Prediction, Query, System, prompt_ids, systems_and_inputs
 from selfguide.models.base import Request, Sampling, ScoreRequest, Weights
 from selfguide.models.session import LanguageModel, Session
 from selfguide.store import Stage, StoredStage, Workspace, keyed
 
+Prompted = tuple[tuple[int, ...], Weights | None]
 COLUMNS = ("constrained", "label_scoring")
 SIBLINGS: Mapping[str, str] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
 
@@ -36,50 +37,48 @@ def sibling_columns(
 
 
 @dataclass(frozen=True)
-class ReadLabels(Stage[dict[str, list[tuple[Prediction, ...]]]]):
-    """The label that each system gives to each instance, by each column's way; greedy, so without a seed."""
+class ReadLabels(Stage[dict[str, list[Prediction]]]):
+    """[column][query]: the label that the system gives to the instance, by the column's way; greedy, so no seed."""
 
     kind: ClassVar[str] = "columns"
     version: ClassVar[int] = 1
 
     model: LanguageModel
     task: TaskSpec
-    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
-    systems: tuple[System, ...]
+    queries: tuple[Query, ...] = field(metadata=keyed(systems_and_inputs))
 
     def build(self, work: Workspace) -> dict[str, Any]:
         engine, tokenizer = self.model.engine, self.model.tokenizer
         before = engine.tokens.copy()
-        longest = max(len(tokenizer.encode_answer(label)) for label in self.task.labels)
-        with work.bar("label columns", len(COLUMNS) * len(self.systems), "columns") as bar:
-            for number, system in enumerate(self.systems):
-                prompts = [prompt_ids(tokenizer, self.task, i.input, system.demonstrations) for i in self.instances]
-                fits = [index for index, ids in enumerate(prompts) if len(ids) + longest <= engine.context_length]
-                for column, answer in (("constrained", self._constrained), ("label_scoring", self._likeliest)):
-                    texts = dict(zip(fits, answer([prompts[i] for i in fits], system.weights), strict=True))
-                    rows = ({"id": i.id, "text": texts.get(index, "")} for index, i in enumerate(self.instances))
-                    write_jsonl(work.path / f"{column}-{number}.jsonl", rows)
-                    bar.advance(1)
+        labels = [tokenizer.encode_answer(label) for label in self.task.labels]
+        longest = max(map(len, labels))
+        prompts = [
+            prompt_ids(tokenizer, self.task, query.instance.input, query.system.demonstrations)
+            for query in self.queries
+        ]
+        fits = [index for index, ids in enumerate(prompts) if len(ids) + longest <= engine.context_length]
+        fitting = [(prompts[index], self.queries[index].system.weights) for index in fits]
+        with work.bar("label columns", len(COLUMNS), "columns") as bar:
+            for column, answer in zip(COLUMNS, (self._constrained, self._likeliest), strict=True):
+                texts = dict(zip(fits, answer(fitting, labels), strict=True))
+                rows = ({"id": q.instance.id, "text": texts.get(index, "")} for index, q in enumerate(self.queries))
+                write_jsonl(work.path / f"{column}.jsonl", rows)
+                bar.advance(1)
         return {"tokens": (engine.tokens - before).as_info()}
 
-    def load(self, stored: StoredStage) -> dict[str, list[tuple[Prediction, ...]]]:
+    def load(self, stored: StoredStage) -> dict[str, list[Prediction]]:
         return {
-            column: [
-                predictions_in(read_jsonl(stored.path / f"{column}-{number}.jsonl"))
-                for number in range(len(self.systems))
-            ]
+            column: [Prediction(row["id"], row["text"]) for row in read_jsonl(stored.path / f"{column}.jsonl")]
             for column in COLUMNS
         }
 
-    def _constrained(self, prompts: Sequence[tuple[int, ...]], weights: Weights | None) -> list[str]:
-        longest = max(len(self.model.tokenizer.encode_answer(label)) for label in self.task.labels)
-        sampling = Sampling(max_new_tokens=longest, choices=self.task.labels)
-        answers = self.model.engine.generate([Request(ids, sampling, weights=weights) for ids in prompts])
+    def _constrained(self, prompts: Sequence[Prompted], labels: Sequence[tuple[int, ...]]) -> list[str]:
+        sampling = Sampling(max_new_tokens=max(map(len, labels)), choices=self.task.labels)
+        answers = self.model.engine.generate([Request(ids, sampling, weights=weights) for ids, weights in prompts])
         return [completions[0].text for completions in answers]
 
-    def _likeliest(self, prompts: Sequence[tuple[int, ...]], weights: Weights | None) -> list[str]:
-        labels = [self.model.tokenizer.encode_answer(label) for label in self.task.labels]
-        requests = [ScoreRequest(ids, label, weights) for ids in prompts for label in labels]
+    def _likeliest(self, prompts: Sequence[Prompted], labels: Sequence[tuple[int, ...]]) -> list[str]:
+        requests = [ScoreRequest(ids, label, weights) for ids, weights in prompts for label in labels]
         scores = iter(self.model.engine.score(requests))
         totals = [{name: sum(next(scores)) for name in self.task.labels} for _ in prompts]
         return [max(of_label, key=lambda name: of_label[name]) for of_label in totals]
@@ -93,11 +92,9 @@ def label_columns(
     systems = {name: system for name, system in systems.items() if system.predictor is None}
     if not (config.label_scoring and task.is_classification and systems):
         return {}
-    stage = ReadLabels(session.student, task, without_references(instances), tuple(systems.values()))
-    return {
-        column: {
-            name: scored(task, instances, predictions, config)
-            for name, predictions in zip(systems, columns, strict=True)
-        }
-        for column, columns in session.run("label_columns", stage).value.items()
-    }
+    stage = ReadLabels(session.student, task, queries_of(instances, systems.values()))
+    columns: dict[str, dict[str, Evaluated]] = {}
+    for column, predictions in session.run("label_columns", stage).value.items():
+        rows = batched(predictions, len(instances))
+        columns[column] = {name: scored(task, instances, next(rows), config) for name in systems}
+    return columns

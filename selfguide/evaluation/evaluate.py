@@ -4,19 +4,17 @@ The references stay in this module; what goes to an engine is inputs, what goes 
 answers, and scores are computed anew each time (they cost nothing).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from selfguide.config.schema import EvaluationConfig
-from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Instance, TaskSpec
 from selfguide.evaluation.canary import trusted
-from selfguide.evaluation.predict import Prediction, Query, System, predict
+from selfguide.evaluation.predict import Predict, Prediction, Query, System
 from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, paired_gain
-from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
+from selfguide.models.session import Session
 from selfguide.tasks.metrics import score_task
 
 # Apart from the run's seed: the same answers have the same interval in every run.
@@ -41,51 +39,6 @@ def choose_instances(instances: Sequence[Instance], limit: int | None, seed: int
     return tuple(instances[index] for index in indices)
 
 
-def inputs_hash(instances: Sequence[Instance]) -> str:
-    """What of the instances decides an answer; the texts themselves are not written into the store."""
-    return fingerprint([(instance.id, instance.input) for instance in instances])
-
-
-@dataclass(frozen=True)
-class Predict(Stage[list[tuple[Prediction, ...]]]):
-    """Step 6: the answers of each system to each instance; greedy, so no seed is among the inputs."""
-
-    kind: ClassVar[str] = "predictions"
-    version: ClassVar[int] = 1
-
-    model: LanguageModel
-    task: TaskSpec
-    evaluation: EvaluationConfig
-    instances: tuple[Instance, ...] = field(metadata=keyed(inputs_hash))
-    systems: tuple[System, ...]
-
-    def build(self, work: Workspace) -> dict[str, Any]:
-        total = len(self.instances) * len(self.systems)
-        with work.journal() as journal, work.bar(f"evaluation ({work.name})", total, "answers") as bar:
-            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
-            prompted = [system for system in self.systems if system.predictor is None]
-            queries = [Query(instance, system) for system in prompted for instance in self.instances]
-            # Without a query no engine is started.
-            given = predict(self.model, self.task, self.evaluation, queries, journal, bar.advance) if queries else []
-            stream, spent = iter(given), [journal_tokens(journal)]
-            too_long = sum(prediction.too_long for prediction in given)
-            for number, system in enumerate(self.systems):
-                if system.predictor is None:
-                    texts = [next(stream).text for _ in self.instances]
-                else:
-                    with work.journal(f"journal-{number}.jsonl") as units:
-                        texts = system.predictor.answer([i.input for i in self.instances], units, bar.advance)
-                        spent.append(journal_tokens(units))
-                rows = ({"id": i.id, "text": text} for i, text in zip(self.instances, texts, strict=True))
-                write_jsonl(work.path / f"predictions-{number}.jsonl", rows)
-        known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
-        return {"tokens": {kind: sum(tokens[kind] for tokens in spent) for kind in known}, "too_long": too_long}
-
-    def load(self, stored: StoredStage) -> list[tuple[Prediction, ...]]:
-        files = [stored.path / f"predictions-{number}.jsonl" for number in range(len(self.systems))]
-        return [predictions_in(read_jsonl(file)) for file in files]
-
-
 def evaluate(
     session: Session, name: str, instances: Sequence[Instance], systems: Mapping[str, System]
 ) -> dict[str, Evaluated]:
@@ -94,27 +47,27 @@ def evaluate(
     # A name for an epoch and one for the chosen epoch may be the same weights: asked once.
     unique = {system.stage_identity: system for system in systems.values()}
     canary = {key: trusted(session, system.weights) for key, system in unique.items() if system.weights is not None}
-    stage = Predict(session.student, session.task, config, without_references(instances), tuple(unique.values()))
-    done = session.run(name, stage)
+    done = session.run(name, Predict(session.student, session.task, config, queries_of(instances, unique.values())))
     if done.info["too_long"]:
         session.terminal.warn(
             f"{done.info['too_long']} evaluation prompts exceed the model's context and count as wrong"
         )
+    rows = batched(done.value, len(instances))
     results = {
-        key: replace(scored(session.task, instances, predictions, config), canary=canary.get(key))
-        for key, predictions in zip(unique, done.value, strict=True)
+        key: replace(scored(session.task, instances, next(rows), config), canary=canary.get(key)) for key in unique
     }
     return {name: results[system.stage_identity] for name, system in systems.items()}
 
 
-def without_references(instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """What a model may see of them."""
-    return tuple(Instance(instance.id, instance.input, ()) for instance in instances)
+def queries_of(instances: Sequence[Instance], systems: Iterable[System]) -> tuple[Query, ...]:
+    """Every instance for the first system, then for the next; without the references, which no model may see."""
+    unlabelled = [Instance(instance.id, instance.input, ()) for instance in instances]
+    return tuple(Query(instance, system) for system in systems for instance in unlabelled)
 
 
-def predictions_in(rows: Iterable[Mapping[str, str]]) -> tuple[Prediction, ...]:
-    """Of rows {id, text}."""
-    return tuple(Prediction(row["id"], row["text"]) for row in rows)
+def batched(predictions: Sequence[Prediction], size: int) -> Iterator[tuple[Prediction, ...]]:
+    """The predictions of one system after the other, `size` each."""
+    return (tuple(predictions[start : start + size]) for start in range(0, len(predictions), size))
 
 
 def scored(

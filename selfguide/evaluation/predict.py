@@ -4,16 +4,18 @@ The only code that turns gold instances into requests; what it sends is the inpu
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from selfguide.config.schema import EvaluationConfig
+from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example, Instance, TaskSpec
-from selfguide.models.base import Request, Sampling, Weights, room
+from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.requests import build_request, complete
 from selfguide.models.session import LanguageModel
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.store import Journal, fingerprint
+from selfguide.store import Journal, Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
 
 
 class Predictor(Protocol):
@@ -54,7 +56,7 @@ BASE = System()
 
 
 class Query(NamedTuple):
-    """One input for one system that is prompted."""
+    """One input for one system."""
 
     instance: Instance
     system: System
@@ -81,32 +83,27 @@ def predict(
 
     `progress` is told what is answered now, not what the journal holds.
     """
-    engine, tokenizer = model.engine, model.tokenizer
-    stop = tokenizer.stop(answer_prompt(task, ""))
-    choices = task.labels if config.decoding == "constrained" else ()
+    sampling = Sampling(config.max_new_tokens, choices=task.labels if config.decoding == "constrained" else ())
     # Systems differ in their weights more often than in their prompts.
-    prompts: dict[tuple[str, tuple[Example, ...] | None], tuple[int, ...]] = {}
-    for instance, system in queries:
-        key = (instance.input, system.demonstrations)
-        if key not in prompts:
-            prompts[key] = prompt_ids(tokenizer, task, *key)
+    encoded: dict[tuple[str, tuple[Example, ...] | None], tuple[int, ...]] = {}
+
+    def request(query: Query) -> Request:
+        text, shown = query.instance.input, query.system.demonstrations
+        if (text, shown) not in encoded:
+            encoded[text, shown] = prompt_ids(model.tokenizer, task, text, shown)
+        built = build_request(model, answer_prompt(task, text, shown), sampling, prompt_ids=encoded[text, shown])
+        return replace(built, weights=query.system.weights)
+
     rows: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]
     for start in range(len(rows), len(queries), config.batch):
-        before = engine.tokens.copy()
         batch = queries[start : start + config.batch]
-        ids = [prompts[instance.input, system.demonstrations] for instance, system in batch]
-        rooms = [room(engine.context_length, len(prompt), config.max_new_tokens) for prompt in ids]
-        requests = [
-            Request(prompt, Sampling(max_new_tokens=tokens, stop=stop, choices=choices), weights=query.system.weights)
-            for query, prompt, tokens in zip(batch, ids, rooms, strict=True)
-            if tokens > 0
-        ]
-        answers = iter(engine.generate(requests))
+        before = model.engine.tokens.copy()
+        completions = complete(model.engine, [request(query) for query in batch])
         new = [
-            {"id": query.instance.id, "text": next(answers)[0].text if tokens > 0 else "", "too_long": tokens <= 0}
-            for query, tokens in zip(batch, rooms, strict=True)
+            {"id": query.instance.id, "text": "" if answers is None else answers[0].text, "too_long": answers is None}
+            for query, answers in zip(batch, completions, strict=True)
         ]
-        journal.append({"rows": new, "tokens": (engine.tokens - before).counts()})
+        journal.append({"rows": new, "tokens": (model.engine.tokens - before).counts()})
         rows.extend(new)
         if progress is not None:
             progress(len(new))
@@ -118,3 +115,45 @@ def prompt_ids(
 ) -> tuple[int, ...]:
     """The prompt that an engine is sent for an input, as token ids; None: the task's demonstrations."""
     return tokenizer.encode_prompt(answer_prompt(task, text, demonstrations))
+
+
+def systems_and_inputs(queries: Sequence[Query]) -> dict[str, Any]:
+    """What of the queries decides the answers; the texts themselves are not written into the store."""
+    rows = [(instance.id, instance.input, system.stage_identity) for instance, system in queries]
+    return {"systems": list(dict.fromkeys(identity for *_, identity in rows)), "inputs": fingerprint(rows)}
+
+
+@dataclass(frozen=True)
+class Predict(Stage[list[Prediction]]):
+    """A prediction for each query; greedy, so no seed is among the inputs."""
+
+    kind: ClassVar[str] = "predictions"
+    version: ClassVar[int] = 1
+
+    model: LanguageModel
+    task: TaskSpec
+    evaluation: EvaluationConfig
+    queries: tuple[Query, ...] = field(metadata=keyed(systems_and_inputs))
+
+    def build(self, work: Workspace) -> dict[str, Any]:
+        predictors = {q.system.predictor.identity: q.system.predictor for q in self.queries if q.system.predictor}
+        prompted = [query for query in self.queries if query.system.predictor is None]
+        with work.journal() as journal, work.bar(f"answers ({work.name})", len(self.queries), "answers") as bar:
+            bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
+            # Without a query no engine is started.
+            given = predict(self.model, self.task, self.evaluation, prompted, journal, bar.advance) if prompted else []
+            streams, spent = {"": iter(given)}, [journal_tokens(journal)]
+            for number, (identity, predictor) in enumerate(predictors.items()):
+                instances = [q.instance for q in self.queries if q.system.stage_identity == identity]
+                with work.journal(f"journal-{number}.jsonl") as units:
+                    texts = predictor.answer([instance.input for instance in instances], units, bar.advance)
+                    spent.append(journal_tokens(units))
+                streams[identity] = (Prediction(i.id, text) for i, text in zip(instances, texts, strict=True))
+        answers = [next(streams[q.system.predictor.identity if q.system.predictor else ""]) for q in self.queries]
+        write_jsonl(work.path / "predictions.jsonl", ({"id": answer.id, "text": answer.text} for answer in answers))
+        known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
+        tokens = {kind: sum(counts[kind] for counts in spent) for kind in known}
+        return {"tokens": tokens, "too_long": sum(answer.too_long for answer in answers)}
+
+    def load(self, stored: StoredStage) -> list[Prediction]:
+        return [Prediction(row["id"], row["text"]) for row in read_jsonl(stored.path / "predictions.jsonl")]

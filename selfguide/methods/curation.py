@@ -69,7 +69,7 @@ def judge(session: Session, pairs: Sequence[Example], name: str) -> Finished[lis
     if config.curation.kind == "dynamics":
         if config.finetuning.kind == "none":
             raise ConfigError("curation.kind: dynamics is not allowed with finetuning=none: there are no epochs")
-        epochs = train(session, f"{name}_training", pairs).epochs
+        epochs = train(session, f"{name}_training", pairs).value.epochs
         for weights in epochs:
             trusted(session, weights)
         variants = epochs

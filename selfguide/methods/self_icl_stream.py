@@ -5,14 +5,15 @@ calls when one call writes all new inputs, else 2n + 1.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
+from selfguide.config.identity import knobs_of
 from selfguide.config.methods import SelfICLConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.text import strip_field_name, strip_quotes
 from selfguide.core.types import Example
-from selfguide.models.base import Completion, Request, Sampling, room
+from selfguide.models.base import Completion, Sampling
+from selfguide.models.requests import build_request, complete
 from selfguide.models.session import Session
 from selfguide.prompts.neighbours import NewInstancesPrompt
 from selfguide.prompts.selfguide import InputPrompt, Prompt, answer_prompt
@@ -31,22 +32,12 @@ class SelfICLPredictor:
         if config.labels == "random" and not self._task.labels:
             raise ConfigError("method.labels: random is not allowed for a task without labels; allowed: zero_shot")
         self._choices = self._task.labels if config.constrain_to_labels and self._task.is_classification else ()
-        self.identity = f"self_icl+{fingerprint(self._spec)}"
-
-    @property
-    def _spec(self) -> dict[str, object]:
-        """What the answers depend on beside model, task, inputs and the longest answer, which the evaluation names."""
-        config, run = self._config, self._session.config
-        return {
-            "version": 2,
-            "demonstrations": config.demonstrations,
-            "one_call": config.one_call,
-            "labels": config.labels,
-            "choices": list(self._choices),
-            "temperature": config.input_temperature,
-            "max_new_tokens": run.generation.max_new_tokens,
-            "seed": run.seed,
-        }
+        # Beside model, task, inputs and the longest answer, which the evaluation names.
+        knobs = knobs_of(config, "predictions")
+        del knobs["name"]  # a label
+        longest = session.config.generation.max_new_tokens
+        content = {**knobs, "choices": list(self._choices), "max_new_tokens": longest, "seed": session.config.seed}
+        self.identity = f"self_icl+{fingerprint({'version': 3, **content})}"
 
     def answer(
         self, inputs: Sequence[str], journal: Journal, progress: Callable[[int], None] | None = None
@@ -59,7 +50,7 @@ class SelfICLPredictor:
             batch = inputs[len(answers) : len(answers) + self._session.config.evaluation.batch]
             before = self._session.engine.tokens.copy()
             shown = self._demonstrations(batch)
-            texts = [one.text for one in self._ask_answers(list(zip(batch, shown, strict=True)))]
+            texts = self._outputs(list(zip(batch, shown, strict=True)))
             row = {"answers": texts, "demonstrations": [[[d.input, d.output] for d in few] for few in shown]}
             journal.append({**row, "tokens": (self._session.engine.tokens - before).counts()})
             answers.extend(texts)
@@ -72,65 +63,50 @@ class SelfICLPredictor:
         written = self._in_one_call(batch) if self._config.one_call else self._one_by_one(batch)
         made = [distinct(texts, test) for texts, test in zip(written, batch, strict=True)]
         outputs = iter(self._labels(batch, made))
-        found = [[Example(text, next(outputs)) for text in texts] for texts in made]
-        return [tuple(one for one in few if one.output) for few in found]
+        pairs = [[Example(text, next(outputs)) for text in texts] for texts in made]
+        return [tuple(pair for pair in few if pair.output) for few in pairs]
 
     def _in_one_call(self, batch: Sequence[str]) -> list[list[str]]:
         """All new inputs of a test input in one reply; fewer, or none, where the reply has fewer."""
         count = self._config.demonstrations
         prompts = [NewInstancesPrompt(self._task.instruction, test, count) for test in batch]
-        most = count * self._session.config.generation.max_new_tokens
-        replies = self._ask(prompts, most, self._config.input_temperature, [("inputs", test) for test in batch])
+        sampling = Sampling(count * self._session.config.generation.max_new_tokens, self._config.input_temperature)
+        replies = self._ask(prompts, sampling, [("inputs", test) for test in batch])
         opened = self._session.tokenizer.prompt_format == "plain"
-        return [read_instances(one.text, count, opened=opened, cut=one.finish == "length") for one in replies]
+        return [read_instances(reply.text, count, opened=opened, cut=reply.finish == "length") for reply in replies]
 
     def _one_by_one(self, batch: Sequence[str]) -> list[list[str]]:
         """Each new input in a call of its own, apart by the random stream alone."""
-        asked = [(test, number) for test in batch for number in range(self._config.demonstrations)]
-        replies = self._ask(
-            [InputPrompt(self._task.instruction, (Example(test, ""),)) for test, _ in asked],
-            self._session.config.generation.max_new_tokens,
-            self._config.input_temperature,
-            [("input", *one) for one in asked],
-        )
-        texts = iter([strip_quotes(strip_field_name(one.text)) for one in replies])
+        streams = [("input", test, number) for test in batch for number in range(self._config.demonstrations)]
+        prompts = [InputPrompt(self._task.instruction, (Example(test, ""),)) for _, test, _ in streams]
+        sampling = Sampling(self._session.config.generation.max_new_tokens, self._config.input_temperature)
+        replies = self._ask(prompts, sampling, streams)
+        texts = iter([strip_quotes(strip_field_name(reply.text)) for reply in replies])
         return [[next(texts) for _ in range(self._config.demonstrations)] for _ in batch]
 
-    def _labels(self, batch: Sequence[str], made: Sequence[Sequence[str]]) -> list[str]:
+    def _labels(self, batch: Sequence[str], inputs: Sequence[Sequence[str]]) -> list[str]:
         """An output for each new input, in order."""
         if self._config.labels == "random":
             labels = []
-            for test, texts in zip(batch, made, strict=True):
+            for test, texts in zip(batch, inputs, strict=True):
                 stream = child_random(self._session.config.seed, "self_icl", "labels", test)
                 labels += [stream.choice(self._task.labels) for _ in texts]
             return labels
-        return [one.text for one in self._ask_answers([(text, ()) for texts in made for text in texts])]
+        return self._outputs([(text, ()) for texts in inputs for text in texts])
 
-    def _ask_answers(self, asked: Sequence[tuple[str, tuple[Example, ...]]]) -> list[Completion]:
-        prompts = [answer_prompt(self._task, text, shots) for text, shots in asked]
-        return self._ask(prompts, self._session.config.evaluation.max_new_tokens, 0.0, None, self._choices)
+    def _outputs(self, queries: Sequence[tuple[str, tuple[Example, ...]]]) -> list[str]:
+        """Greedy answers to inputs with their demonstrations."""
+        prompts = [answer_prompt(self._task, text, shown) for text, shown in queries]
+        sampling = Sampling(self._session.config.evaluation.max_new_tokens, choices=self._choices)
+        return [completion.text for completion in self._ask(prompts, sampling)]
 
     def _ask(
-        self,
-        prompts: Sequence[Prompt],
-        most: int,
-        temperature: float,
-        streams: Sequence[tuple[str | int, ...]] | None = None,
-        choices: tuple[str, ...] = (),
+        self, prompts: Sequence[Prompt], sampling: Sampling, streams: Sequence[tuple[str | int, ...]] = ()
     ) -> list[Completion]:
-        """One completion per prompt; "" where the context leaves no room."""
-        engine, tokenizer = self._session.engine, self._session.tokenizer
-        ids = [tokenizer.encode_prompt(prompt) for prompt in prompts]
-        rooms = [room(engine.context_length, len(one), most) for one in ids]
-        base = Sampling(most, temperature, stop=tokenizer.stop(prompts[0]) if prompts else (), choices=choices)
-        seeds = [0] * len(ids)
-        if streams is not None:
-            # A stream is named by the test input's text: neither its place nor its batch counts.
-            seeds = [child_seed(self._session.config.seed, "self_icl", *stream) for stream in streams]
-        requests = [
-            Request(one, replace(base, max_new_tokens=left), seed)
-            for one, left, seed in zip(ids, rooms, seeds, strict=True)
-            if left > 0
-        ]
-        answers = iter(engine.generate(requests))
-        return [next(answers)[0] if left > 0 else Completion("", (), 0.0, "length") for left in rooms]
+        """One completion per prompt; "" where the context leaves no room. Without streams nothing is drawn."""
+        model = self._session.student
+        # A stream is named by the test input's text: neither its index nor its batch counts.
+        seeds = [child_seed(self._session.config.seed, "self_icl", *stream) for stream in streams] or [0] * len(prompts)
+        requests = [build_request(model, prompt, sampling, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        empty = Completion("", (), 0.0, "length")
+        return [empty if answers is None else answers[0] for answers in complete(model.engine, requests)]

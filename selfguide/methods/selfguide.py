@@ -3,14 +3,20 @@
 Each step is a stage whose result is handed to the next; `selfguide.pipeline` evaluates what comes out.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from selfguide.methods.annotator import annotate
+from selfguide.evaluation.canary import trusted
 from selfguide.methods.result import MethodResult
 from selfguide.methods.student import train_student, trains
+from selfguide.models.base import Weights
 from selfguide.models.session import Session
+from selfguide.store import Finished
+from selfguide.synthesis.call_budget import CallBudget
+from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inspect import warnings_about
-from selfguide.synthesis.stages import Dataset, compose_dataset, propose_inputs
+from selfguide.synthesis.stages import Candidates, Dataset, annotate_inputs, compose_dataset, propose_inputs
+from selfguide.training.stages import train
 
 
 def run(session: Session) -> MethodResult:
@@ -34,3 +40,41 @@ def synthesize(session: Session) -> Dataset:
     proposed = propose_inputs(session)
     annotated = annotate(session, proposed.value)
     return compose_dataset(session, annotated.value)
+
+
+def annotate(
+    session: Session, candidates: Sequence[Candidate], budget: CallBudget | None = None, name: str = "outputs"
+) -> Finished[Candidates]:
+    """The candidates with the annotator's sampled answers to the accepted inputs.
+
+    An input that `budget` does not pay for (`annotation.best_of` calls each) is dropped with the reason `budget`.
+    """
+    budget = budget or CallBudget()
+    payable = budget.items(session.config.annotation.best_of)
+    accepted = [c.id for c in candidates if c.dropped is None]
+    beyond = set() if payable is None else set(accepted[payable:])
+    cut = [replace(c, dropped="budget") if c.id in beyond else c for c in candidates]
+    weights = annotator(session) if len(beyond) < len(accepted) else None
+    return annotate_with(session, cut, weights, budget.tokens, name)
+
+
+def annotate_with(
+    session: Session,
+    candidates: Sequence[Candidate],
+    weights: Weights | None = None,
+    tokens: int | None = None,
+    name: str = "outputs",
+) -> Finished[Candidates]:
+    """The candidates with sampled answers, once finetuned `weights` that give them have passed the canary."""
+    if weights is not None:
+        trusted(session, weights)
+    return annotate_inputs(session, candidates, weights, tokens, name)
+
+
+def annotator(session: Session) -> Weights | None:
+    """Whose answers vote: the base model's (None), or those of the model finetuned on the demonstrations alone."""
+    settings = session.config.finetuning
+    if session.config.annotation.annotator == "base" or settings.kind == "none":
+        return None
+    rows = session.task.demonstrations * settings.demonstration_copies
+    return train(session, "annotator", rows, leave_one_out=True).value.epochs[settings.epochs - 1]

@@ -16,7 +16,7 @@ from selfguide.methods.curation import curated
 from selfguide.methods.result import MethodResult
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
-from selfguide.store import Finished
+from selfguide.store import Finished, StoredStage
 from selfguide.synthesis.budget import BudgetReport, budget_report, fit_rows
 from selfguide.synthesis.dataset import marked, still_in
 from selfguide.training.encoder.stage import EncoderPredictor, TrainEncoder
@@ -36,6 +36,7 @@ class Student:
     rows: tuple[Example, ...]
     left_out: Mapping[Example, str] = field(default_factory=dict)
     budget: BudgetReport | None = None
+    training: StoredStage | None = None
 
     def answers_for(self, result: MethodResult, epoch: int) -> MethodResult:
         """The result with this student, at `epoch`, as what answers, and of its pairs those that it was trained on."""
@@ -99,22 +100,22 @@ def train_student(
     encoder, epochs = None, tuple[Weights, ...]()
     if config.student.kind != "causal":
         seen = passes(session, rows, config.student.encoder.batch_size)
-        trained_encoder = STUDENTS.load(config.student.kind)(session, name, seen, validation)
-        encoder, steps = trained_encoder.value, trained_encoder.info["steps"]
+        predictor = STUDENTS.load(config.student.kind)(session, name, seen, validation)
+        encoder, training = predictor.value, predictor.stored
     else:
         settings, alone = config.finetuning, bool(added) or bool({*shown} & {*given} & {*fitting})
         seen = passes(session, rows, settings.batch_size)
         if config.budget.kind == "equal_steps":
             settings = replace(settings, max_epochs=1, epochs=1)
-        trained = train(session, name, seen, leave_one_out=alone, finetuning=settings)
-        epochs, steps = trained.epochs, trained.steps
-        if trained.over_length:
+        finetuned = train(session, name, seen, leave_one_out=alone, finetuning=settings)
+        epochs, training = finetuned.value.epochs, finetuned.stored
+        if finetuned.value.over_length:
             short = short_enough(session, seen, alone)
             left_out |= dict.fromkeys(set(seen) - set(short), "over_length")
             seen = short
     learned = still_in(rows, seen)
-    report = _report(session, curated_pairs, still_in(fitting, learned), steps)
-    return Student(epochs, encoder, learned, left_out, report)
+    report = _report(session, curated_pairs, still_in(fitting, learned), training.info["steps"])
+    return Student(epochs, encoder, learned, left_out, report, training)
 
 
 def within_budget(session: Session, pairs: Sequence[Example]) -> list[Example]:

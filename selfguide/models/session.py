@@ -7,7 +7,6 @@ stage first needs them, so a run whose stages are all in the store never loads t
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from selfguide.config.schema import RunConfig
@@ -160,46 +159,6 @@ class Session:
         finished = run_stage(self._store, stage, lambda path: Workspace(path, self.terminal, name, self.free_device))
         self.log.add(name, finished.stored)
         return finished
-
-    @property
-    def stages(self) -> dict[str, StoredStage]:
-        return self.log._stages
-
-    def stage(
-        self,
-        name: str,
-        kind: str,
-        spec: Mapping[str, Any],
-        build: Callable[[Path], Mapping[str, Any] | None],
-    ) -> StoredStage:
-        """Run or find a stage and note it for the result. `name` is its role in this run."""
-        stage = self._store.run(kind, spec, build)
-        self.log.add(name, stage)
-        return stage
-
-    def base_spec(self, version: int, speaker: LanguageModel | None = None) -> dict[str, Any]:
-        """What every call of `speaker` (the student) depends on: code version, model, engine, the task as prompted."""
-        speaker = speaker or self.student
-        limit = speaker.config.model.context_length
-        return {
-            **({} if limit is None else {"context_length": limit}),
-            "version": version,
-            "model": speaker.identity,
-            "engine": engine_identity(speaker.config.engine),
-            "dtype": speaker.config.model.dtype,
-            "task": self.task_spec,
-            "seed": self.config.seed,
-        }
-
-    @property
-    def task_spec(self) -> dict[str, Any]:
-        task = self.task
-        return {
-            "instruction": task.instruction,
-            "demonstrations": [[d.input, d.output] for d in task.demonstrations],
-            "labels": list(task.labels),
-            "family": task.family,
-        }
 
     def close(self) -> None:
         self.student.close()

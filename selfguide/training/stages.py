@@ -9,7 +9,7 @@ from selfguide.core.files import write_jsonl
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Weights
 from selfguide.models.session import LanguageModel, Session
-from selfguide.store import Stage, StoredStage, Workspace, keyed
+from selfguide.store import Finished, Stage, StoredStage, Workspace, keyed
 
 PAIRS = "pairs.jsonl"
 
@@ -78,9 +78,9 @@ def train(
     *,
     leave_one_out: bool = False,
     finetuning: FinetuningConfig | None = None,
-) -> Trained:
+) -> Finished[Trained]:
     """The student finetuned on `pairs`; `finetuning` stands in for the run's settings."""
     config = session.config
     settings = finetuning or config.finetuning
     stage = Finetune(session.student, session.task, tuple(pairs), settings, config.seed, leave_one_out)
-    return session.run(name, stage).value
+    return session.run(name, stage)

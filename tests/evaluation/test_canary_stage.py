@@ -14,9 +14,9 @@ from selfguide.core.types import Example
 from selfguide.evaluation import predict
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import System
-from selfguide.methods.annotator import annotate_with
 from selfguide.methods.curation import curate
-from selfguide.methods.loop.diagnose import answers_stage
+from selfguide.methods.loop.diagnose import answers_of
+from selfguide.methods.selfguide import annotate_with
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.pipeline import run
@@ -113,6 +113,6 @@ def test_nothing_else_uses_weights_that_it_refuses(unchecked: Path, use: str) ->
         if use == "annotation":
             annotate_with(session, [Candidate("0-0", 0, "Tom saw the grey hat.")], weights)
         elif use == "diagnosis":
-            answers_stage(session, ["Tom saw the grey hat."], System(weights), 1)
+            answers_of(session, ["Tom saw the grey hat."], System(weights), 1)
         else:
             curate(session, [Example("Tom saw the grey hat.", "grey")])

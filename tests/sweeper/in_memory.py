@@ -54,6 +54,7 @@ def plan_for(settings: int, tasks: Sequence[str], objective: Objective, folder: 
         objective=objective,
         folder=folder,
         binding=Binding({"space": dict(space.grammar)}, native=False),
+        compose=lambda task, setting: OmegaConf.create(),
         has_seed=True,
         tracked=False,
     )

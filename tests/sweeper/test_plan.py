@@ -7,6 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from selfguide.apps.sweep.binding import frozen_values
 from selfguide.apps.sweep.plan import Plan, read_plan
 from selfguide.config.groups import register
 from selfguide.core.errors import ConfigError
@@ -86,7 +87,8 @@ def test_no_way_leads_to_the_test_split(overrides: tuple[str, ...], arguments: t
 
 
 def test_the_frozen_setting_records_the_split_that_it_was_chosen_on() -> None:
-    (task,) = own_plan(arguments=(SEARCHED,)).binding.frozen({"temperature.input": 0.6})["tasks"].values()
+    plan = own_plan(arguments=(SEARCHED,))
+    (task,) = frozen_values(plan.knobs, plan.compose, {"temperature.input": 0.6})["tasks"].values()
     assert task["split"] == "validation"
 
 
@@ -121,6 +123,12 @@ def test_an_endless_space_needs_a_number_of_trials() -> None:
 def test_a_first_setting_is_completed_from_the_configuration() -> None:
     own = plan("sweep.first=[{x: 0.2}]", "+sweep.space.seconds='choice(0.0,1.0)'")
     assert own.knobs.first == [{"x": 0.2, "y": "a", "seconds": 0.0}]
+
+
+def test_a_searched_group_is_completed_by_its_choice() -> None:
+    own = own_plan("sweep.first=[{temperature.input: 0.6}]", arguments=(SEARCHED, "curation=choice(none,confidence)"))
+    assert own.knobs.first == [{"temperature.input": 0.6, "curation": "none"}]
+    assert set(own.binding.content["choices"]["curation"]) == {"none", "confidence"}
 
 
 def test_the_record_may_name_the_sweep() -> None:

@@ -156,7 +156,7 @@ def timed_training(
     started = time.monotonic()
     # Fewer rows than a full batch: the time of a step is scaled to the batch by `forecast`.
     settings = replace(session.config.finetuning, batch_size=wanted // sizes.steps)
-    trained = train(session, "training", rows, finetuning=settings)
+    trained = train(session, "training", rows, finetuning=settings).value
     total = time.monotonic() - started
     moments = watch.moments.get("finetuning (training)", [])
     steps = tuple(later - earlier for earlier, later in itertools.pairwise(moments))

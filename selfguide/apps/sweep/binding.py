@@ -7,101 +7,93 @@ the number of trials) is left out, so that changing it goes on with the same stu
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 
 from selfguide import __version__
 from selfguide.apps.sweep.job import SPLIT, check_split
 from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
+from selfguide.config.validate import typed
 from selfguide.core.errors import SelfguideError
 from selfguide.core.types import Split
 from selfguide.search.fingerprint import fingerprint
 from selfguide.search.freeze import aside, data_settings, method_values
+from selfguide.search.results import Setting
 from selfguide.search.space import Space
 
-Compose = Callable[[str, Mapping[str, Any]], DictConfig]
-"""The job of a task with a setting, as Hydra composes it."""
+Compose = Callable[[str, Setting], DictConfig]
+"""The job of a task with a setting, as Hydra composes it, less Hydra's own node."""
 
 
 @dataclass(frozen=True)
 class Binding:
-    """`content` is what is fingerprinted; `native` whether the jobs are selfguide's own.
-
-    For those, `frozen(setting)` gives what a lock records of this setting: every value of the method,
-    the models, and the tasks with their data.
-    """
+    """`content` is what is fingerprinted; `native` whether the jobs are selfguide's own."""
 
     content: dict[str, Any]
     native: bool
-    frozen: Callable[[Mapping[str, Any]], dict[str, Any]] = field(default=dict)
 
 
 def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
     """Compose every task's job; a mistake in any of them shows here, before the first job runs."""
-    search = {
-        "space": dict(space.grammar),
-        "objective": {
-            "kind": knobs.objective,
-            "seeds": list(knobs.seeds),
-            "floors": dict(knobs.floors),
-            **({"confidence": knobs.confidence, "bootstrap": knobs.bootstrap} if knobs.objective == "lcb" else {}),
-        },
-    }
-    configs = {task: _job(compose(task, {})) for task in knobs.tasks}
-    for composed in (*configs.values(), *(compose(knobs.tasks[0], first) for first in knobs.first)):
-        check_split(composed)
-    # With values for the searched keys: without them a combination may be out of range that no trial has.
-    example = space.example(knobs.first)
-    if not all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
-        plain = {task: OmegaConf.to_container(config, resolve=True) for task, config in configs.items()}
-        return Binding({**search, "jobs": {task: _without(space, content) for task, content in plain.items()}}, False)
+    bootstrap = {"confidence": knobs.confidence, "bootstrap": knobs.bootstrap} if knobs.objective == "lcb" else {}
+    objective = {"kind": knobs.objective, "seeds": list(knobs.seeds), "floors": dict(knobs.floors), **bootstrap}
+    search = {"space": dict(space.grammar), "objective": objective}
+    configs = {task: compose(task, {}) for task in knobs.tasks}
+    for config in (*configs.values(), *(compose(knobs.tasks[0], first) for first in knobs.first)):
+        check_split(config)
+    if all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
+        return Binding({**search, **_content(knobs, space, compose)}, native=True)
+    # Of a foreign application everything counts but the search itself, seeds and the searched keys.
+    free = {"sweep", "seed", *space.distributions}
+    plain = {task: cast(dict[str, Any], OmegaConf.to_container(each, resolve=True)) for task, each in configs.items()}
+    jobs = {task: {key: value for key, value in each.items() if key not in free} for task, each in plain.items()}
+    return Binding({**search, "jobs": jobs}, native=False)
 
-    from selfguide.config.validate import typed
+
+def frozen_values(knobs: SweepConfig, compose: Compose, setting: Setting) -> dict[str, Any]:
+    """What a frozen setting records: every value of the method, the models, and the tasks with their data."""
     from selfguide.search.content import models_content, task_content
 
-    runs = {task: typed(_job(compose(task, example))) for task in knobs.tasks}
-    run = next(iter(runs.values()))
-    fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}
+    config = compose(knobs.tasks[0], setting)
+    searched = {key: value for key, value in setting.items() if _is_leaf(config, key)}
+    run = typed(config)
+    models = models_content(run)
+    return {
+        **models,
+        "model": {"name": run.model.name, **models["model"]},
+        "values": {**method_values(run), **searched},
+        "tasks": {task: _chosen_on(typed(compose(task, setting))) for task in knobs.tasks},
+        "test_tasks": {task: task_content(typed(compose(task, setting)), "test") for task in knobs.test_tasks},
+    }
 
-    def own(config: RunConfig) -> dict[str, Any]:
+
+def _content(knobs: SweepConfig, space: Space, compose: Compose) -> dict[str, Any]:
+    from selfguide.search.content import models_content
+
+    # With values for the searched keys: without them a combination may be out of range that no trial has.
+    example = space.example(knobs.first)
+    runs = {task: typed(compose(task, example)) for task in knobs.tasks}
+    run = runs[knobs.tasks[0]]
+    fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}
+    tasks = {}
+    for task, config in runs.items():
         # A task of the sweep may bring more than a task: `task190 generation.rounds=20`.
         changed = {key: value for key, value in method_values(config).items() if fixed.get(key, value) != value}
-        return {"own": changed} if changed else {}
-
-    content = {
-        **search,
+        tasks[task] = {**_chosen_on(config), **({"own": changed} if changed else {})}
+    options = _options(space, compose, knobs.tasks[0], example)
+    return {
         **models_content(run),
-        "tasks": {task: {**_chosen_on(config), **own(config)} for task, config in runs.items()},
+        "tasks": tasks,
         "data": data_settings(run),
         "evaluation": {name: getattr(run.evaluation, name) for name in ("split", "limit")},
         "fixed": fixed,
         "version": __version__,
+        **({"choices": options} if options else {}),
     }
-    if SPLIT in space.distributions and space.holds(SPLIT, "test"):
-        check_split(compose(knobs.tasks[0], {**example, SPLIT: "test"}))
-    if brought := _brought(space, lambda setting: _job(compose(knobs.tasks[0], setting)), example):
-        content["choices"] = brought
-
-    def frozen(setting: Mapping[str, Any]) -> dict[str, Any]:
-        config = _job(compose(knobs.tasks[0], setting))
-        searched = {key: value for key, value in setting.items() if _is_leaf(config, key)}
-        run = typed(config)
-        models = models_content(run)
-        return {
-            **models,
-            "model": {"name": run.model.name, **models["model"]},
-            "values": {**method_values(run), **searched},
-            "tasks": {task: _chosen_on(typed(_job(compose(task, setting)))) for task in knobs.tasks},
-            "test_tasks": {
-                task: task_content(typed(_job(compose(task, setting))), "test") for task in knobs.test_tasks
-            },
-        }
-
-    return Binding(content, True, frozen)
 
 
 def _chosen_on(run: RunConfig) -> dict[str, Any]:
@@ -115,40 +107,28 @@ def _is_leaf(config: DictConfig, key: str) -> bool:
     return not OmegaConf.is_config(OmegaConf.select(config, key))
 
 
-def _job(config: DictConfig) -> DictConfig:
-    with open_dict(config):
-        del config["hydra"]
-    return config
+def _options(space: Space, compose: Compose, task: str, example: Setting) -> dict[str, dict[str, str]]:
+    """What each option of a searched group brings, as a fingerprint: its name says nothing of its file's content.
 
-
-def _brought(
-    space: Space, job: Callable[[Mapping[str, Any]], DictConfig], example: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What each option of a searched group brings, as a fingerprint: its name says nothing of its file's content."""
-    from selfguide.config.validate import typed
+    Raises ConfigError for an option that brings the test split.
+    """
     from selfguide.search.content import models_content
 
-    found: dict[str, Any] = {}
-    plain = job(example)
+    fingerprints: dict[str, dict[str, str]] = {}
+    plain = compose(task, example)
     for key, distribution in space.distributions.items():
-        if _is_leaf(plain, key) or not isinstance(distribution, CategoricalDistribution):
+        leaf = _is_leaf(plain, key)
+        if (leaf and key != SPLIT) or not isinstance(distribution, CategoricalDistribution):
             continue
         for option in distribution.choices:
-            config = job({**example, key: option})
+            config = compose(task, {**example, key: option})
             check_split(config)
-            values = OmegaConf.to_container(config, resolve=True)
-            assert isinstance(values, dict)
-            kept: dict[str, Any] = {str(name): value for name, value in values.items() if not aside(str(name))}
+            if leaf:
+                continue
+            values = cast(Mapping[str, Any], OmegaConf.to_container(config, resolve=True))
+            content: dict[str, Any] = {name: value for name, value in values.items() if not aside(name)}
             # An option need not go with the example's other values.
             with suppress(SelfguideError):
-                kept["models"] = models_content(typed(config))
-            found.setdefault(key, {})[str(option)] = fingerprint(kept)
-    return found
-
-
-def _without(space: Space, content: Any) -> dict[str, Any]:
-    """A foreign application's configuration, less the search itself, seeds and the searched keys."""
-    assert isinstance(content, Mapping)
-    return {
-        key: value for key, value in content.items() if key not in ("sweep", "seed") and key not in space.distributions
-    }
+                content["models"] = models_content(typed(config))
+            fingerprints.setdefault(key, {})[str(option)] = fingerprint(content)
+    return fingerprints

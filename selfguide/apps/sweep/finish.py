@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import warnings
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import optuna
 from optuna.trial import TrialState
 
 from selfguide.analysis.result import git_state, versions
+from selfguide.apps.sweep.binding import frozen_values
 from selfguide.apps.sweep.page import render_sweep
 from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.study import ERROR, StudyLink, origin, results_of
@@ -109,16 +111,18 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
     lock = Lock(_content(plan, summary, winner))
     here = plan.folder / LOCK
     # The same winner again keeps its lock, date and hash.
-    if not _same(here, lock):
+    if _lasting(_content_of(here)) != _lasting(lock.content):
         lock.write(here)
     view.say(f"frozen: {here}")
     if plan.knobs.record is None:
         return
     record = Path(plan.knobs.record)
     there = record / LOCK
-    if there.exists() and not plan.knobs.replace_frozen_config and _study(there) != plan.study:
-        view.say(f"{there} is the lock of another study ({_study(there)}) and stays (sweep.replace_frozen_config=true)")
-        return
+    if there.exists() and not plan.knobs.replace_frozen_config:
+        study = _content_of(there).get("study", {}).get("name", "unreadable")
+        if study != plan.study:
+            view.say(f"{there} is the lock of another study ({study}) and stays (sweep.replace_frozen_config=true)")
+            return
     record.mkdir(parents=True, exist_ok=True)
     for name in (TABLE, REPORT, LOCK):
         shutil.copyfile(plan.folder / name, record / name)
@@ -126,9 +130,9 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
 
 
 def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
-    bound, frozen = (
-        json.loads(json.dumps(each)) for each in (plan.binding.content, plan.binding.frozen(winner.setting))
-    )
+    frozen = frozen_values(plan.knobs, plan.compose, winner.setting)
+    # As plain JSON.
+    bound, frozen = json.loads(json.dumps([plan.binding.content, frozen]))
     for task, known in frozen["tasks"].items():
         score = plan.objective.task_score(winner.results, task)
         assert score is not None
@@ -161,19 +165,12 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
     }
 
 
-def _same(path: Path, lock: Lock) -> bool:
+def _content_of(path: Path) -> dict[str, Any]:
     try:
-        old = load(path).content
+        return dict(load(path).content)
     except ConfigError:
-        return False
-    passing = ("frozen", "git", "versions")
-    return {k: v for k, v in old.items() if k not in passing} == {
-        k: v for k, v in lock.content.items() if k not in passing
-    }
+        return {}
 
 
-def _study(path: Path) -> str:
-    try:
-        return str(load(path).content["study"]["name"])
-    except ConfigError:
-        return "unreadable"
+def _lasting(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in ("frozen", "git", "versions")}

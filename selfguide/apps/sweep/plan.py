@@ -2,18 +2,17 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from selfguide.apps.sweep.binding import Binding, bind
+from selfguide.apps.sweep.binding import Binding, Compose, bind
 from selfguide.apps.sweep.job import check_split
 from selfguide.config.explain import explain
 from selfguide.config.sweep import SweepConfig
@@ -29,13 +28,17 @@ from selfguide.search.space import Space, overrides_of, read_space
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked sweep. `folder` holds its journal and jobs; `binding` is what its study is bound to."""
+    """A checked sweep. `folder` holds its journal and jobs; `binding` is what its study is bound to.
+
+    `compose` gives the job of a task with a setting.
+    """
 
     knobs: SweepConfig
     space: Space
     objective: Objective
     folder: Path
     binding: Binding
+    compose: Compose
     has_seed: bool
     tracked: bool
 
@@ -82,16 +85,21 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
     knobs = _knobs(config)
     space = read_space(knobs.space, arguments)
 
-    def compose(task: str, setting: Mapping[str, Any]) -> DictConfig:
-        return loader.load_sweep_config(config, [*space.fixed, *task_overrides(task), *overrides_of(setting)])
+    def compose(task: str, setting: Setting) -> DictConfig:
+        overrides = [*space.fixed, *task_overrides(task), *overrides_of(setting)]
+        job = loader.load_sweep_config(config, overrides)
+        with open_dict(job):
+            del job["hydra"]
+        return job
 
     if knobs.tasks:
         try:
             compose(knobs.tasks[0], space.example([]))
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"sweep.space: {explain(error)}") from error
-        plain = partial(compose, knobs.tasks[0], {})
-        knobs.first = [_completed(dict(setting), space, plain) for setting in knobs.first]
+        default = compose(knobs.tasks[0], {})
+        choices = config.hydra.runtime.choices
+        knobs.first = [_completed(dict(setting), space, default, choices) for setting in knobs.first]
     _check(knobs, space, config)
     objective = Objective(
         kind=cast(Kind, knobs.objective),
@@ -100,13 +108,13 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
         confidence=knobs.confidence,
         resamples=knobs.bootstrap,
     )
-
     return Plan(
         knobs=knobs,
         space=space,
         objective=objective,
         folder=Path(str(config.hydra.sweep.dir)).absolute(),
         binding=bind(knobs, space, compose),
+        compose=compose,
         has_seed="seed" in config,
         tracked=OmegaConf.select(config, "tracking.kind") is not None and config.tracking.group is None,
     )
@@ -118,22 +126,19 @@ def task_overrides(task: str) -> list[str]:
     return [f"task={option}", *more]
 
 
-def _completed(setting: dict[str, Any], space: Space, compose: Callable[[], DictConfig]) -> dict[str, Any]:
+def _completed(
+    setting: dict[str, Any], space: Space, default: DictConfig, choices: Mapping[str, Any]
+) -> dict[str, Any]:
     """A setting of `sweep.first` with the configuration's own values for keys that it does not name."""
-    missing = [key for key in space.distributions if key not in setting]
-    if not missing:
-        return setting
-    config = compose()
-    for key in missing:
-        value = OmegaConf.select(config, key)
-        if OmegaConf.is_config(value):
-            value = OmegaConf.select(config, f"hydra.runtime.choices.{key}")
-        if not space.holds(key, value):
-            raise ConfigError(
-                f"sweep.first: has no {key}, and the configuration's {value} is not in the space; "
-                "complete it, or set sweep.first=[]"
-            )
-        setting[key] = value
+    for key in space.distributions:
+        if key not in setting:
+            value = OmegaConf.select(default, key)
+            setting[key] = choices.get(key) if OmegaConf.is_config(value) else value
+            if not space.holds(key, setting[key]):
+                raise ConfigError(
+                    f"sweep.first: has no {key}, and the configuration's {setting[key]} is not in the space; "
+                    "complete it, or set sweep.first=[]"
+                )
     return setting
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selfguide.core.types import Example
-from selfguide.methods.annotator import annotate
 from selfguide.methods.loop.stages import AskAttributes, ComposeRows, ProposeItems
 from selfguide.methods.loop.state import Loop, State, require_pool
+from selfguide.methods.selfguide import annotate
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate, drop_counts
 from selfguide.synthesis.proposals import ProposalRequest
