@@ -48,7 +48,7 @@ def _elect_one(
 
 
 def sample_share(candidate: Candidate, config: AnnotationConfig) -> float:
-    """Share of the samples that gave the elected answer: `share` without the votes of the label that the input was written for."""
+    """Share of the samples that gave the elected answer: `share` without the votes of the conditioning label."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
     requested = config.samples if config.share_of == "requested" else len(answers)
     return answers.count(candidate.output or "") / requested if requested else 0.0
