@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "selfguide"
-HEAVY = {"torch", "transformers", "peft", "vllm", "datasets", "wandb", "tensorboard", "accelerate", "ray"}
+HEAVY = {"pandas", "torch", "transformers", "peft", "vllm", "datasets", "wandb", "tensorboard", "accelerate", "ray"}
 
 # Each package may import itself and those before it. Modules beside them (main, commands) are the top.
 ORDER = (

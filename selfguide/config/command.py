@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from selfguide.config.explain import explain
 from selfguide.config.groups import register
 from selfguide.core.errors import SelfguideError
+from selfguide.core.escaping import terminal
 from selfguide.core.masking import masked
 from selfguide.core.paths import config_dir
 
@@ -93,7 +94,7 @@ def _about_files(error: OSError) -> str:
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with 2."""
-    print("error: " + masked(" ".join(message.split())), file=sys.stderr)
+    print("error: " + terminal(masked(" ".join(message.split()))), file=sys.stderr)
     sys.exit(2)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from selfguide.core.escaping import markdown_cell
 from selfguide.search.objective import Objective, Results
 from selfguide.search.optimism import Optimism, optimism
 from selfguide.search.racing import Savings, savings
@@ -118,11 +119,11 @@ def worst(results: Results, summary: Summary, *, gain: bool) -> float | None:
 
 def markdown(summary: Summary) -> str:
     """The table for people and diffs."""
-    heads = columns(summary)
+    heads = [markdown_cell(head) for head in columns(summary)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     winner = summary.winner
     for row in summary.rows:
-        shown = cells(summary, row)
+        shown = [markdown_cell(cell) for cell in cells(summary, row)]
         lines.append("| " + " | ".join(f"**{c}**" if row is winner and c else c for c in shown) + " |")
     return "\n".join(lines) + "\n"
 

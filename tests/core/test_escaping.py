@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from selfguide.config.command import fail
 from selfguide.core.console import Terminal
 from selfguide.core.escaping import csv_cell, html, latex, markdown_cell, terminal
 from selfguide.core.tables import Sheet, to_csv, to_latex, to_markdown
@@ -28,6 +29,13 @@ def test_no_control_reaches_a_terminal(text: str) -> None:
     said = stream.getvalue().replace("\x1b[?25l", "").replace("\x1b[?25h", "").replace("\x1b[2K", "")
     assert text not in said
     assert not any(mark in said for mark in ("\x1b]", "\x1b[2J", "\u202e", "\x9b", "\u2028"))
+
+
+def test_an_error_says_what_a_file_holds_without_obeying_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fail(f"bad task name {CLIPBOARD!s}\u202e")
+    said = capsys.readouterr().err
+    assert said.startswith("error: bad task name \\x1b]52") and "\x1b" not in said and "\u202e" not in said
 
 
 @given(st.text())
