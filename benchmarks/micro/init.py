@@ -33,7 +33,7 @@ def look_up_heads(model: Any, seed: int) -> None:
     config = model.config
     size, width = config.head_dim, config.hidden_size
     generator = torch.Generator().manual_seed(seed)
-    # Disjoint places in the residual stream for what is one back, two back and gathered, and one way to
+    # Disjoint parts of the residual stream for what is one back, two back and gathered, and one way to
     # shorten a word to a head's size.
     basis = torch.linalg.qr(torch.randn(width, 7 * size // 2, generator=generator))[0].T
     one_back, two_back, gathered, half = basis.split(size)
@@ -47,19 +47,19 @@ def look_up_heads(model: Any, seed: int) -> None:
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()
     heads = {(i, h): _Head(layer.self_attn, h, size) for i, layer in enumerate(model.model.layers) for h in range(4)}
-    for place, offset in LOOK_BACK.items():
-        heads[place].look_back(range(size // 4), offset, 0.5)
+    for position, offset in LOOK_BACK.items():
+        heads[position].look_back(range(size // 4), offset, 0.5)
     heads[GATHER].look_back(range(4, 9), 5, 0.14)
-    for place, target, scale in (((0, 0), one_back, 0.05), ((0, 1), two_back, 0.05), (GATHER, gathered, 0.1)):
-        heads[place].move(shorten, target, scale)
-    for place, query, key, scale in (
+    for position, target, scale in (((0, 0), one_back, 0.05), ((0, 1), two_back, 0.05), (GATHER, gathered, 0.1)):
+        heads[position].move(shorten, target, scale)
+    for position, query, key, scale in (
         (MATCH, one_back, two_back, 0.2),
         (INDUCTION, 1.4 * shorten, 1.2 * one_back, 0.2),
         (MATCH_GATHERED, 2.5 * gathered, 2.5 * gathered, 0.03),
         (SELECT, 1.5 * found, 1.5 * shorten, 0.1),
     ):
-        heads[place].compare(1.1 * query, 1.1 * key)
-        heads[place].move(shorten, shorten, scale)
+        heads[position].compare(1.1 * query, 1.1 * key)
+        heads[position].move(shorten, shorten, scale)
     heads[INDUCTION].output += 0.1 * found.T
     heads[SELECT].look_back(range(4, 9), 5, 0.25)
 

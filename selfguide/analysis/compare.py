@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.html import flat
+from selfguide.config.identity import variant_keys
+from selfguide.config.schema import RunConfig
 from selfguide.core.errors import DataError
 
 BASELINE = "few-shot ICL"
-# What may differ between runs that count as the same variant: where, on what, and with which seed they ran.
-NOT_A_VARIANT = ("seed", "task", "store", "data", "tracking", "protocol", "evaluation")
 # Named in a variant by its short form already.
 SHOWN_ALREADY = ("model.", "method.name")
 
@@ -186,7 +186,9 @@ def differences_of(group: Group, reference: Group) -> NDArray[np.float64]:
 
 
 def _setting(run: RunFolder) -> dict[str, str]:
-    return {key: value for key, value in flat(run.details["config"]) if key.split(".")[0] not in NOT_A_VARIANT}
+    config = run.details["config"]
+    decisive = variant_keys(config, RunConfig)
+    return {key: value for key, value in flat(config) if key in decisive}
 
 
 def _refuse_repeated_seeds(task: str, variant: str, runs: Sequence[RunFolder]) -> None:

@@ -1,23 +1,18 @@
 """Where a forecast is kept, so that the run it was made for finds it."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.identity import forecast_values
 from selfguide.config.schema import RunConfig
 from selfguide.core.files import write_json
 from selfguide.store import fingerprint
 
-# Where files are, who watches and who asked: none changes what a run does or costs.
-APART = ("store", "tracking", "plan", "sweep", "frozen_config")
-
 
 def config_key(config: RunConfig) -> str:
     """The same for a forecast and for the run it is about, 20 hex digits."""
-    content = dataclasses.asdict(config)
-    known = {field.name for field in dataclasses.fields(RunConfig)}
-    return fingerprint({name: value for name, value in content.items() if name in known and name not in APART})
+    return fingerprint(forecast_values(config))
 
 
 def forecast_file(config: RunConfig) -> Path:

@@ -69,13 +69,13 @@ def encoder(path: str, revision: str | None = None) -> Embed:
         raise ConfigError(f"--encoder: {path} cannot be loaded: {str(error).strip().splitlines()[0][:200]}") from error
 
     def embed(texts: Sequence[str]) -> list[list[float]]:
-        found = []
+        vectors = []
         with torch.inference_mode():
             for text in texts:
                 ids = tokenizer(text, return_tensors="pt", truncation=True, max_length=512)
                 ids.pop("token_type_ids", None)
-                found.append(model(**ids).last_hidden_state[0].float().mean(0).tolist())
-        return found
+                vectors.append(model(**ids).last_hidden_state[0].float().mean(0).tolist())
+        return vectors
 
     return embed
 
@@ -92,10 +92,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--encoder", default=ENCODER, help=f"hub name or folder of the embedding model ({ENCODER})")
     options = parser.parse_args(arguments)
     try:
-        found = quality(pairs_of(options.run), encoder(options.encoder))
+        figures = quality(pairs_of(options.run), encoder(options.encoder))
     except SelfguideError as error:
         fail(str(error))
-    print(json.dumps({key: round(value, 4) for key, value in asdict(found).items()}, indent=1))
+    print(json.dumps({key: round(value, 4) for key, value in asdict(figures).items()}, indent=1))
 
 
 if __name__ == "__main__":

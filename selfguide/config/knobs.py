@@ -60,17 +60,18 @@ def knob(
     lt: float | None = None,
     default: Any = MISSING,
     affects: Collection[str] | None = None,
+    role: str | None = None,
 ) -> Any:
     """A schema field with its allowed values. Values live in `conf/`; the schema has none.
 
-    With a `registry` the value is the name of an implementation (or of `one_of`).
-
-    `affects` names the kinds of stages whose content the knob decides (see `selfguide.config.identity`).
-    A knob that says nothing is part of every key of its node; `NOTHING` is for place and speed.
+    With a `registry` the value is the name of an implementation (or of `one_of`). `affects` names the kinds of stages
+    whose content the knob decides, `role` what it is in a run, of a group for all below it: see
+    `selfguide.config.identity`. A knob that says nothing is part of every key.
     """
     metadata = {
         "allowed": Allowed(one_of, registry, ge, gt, le, lt),
-        "affects": None if affects is None else frozenset(affects),
+        **({} if affects is None else {"affects": frozenset(affects)}),
+        **({} if role is None else {"role": role}),
     }
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)

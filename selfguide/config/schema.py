@@ -12,7 +12,7 @@ from omegaconf import MISSING
 from selfguide.config.budget import BudgetConfig
 from selfguide.config.builtin import ENGINES, METRICS
 from selfguide.config.curation import CurationConfig
-from selfguide.config.identity import CHOICE, NOTHING, REPORT
+from selfguide.config.identity import CHOICE, MODEL, NOTHING, OUTSIDE, PER_RUN, REPORT, TASK
 from selfguide.config.knobs import knob
 from selfguide.config.loop import MethodConfig
 from selfguide.config.students import StudentConfig
@@ -85,7 +85,7 @@ class ModelConfig:
     prompt_format: str = knob(one_of=("plain", "chat"))
     chat_template: str | None = MISSING
     context_length: int | None = knob(ge=16)
-    trust_remote_code: bool = MISSING
+    trust_remote_code: bool = knob(affects=NOTHING)
 
 
 ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
@@ -96,53 +96,53 @@ class EngineConfig:
     """What every engine has; the engines add their own knobs."""
 
     name: str = knob(registry=ENGINES)
-    lifetime: str = knob(one_of=("auto", "keep", "sleep", "restart"))
-    annotation_batch: int = knob(ge=1)
-    evaluation_batch: int = knob(ge=1)
+    lifetime: str = knob(one_of=("auto", "keep", "sleep", "restart"), affects=NOTHING)
+    annotation_batch: int = knob(ge=1, affects=NOTHING)
+    evaluation_batch: int = knob(ge=1, affects=NOTHING)
 
 
 @dataclass
 class HFEngineConfig(EngineConfig):
     """transformers in this process."""
 
-    batch_tokens: int = knob(ge=256)
-    device: str = MISSING
-    attention: str = knob(one_of=ATTENTION)
+    batch_tokens: int = knob(ge=256, affects=NOTHING)
+    device: str = knob(affects=NOTHING)
+    attention: str = knob(one_of=ATTENTION, affects=NOTHING)
 
 
 @dataclass
 class VLLMEngineConfig(EngineConfig):
     """vLLM, started by this process."""
 
-    separate_process: str = knob(one_of=("auto", "on", "off"))
-    tensor_parallel_size: int = knob(ge=1)
-    memory_fraction: float = knob(gt=0, le=1)
-    cpu_cache_gib: int = knob(ge=1)
+    separate_process: str = knob(one_of=("auto", "on", "off"), affects=NOTHING)
+    tensor_parallel_size: int = knob(ge=1, affects=NOTHING)
+    memory_fraction: float = knob(gt=0, le=1, affects=NOTHING)
+    cpu_cache_gib: int = knob(ge=1, affects=NOTHING)
     quantization: str | None = MISSING
-    prefix_caching: bool = MISSING
-    enforce_eager: str = knob(one_of=("auto", "on", "off"))
-    max_sequences: int = knob(ge=1)
-    batch_tokens: int | None = knob(ge=256)
-    block_tokens: int | None = knob(ge=1)
-    max_adapters: int = knob(ge=1)
-    batch_invariant: bool = MISSING
+    prefix_caching: bool = knob(affects=NOTHING)
+    enforce_eager: str = knob(one_of=("auto", "on", "off"), affects=NOTHING)
+    max_sequences: int = knob(ge=1, affects=NOTHING)
+    batch_tokens: int | None = knob(ge=256, affects=NOTHING)
+    block_tokens: int | None = knob(ge=1, affects=NOTHING)
+    max_adapters: int = knob(ge=1, affects=NOTHING)
+    batch_invariant: bool = knob(affects=NOTHING)
 
 
 @dataclass
 class OpenAIEngineConfig(EngineConfig):
     """Any OpenAI-compatible server."""
 
-    base_url: str = MISSING
+    base_url: str = knob(affects=NOTHING)
     model: str | None = MISSING
     dialect: str = knob(one_of=("vllm", "completions", "chat"))
-    api_key_env: str = MISSING
-    concurrency: int = knob(ge=1)
-    timeout_s: float = knob(gt=0)
+    api_key_env: str = knob(affects=NOTHING)
+    concurrency: int = knob(ge=1, affects=NOTHING)
+    timeout_s: float = knob(gt=0, affects=NOTHING)
     deadline_s: float = knob(gt=0, affects=NOTHING)
-    retries: int = knob(ge=0)
-    backoff_s: float = knob(ge=0)
-    max_backoff_s: float = knob(ge=0)
-    token_budget: int | None = knob(ge=1)
+    retries: int = knob(ge=0, affects=NOTHING)
+    backoff_s: float = knob(ge=0, affects=NOTHING)
+    max_backoff_s: float = knob(ge=0, affects=NOTHING)
+    token_budget: int | None = knob(ge=1, affects=NOTHING)
 
 
 @dataclass
@@ -206,10 +206,6 @@ class AnnotationConfig:
     batch: int = knob(ge=1, affects=NOTHING)
 
 
-# Where and how fast the same training happens: none of these changes which weights come out.
-TRAINING_PLACE = ("micro_batch_size", "gradient_checkpointing", "attention", "processes", "sharding", "save_every_s")
-
-
 @dataclass
 class FinetuningConfig:
     """Step 5: the same model on its own data."""
@@ -246,8 +242,8 @@ class FinetuningConfig:
 class EvaluationConfig:
     """Step 6: base and tuned model on gold instances, same prompts, greedy."""
 
-    split: str = knob(one_of=("validation", "test"), affects={CHOICE})
-    limit: int | None = knob(ge=1, affects={CHOICE})
+    split: str = knob(one_of=("validation", "test"), affects={CHOICE}, role=PER_RUN)
+    limit: int | None = knob(ge=1, affects={CHOICE}, role=PER_RUN)
     max_new_tokens: int = knob(ge=1)
     decoding: str = knob(one_of=("free", "constrained"))
     label_scoring: bool = knob(affects={REPORT})
@@ -265,8 +261,8 @@ class TeacherConfig:
     """The model that makes the data. By default the student itself."""
 
     kind: str = knob(one_of=("self", "other"))
-    model: ModelConfig | None = MISSING
-    engine: EngineConfig | None = MISSING
+    model: ModelConfig | None = knob(role=MODEL)
+    engine: EngineConfig | None = knob(role=MODEL)
 
 
 @dataclass
@@ -309,9 +305,9 @@ class ForecastConfig:
 class RunConfig:
     """The whole configuration of one run."""
 
-    task: TaskConfig = MISSING
-    model: ModelConfig = MISSING
-    engine: EngineConfig = MISSING
+    task: TaskConfig = knob(role=TASK)
+    model: ModelConfig = knob(role=MODEL)
+    engine: EngineConfig = knob(role=MODEL)
     temperature: TemperatureConfig = MISSING
     generation: GenerationConfig = MISSING
     filters: FiltersConfig = MISSING
@@ -323,11 +319,11 @@ class RunConfig:
     student: StudentConfig = MISSING
     budget: BudgetConfig = MISSING
     curation: CurationConfig = MISSING
-    data: DataConfig = MISSING
-    store: StoreConfig = MISSING
-    tracking: TrackingConfig = MISSING
+    data: DataConfig = knob(role=TASK)
+    store: StoreConfig = knob(role=OUTSIDE)
+    tracking: TrackingConfig = knob(role=OUTSIDE)
     protocol: str = knob(one_of=("default", "paper"))
-    seed: int = knob(ge=0)
-    frozen_config: str | None = None
-    sweep: SweepConfig | None = None
-    plan: ForecastConfig | None = None
+    seed: int = knob(ge=0, role=PER_RUN)
+    frozen_config: str | None = knob(default=None, role=PER_RUN)
+    sweep: SweepConfig | None = knob(default=None, role=OUTSIDE)
+    plan: ForecastConfig | None = knob(default=None, role=OUTSIDE)

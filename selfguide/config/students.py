@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from selfguide.config.identity import CHOICE
+from selfguide.config.identity import MODEL
 from selfguide.config.knobs import knob
 
 
@@ -12,8 +12,8 @@ from selfguide.config.knobs import knob
 class EncoderConfig:
     """An encoder with a classification layer, trained from its published weights each time."""
 
-    path: str = knob(affects={CHOICE})  # its content is part of the key
-    revision: str | None = knob(affects={CHOICE})
+    path: str = knob(role=MODEL)
+    revision: str | None = knob(role=MODEL)
     hidden_size: int = knob(ge=8)
     layers: int = knob(ge=1)
     vocabulary: int = knob(ge=64)

@@ -107,7 +107,7 @@ class CheckWeights(Stage[dict[str, Any]]):
         """Prompt ids of the rows that the trainer vouched for, by number, as `predict` sends them to the engine."""
         task, tokenizer, seed = self.task, self.model.tokenizer, self.seed
         pairs, alone = self.evidence.pairs, self.evidence.leave_one_out
-        indices = build_rows(task, pairs, tokenizer, self.finetuning, seed, alone).places
+        indices = build_rows(task, pairs, tokenizer, self.finetuning, seed, alone).indices
         served = {}
         for number in (row["row"] for row in self.evidence.reference["rows"]):
             if number < len(indices):

@@ -1,18 +1,41 @@
-"""What decides a run's score beside the method's knobs, by what it is: task and gold, models, engine.
+"""What decides a run's score beside its knobs, by what it is: task and gold, models, engines.
 
-A study is bound to this and a lock records it, so that a moved file changes nothing and an edited
-one everything.
+A study is bound to this, a frozen setting records it and a run is identified by it, so that a moved file changes
+nothing and an edited one everything.
 """
 
+import dataclasses
 import hashlib
 from typing import Any
 
+from selfguide import __version__
+from selfguide.config.identity import run_values
 from selfguide.config.schema import EngineConfig, ModelConfig, RunConfig
 from selfguide.core.files import canonical_json
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.build import engine_identity
 from selfguide.models.source import model_identity
 from selfguide.tasks.load import load_task
+
+_TASKS: dict[str, dict[str, Any]] = {}
+
+
+def run_identity(run: RunConfig) -> str:
+    """12 hex digits, the same for runs of the same result: knobs, models, task, gold, version of this program."""
+    content = {
+        "knobs": run_values(run),
+        "models": models_content(run),
+        "data": data_settings(run),
+        "task": _whole_task(run),
+        "version": __version__,
+    }
+    return _digest(content)
+
+
+def data_settings(run: RunConfig) -> dict[str, Any]:
+    """How gold is split: a frozen setting holds for this split alone."""
+    data = run.data
+    return {"split": data.split, "validation_fraction": data.validation_fraction, "split_seed": data.split_seed}
 
 
 def task_content(run: RunConfig, split: Split) -> dict[str, Any]:
@@ -42,23 +65,34 @@ def prompt_content(run: RunConfig, task: TaskSpec) -> dict[str, Any]:
         "context_until": task.context_until,
         "instruction": _digest(task.instruction),
         "demonstrations": len(chosen),
-        "demonstration_texts": _digest([[one.input, one.output] for one in chosen]),
+        "demonstration_texts": _digest([[shown.input, shown.output] for shown in chosen]),
         "demonstration_choice": run.task.demonstration_choice,
     }
 
 
 def models_content(run: RunConfig) -> dict[str, Any]:
     """The student, its engine, and where there are such: the teacher, and the encoder that is trained."""
-    own = run.teacher
+    teacher = run.teacher
     content: dict[str, Any] = {"model": _model(run.model), "engine": engine_identity(run.engine)}
-    if own.kind == "other":
-        assert isinstance(own.model, ModelConfig) and isinstance(own.engine, EngineConfig)
-        content["teacher"] = {**_model(own.model), "engine": engine_identity(own.engine)}
+    if teacher.kind == "other":
+        assert isinstance(teacher.model, ModelConfig) and isinstance(teacher.engine, EngineConfig)
+        content["teacher"] = {**_model(teacher.model), "engine": engine_identity(teacher.engine)}
     if run.student.kind == "encoder":
         from selfguide.training.encoder.base import encoder_identity
 
         content["encoder"] = encoder_identity(run.student.encoder)
     return content
+
+
+def _whole_task(run: RunConfig) -> dict[str, Any]:
+    # A task file is read once, not once for each seed, unless the seed chooses the demonstrations.
+    seed = run.seed if run.task.demonstration_choice == "seeded" else 0
+    key = canonical_json([dataclasses.asdict(run.task), dataclasses.asdict(run.data), seed])
+    if key not in _TASKS:
+        task, gold = load_task(run.task, run.data, seed)
+        # Hashing gold is no opening of it.
+        _TASKS[key] = {"task": dataclasses.asdict(task), "gold": [gold.hash("validation"), gold.hash("test")]}
+    return _TASKS[key]
 
 
 def _model(model: ModelConfig) -> dict[str, Any]:

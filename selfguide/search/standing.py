@@ -13,8 +13,7 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.paths import sweeps_dir
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.source import model_identity
-from selfguide.search.content import models_content, prompt_content
-from selfguide.search.freeze import data_settings
+from selfguide.search.content import data_settings, models_content, prompt_content
 from selfguide.search.ledger import Ledger
 from selfguide.search.lock import Lock, find, load
 from selfguide.tasks.gold import GoldData, Opening

@@ -28,10 +28,10 @@ class TrainingRow:
 
 @dataclass(frozen=True, slots=True)
 class BuiltRows:
-    """The rows of a training, the places of their pairs, and of those longer than `finetuning.max_length`, left out."""
+    """The rows of a training, the indices of their pairs, and of those left out: over `finetuning.max_length`."""
 
     rows: tuple[TrainingRow, ...]
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     left_out: tuple[int, ...]
 
     @property
@@ -56,7 +56,7 @@ def build_rows(
     """
     rows: list[TrainingRow] = []
     left_out: list[int] = []
-    places: list[int] = []
+    indices: list[int] = []
     for index, pair in enumerate(pairs):
         context = demonstrations_shown(task, pair, index, config, seed, leave_one_out)
         row = TrainingRow(
@@ -66,7 +66,7 @@ def build_rows(
             raise TrainingError(f"training row {index} has no prompt, or an answer without end-of-sequence token")
         if len(row) <= config.max_length:
             rows.append(row)
-            places.append(index)
+            indices.append(index)
             continue
         if config.over_length == "error":
             raise TrainingError(
@@ -77,13 +77,13 @@ def build_rows(
         raise TrainingError(
             f"all {len(left_out)} training rows are longer than finetuning.max_length={config.max_length}"
         )
-    return BuiltRows(tuple(rows), tuple(places), tuple(left_out))
+    return BuiltRows(tuple(rows), tuple(indices), tuple(left_out))
 
 
 def demonstrations_shown(
     task: TaskSpec, pair: Example, index: int, config: FinetuningConfig, seed: int, leave_one_out: bool
 ) -> tuple[Example, ...]:
-    """What stands in the context of the pair at place `index` of a training."""
+    """What stands in the context of the pair at `index` of a training."""
     context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
     if config.shuffle_demonstrations:
         child_random(seed, "demonstrations", index).shuffle(context)

@@ -9,7 +9,7 @@ from selfguide.config.loop import LoopConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example, TaskSpec
-from selfguide.methods.loop.diagnose import helpful
+from selfguide.methods.loop.influence import helpful
 from selfguide.prompts.neighbours import ConditionedPrompt
 from selfguide.synthesis.request_writer import AttributePool, RequestWriter
 from selfguide.tasks.load import load_task

@@ -14,7 +14,7 @@ import pytest
 
 from selfguide.config.loop import LoopConfig, held_out_rows
 from selfguide.core.errors import ConfigError
-from selfguide.methods.loop.seed import targets
+from selfguide.methods.loop.state import targets
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
 

@@ -1,7 +1,7 @@
 """The sweeps that are shipped, and locks in runs."""
 
-import dataclasses
 import functools
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import pytest
 from omegaconf import OmegaConf
 
 from selfguide.config.builtin import ENGINES
-from selfguide.config.schema import TRAINING_PLACE, HubConfig, RunConfig
+from selfguide.config.identity import NOTHING, knobs, setting_values
+from selfguide.config.schema import FinetuningConfig, HubConfig, RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.core.paths import config_dir
-from selfguide.search.content import models_content, task_content
-from selfguide.search.freeze import data_settings, leaves, method_values, with_lock
+from selfguide.search.content import data_settings, models_content, task_content
+from selfguide.search.freeze import with_lock
 from selfguide.search.ledger import Ledger
 from selfguide.search.lock import VERSION, Lock, load
 from selfguide.search.space import overrides_of, read_space
@@ -64,7 +65,7 @@ def lock_for(run: RunConfig, tmp_path: Path, **changes: Any) -> Path:
         "data": data_settings(run),
         **models_content(run),
         "study": {"name": "x-1"},
-        "values": {**method_values(run), "temperature.input": 0.65},
+        "values": {**setting_values(run), "temperature.input": 0.65},
         **changes,
     }
     path = tmp_path / "lock.yaml"
@@ -84,7 +85,7 @@ def test_a_lock_decides_the_method(tmp_path: Path) -> None:
     path = lock_for(run_config(), tmp_path)
     frozen = with_lock(compose(f"task={TASK}", f"frozen_config={path}", "seed=3"), ["seed=3"])
     assert frozen.temperature.input == 0.65 and frozen.seed == 3
-    assert method_values(typed(frozen)) == {**method_values(run_config()), "temperature.input": 0.65}
+    assert setting_values(typed(frozen)) == {**setting_values(run_config()), "temperature.input": 0.65}
 
 
 @pytest.mark.parametrize(
@@ -153,13 +154,13 @@ def test_a_lock_is_refused_on_the_split_that_it_was_chosen_on(tmp_path: Path) ->
 
 def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:
     own = run_config("method=zerogen", "method.propose.attempts=7")
-    path = lock_for(own, tmp_path, values=method_values(own))
+    path = lock_for(own, tmp_path, values=setting_values(own))
     assert typed(with_lock(compose(f"task={TASK}", f"frozen_config={path}"), [])).method == own.method
 
 
 def test_a_knob_that_is_younger_than_the_lock_may_not_be_set(tmp_path: Path) -> None:
     run = run_config()
-    known = {key: value for key, value in method_values(run).items() if key != "curation.min_confidence"}
+    known = {key: value for key, value in setting_values(run).items() if key != "curation.min_confidence"}
     path = lock_for(run, tmp_path, values=known)
     assert typed(with_lock(compose(f"task={TASK}", f"frozen_config={path}"), [])).curation.min_confidence is None
     with pytest.raises(ConfigError, match=r"curation.min_confidence: \(absent\) -> 0.5"):
@@ -186,14 +187,14 @@ RUNS = [
 ]
 # Bound by what they are: where they are, what they are called, how fast and how exactly they compute is free.
 FREE = {
-    *("task.group", "task.path", *(f"task.hub.{field.name}" for field in dataclasses.fields(HubConfig))),
+    *("task.group", "task.path", *(f"task.hub.{field.name}" for field in fields(HubConfig))),
     *(f"data.{name}" for name in ("root", "cache", "url", "timeout_s", "retries", "split_path")),
     *(f"{node}model.{name}" for node in ("", "teacher.") for name in ("name", "revision", "trust_remote_code")),
     *(
         f"{node}engine.{field.name}"
         for node in ("", "teacher.")
         for name in ENGINES.builtin
-        for field in dataclasses.fields(ENGINES.schema_of(name))
+        for field in fields(ENGINES.schema_of(name))
         if field.name not in ("name", "quantization", "model", "dialect")
     ),
     "student.encoder.revision",
@@ -205,19 +206,20 @@ def content(run: RunConfig, tasks: dict[str, Any]) -> str:
         own = repr((run.task, run.data))
         if own not in tasks:
             tasks[own] = task_content(run, "validation")
-        known = [method_values(run), models_content(run), tasks[own], data_settings(run)]
+        known = [setting_values(run), models_content(run), tasks[own], data_settings(run)]
         return canonical_json([known, run.evaluation.split, run.evaluation.limit])
     except Exception as error:  # a value that cannot be is not taken for the old one
         return repr(error)
 
 
 def test_every_knob_is_bound_or_listed_as_free() -> None:
-    """A new knob is bound without further doing; one that is not must be in ASIDE, or above."""
+    """A new knob is bound without further doing; one that is not says so in the schema, or is above."""
     bound, free = set(), set()
     for node, overrides in RUNS:
         run = run_config(*overrides)
         before = content(run, tasks := {})
-        for key, value in leaves(run):
+        for knob in knobs(run):
+            key, value = knob.key, knob.value
             if not key.startswith(node):
                 continue
             *path, name = key.split(".")
@@ -241,6 +243,6 @@ def test_every_knob_is_bound_or_listed_as_free() -> None:
     assert free - bound == FREE & (free | bound) | told | {
         *("annotation.batch", "sweep", "plan", "frozen_config", "seed", "teacher.model", "teacher.engine"),
         *(f"evaluation.{name}" for name in evaluation),
-        *(f"finetuning.{name}" for name in TRAINING_PLACE),
+        *(f"finetuning.{f.name}" for f in fields(FinetuningConfig) if f.metadata.get("affects") == NOTHING),
     }
     assert len(told) == 13 and len(bound) > 150

@@ -31,7 +31,7 @@ def test_a_row_is_the_evaluation_prompt_and_the_answer(tokenizer: PromptTokenize
 
 def test_over_length_rows_are_dropped_and_counted(tokenizer: PromptTokenizer) -> None:
     built = build_rows(TASK, PAIRS, tokenizer, finetuning_config(max_length=200), seed=0)
-    assert (len(built.rows), built.over_length, built.places) == (2, 1, (0, 2))
+    assert (len(built.rows), built.over_length, built.indices) == (2, 1, (0, 2))
 
 
 def test_over_length_rows_are_an_error_if_asked(tokenizer: PromptTokenizer) -> None:

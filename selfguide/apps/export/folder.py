@@ -48,8 +48,8 @@ def copy_regular_files(source: Path, target: Path) -> None:
 
 
 def _check_replaceable(folder: Path, run: Path) -> None:
-    place, source = folder.resolve(), run.resolve()
-    if place.parent == source or source == place or place in source.parents:
+    target, source = folder.resolve(), run.resolve()
+    if target.parent == source or source == target or target in source.parents:
         raise DataError(f"to: {folder.parent} is the run itself; choose another folder")
     if not folder.exists() and not folder.is_symlink():
         return

@@ -42,7 +42,7 @@ def lint_task(
     `selfguide.search.standing.Openings` counts it.
     """
     rows: Rows = {split: gold.open(split, "lint") for split in SPLITS if gold.count(split)}
-    found = [
+    findings = [
         *_demonstrations(task, gold),
         *_duplicates(rows),
         *_empty(rows),
@@ -54,7 +54,7 @@ def lint_task(
         *_majority(task, rows),
         *_size(rows),
     ]
-    return sorted(found, key=lambda finding: finding.severity != "warning")
+    return sorted(findings, key=lambda finding: finding.severity != "warning")
 
 
 def _demonstrations(task: TaskSpec, gold: GoldData) -> Findings:
@@ -115,8 +115,8 @@ def _empty(rows: Rows) -> Findings:
 
 
 def _labels(task: TaskSpec) -> Findings:
-    for place, label in enumerate(task.labels):
-        for other in task.labels[place + 1 :]:
+    for index, label in enumerate(task.labels):
+        for other in task.labels[index + 1 :]:
             if label.casefold() == other.casefold():
                 yield Finding("warning", "label case", f"{label!r} and {other!r} differ in case alone")
             elif normalize_answer(label) == normalize_answer(other):

@@ -1,8 +1,8 @@
 """What a study is bound to: model, data, metric, everything fixed, and the space.
 
-A study answers for this content alone: every knob but those of `selfguide.search.freeze.ASIDE`, and
-what task, gold and models are. Whatever does not change a score (paths, batch sizes, the sampler,
-the number of trials) is left out, so that changing it goes on with the same study.
+A study answers for this content alone: every knob that a setting is made of (`selfguide.config.identity`), and what
+task, gold and models are. Whatever does not change a score (paths, batch sizes, the sampler, the number of trials)
+is left out, so that changing it goes on with the same study.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from optuna.distributions import CategoricalDistribution
 
 from selfguide import __version__
 from selfguide.apps.sweep.job import SPLIT, check_split
+from selfguide.config.identity import knob_at, setting_values
 from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import SelfguideError
 from selfguide.core.types import Split
 from selfguide.search.fingerprint import fingerprint
-from selfguide.search.freeze import aside, data_settings, method_values
 from selfguide.search.results import Setting
 from selfguide.search.space import Space
 
@@ -65,24 +65,24 @@ def frozen_values(knobs: SweepConfig, compose: Compose, setting: Setting) -> dic
     return {
         **models,
         "model": {"name": run.model.name, **models["model"]},
-        "values": {**method_values(run), **searched},
+        "values": {**setting_values(run), **searched},
         "tasks": {task: _chosen_on(typed(compose(task, setting))) for task in knobs.tasks},
         "test_tasks": {task: task_content(typed(compose(task, setting)), "test") for task in knobs.test_tasks},
     }
 
 
 def _content(knobs: SweepConfig, space: Space, compose: Compose) -> dict[str, Any]:
-    from selfguide.search.content import models_content
+    from selfguide.search.content import data_settings, models_content
 
     # With values for the searched keys: without them a combination may be out of range that no trial has.
     example = space.example(knobs.first)
     runs = {task: typed(compose(task, example)) for task in knobs.tasks}
     run = runs[knobs.tasks[0]]
-    fixed = {key: value for key, value in method_values(run).items() if key not in space.distributions}
+    fixed = {key: value for key, value in setting_values(run).items() if key not in space.distributions}
     tasks = {}
     for task, config in runs.items():
         # A task of the sweep may bring more than a task: `task190 generation.rounds=20`.
-        changed = {key: value for key, value in method_values(config).items() if fixed.get(key, value) != value}
+        changed = {key: value for key, value in setting_values(config).items() if fixed.get(key, value) != value}
         tasks[task] = {**_chosen_on(config), **({"own": changed} if changed else {})}
     options = _options(space, compose, knobs.tasks[0], example)
     return {
@@ -126,7 +126,9 @@ def _options(space: Space, compose: Compose, task: str, example: Setting) -> dic
             if leaf:
                 continue
             values = cast(Mapping[str, Any], OmegaConf.to_container(config, resolve=True))
-            content: dict[str, Any] = {name: value for name, value in values.items() if not aside(name)}
+            content: dict[str, Any] = {
+                name: value for name, value in values.items() if knob_at(name, RunConfig).of_the_setting
+            }
             # An option need not go with the example's other values.
             with suppress(SelfguideError):
                 content["models"] = models_content(typed(config))

@@ -1,12 +1,9 @@
 """A cell of the table as a run: its configuration, and the folder that belongs to this configuration alone."""
 
-import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
@@ -14,20 +11,13 @@ from hydra.errors import HydraException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from selfguide import __version__
 from selfguide.apps.table.grid import Cell
 from selfguide.config.explain import explain
 from selfguide.config.schema import RunConfig
 from selfguide.config.validate import typed
 from selfguide.core.errors import SelfguideError
-from selfguide.core.files import canonical_json
-from selfguide.models.build import engine_identity
-from selfguide.models.source import model_identity
-from selfguide.search.freeze import PLACE, data_settings, with_lock
-from selfguide.tasks.load import load_task
-
-# Where a run keeps things and who is told: none of it changes a score.
-ASIDE = ("store", "tracking", "sweep", "plan", "data", "engine", "task")
+from selfguide.search.content import run_identity
+from selfguide.search.freeze import with_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +65,12 @@ def job_of(cell: Cell, runs: Path) -> Job:
     """Compose a cell's run. Two tables that have the same run share its folder."""
     try:
         config = _composed(cell)
-        folder = runs / cell.task / f"seed{cell.seed}-{fingerprint(config)}"
+        folder = runs / cell.task / f"seed{cell.seed}-{run_identity(config)}"
     except (HydraException, OmegaConfBaseException) as error:
         return Job(cell, problem=explain(error))
     except SelfguideError as error:
         return Job(cell, problem=str(error))
     return Job(cell, config, folder)
-
-
-def fingerprint(config: RunConfig) -> str:
-    """12 hex digits of all that decides a run's result: configuration, model, task, gold, version of this program."""
-    content: dict[str, Any] = {
-        key: value for key, value in dataclasses.asdict(config).items() if key not in ASIDE and value is not None
-    }
-    for key in PLACE:
-        node, _, name = key.partition(".")
-        content[node].pop(name, None)
-    content["evaluation"].pop("batch")
-    content["engine"] = engine_identity(config.engine)
-    content["model"] = {**content["model"], "identity": model_identity(config.model)}
-    content["data"] = data_settings(config)
-    content["task"] = _task_content(config)
-    content["version"] = __version__
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:12]
 
 
 @contextmanager
@@ -117,17 +90,3 @@ def _composed(cell: Cell) -> RunConfig:
     with open_dict(composed):
         composed.pop("hydra", None)
     return typed(with_lock(composed, cell.overrides))
-
-
-_TASKS: dict[str, dict[str, Any]] = {}
-
-
-def _task_content(config: RunConfig) -> dict[str, Any]:
-    # A task file is read once, not once for each seed, unless the seed chooses the demonstrations.
-    seed = config.seed if config.task.demonstration_choice == "seeded" else 0
-    key = canonical_json([dataclasses.asdict(config.task), dataclasses.asdict(config.data), seed])
-    if key not in _TASKS:
-        task, gold = load_task(config.task, config.data, seed)
-        # Hashing gold is no opening of it.
-        _TASKS[key] = {"task": dataclasses.asdict(task), "gold": [gold.hash("validation"), gold.hash("test")]}
-    return _TASKS[key]

@@ -7,12 +7,11 @@ from fresh weights on all rows so far, finds what to make more of, and makes it.
 from collections.abc import Sequence
 from typing import Any
 
-from selfguide.config.loop import LoopConfig
 from selfguide.core.types import Example
-from selfguide.methods.loop.diagnose import Diagnosis, diagnose, held_out, helpful
-from selfguide.methods.loop.influence import influence_of_rows
-from selfguide.methods.loop.seed import grow, seed_state, targets
-from selfguide.methods.loop.state import Loop, State, nothing_added, round_notes, warnings_of
+from selfguide.methods.loop.diagnose import Diagnosis, diagnose
+from selfguide.methods.loop.influence import held_out
+from selfguide.methods.loop.seed import grow, seed_state
+from selfguide.methods.loop.state import Loop, State, last_round, round_notes, targets, warnings_of
 from selfguide.methods.loop.steps import compose_rows, plan_attributes, propose
 from selfguide.methods.result import MethodResult
 from selfguide.methods.student import Student, train_student, trains
@@ -24,73 +23,61 @@ from selfguide.synthesis.request_writer import RequestWriter
 def run(session: Session) -> MethodResult:
     """The loop that `method` configures."""
     loop = Loop.of(session)
-    config = loop.config
     writer = loop.writer(plan_attributes(loop))
     state = seed_state(loop, writer)
-    rounds = len(targets(config)) - 1 if config.diagnose.source == "influence" else config.loop.rounds or 0
-    student, stopped = Student((), None, ()), "rounds"
     pairs: tuple[Example, ...] = ()
+    student, ended = Student((), None, ()), None
     history: list[dict[str, Any]] = []
-    for number in range(rounds + 1):
-        composed = compose_rows(loop, state)
-        history.append(round_notes(number, len(composed), state.made))
-        ended = _ended(config, state, composed) or ("rounds" if number == rounds else None)
+    for number in range(last_round(loop.config) + 1):
+        rows = compose_rows(loop, state)
+        history.append(round_notes(number, len(rows), state.made))
+        ended = _end(loop, state, rows, number)
         if ended == "no_rows":
-            stopped = ended
             break
-        pairs = composed
-        train: Sequence[Example] = pairs
-        validation: Sequence[Example] = ()
-        if ended is None and config.diagnose.source == "influence":
-            # What judges the rows is not trained on; the last student learns from all.
-            train, validation = held_out(pairs, config.diagnose, session.config.seed)
+        pairs = rows
+        train, validation = _split(loop, rows, last=ended is not None)
         # What answers is the method's training, as in every other method.
-        name = f"training_{number}" if ended is None else "training"
-        student = _train(session, state, train, name, validation)
+        name = "training" if ended is not None else f"training_{number}"
+        student = _train(session, state, train, validation, name)
         if ended is not None:
-            stopped = ended
             break
-        diagnosis = _diagnose(loop, state, student, (train, validation), number)
+        diagnosis = diagnose(loop, state, student, (train, validation), number)
         history[-1] |= diagnosis.notes
-        if config.diagnose.source != "influence" and not diagnosis.exemplars:
-            stopped = "no_errors"
+        if not diagnosis.exemplars and loop.config.diagnose.source != "influence":
+            ended = "no_errors"
             break
         state = _extend(loop, writer, state, diagnosis, number + 1)
     if student.training is not None:
         # Also where only its diagnosis showed that it is the last one.
         session.log.add("training", student.training)
-    warnings = list(warnings_of(session.task, state.made, pairs))
-    score_above = config.diagnose.score_above
-    if (
-        pairs
-        and config.diagnose.source == "influence"
-        and score_above is not None
-        and not any(n.get("scored") for n in history)
-    ):
-        warnings.append(
-            f"no row was scored: no feedback point had more than {score_above} rows to score, examples are random"
-        )
-    made = MethodResult(
+    result = MethodResult(
         status="ok" if pairs else "empty_dataset",
         candidates=marked(state.made, pairs, lambda _: "composition"),
         pairs=pairs,
-        warnings=(*warnings, *nothing_added(rounds, stopped, state.made, pairs)),
-        diagnostics={"rounds": history, "stopped": stopped},
+        warnings=tuple(warnings_of(loop, state, pairs, history, ended or "rounds")),
+        diagnostics={"rounds": history, "stopped": ended or "rounds"},
     )
-    return student.answers_for(made, session.config.finetuning.epochs) if pairs and trains(session) else made
+    return student.answers_for(result, session.config.finetuning.epochs) if pairs and trains(session) else result
 
 
-def _ended(config: LoopConfig, state: State, pairs: Sequence[Example]) -> str | None:
+def _end(loop: Loop, state: State, rows: Sequence[Example], number: int) -> str | None:
     """Why the training on these rows is the last one, or None."""
-    if not pairs:
+    wanted = loop.config.loop.rows
+    if not rows:
         return "no_rows"
-    if config.loop.rows is not None and len(pairs) >= config.loop.rows:
+    if wanted is not None and len(rows) >= wanted:
         return "rows"
-    return state.budget.spent
+    return state.budget.spent or ("rounds" if number == last_round(loop.config) else None)
+
+
+def _split(loop: Loop, rows: Sequence[Example], last: bool) -> tuple[Sequence[Example], Sequence[Example]]:
+    """Rows to train on, and rows that judge them, which are not trained on; the last student learns from all."""
+    config = loop.config.diagnose
+    return (rows, ()) if last or config.source != "influence" else held_out(rows, config, loop.session.config.seed)
 
 
 def _train(
-    session: Session, state: State, pairs: Sequence[Example], name: str, validation: Sequence[Example]
+    session: Session, state: State, pairs: Sequence[Example], validation: Sequence[Example], name: str
 ) -> Student:
     """A student from fresh weights; one without rows where nothing is trained.
 
@@ -103,26 +90,6 @@ def _train(
     copies = max(len(others) < len(pairs), session.config.finetuning.added_demonstrations)
     given = [Example(seed.input, seed.output or "") for seed in state.seeds]
     return train_student(session, others, name, copies, given, validation)
-
-
-def _diagnose(
-    loop: Loop, state: State, student: Student, split: tuple[Sequence[Example], Sequence[Example]], number: int
-) -> Diagnosis:
-    """What to make more of; `split` are the rows trained on, and those held out to judge them."""
-    config = loop.config.diagnose
-    if config.source != "influence":
-        return diagnose(loop, state, student, number)
-    train, validation = split
-    if student.rows:
-        # Curation or a budget may have left rows out; how they would have helped is not known.
-        seen = set(student.rows)
-        train = [pair for pair in train if pair in seen]
-    # Few rows say little of each other: the pool is then all of them.
-    few = config.score_above is None or len(train) <= config.score_above
-    scores = None if few else influence_of_rows(loop.session, student, train, validation, number)
-    pool = helpful(train, scores, loop.session.task.labels, config.per_label)
-    notes = {"pool": sum(map(len, pool.values())), "scored": 0 if scores is None else len(train)}
-    return Diagnosis(pool=pool, notes=notes)
 
 
 def _extend(loop: Loop, writer: RequestWriter, state: State, diagnosis: Diagnosis, number: int) -> State:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from selfguide.config.loop import DiagnoseConfig, held_out_rows
 from selfguide.config.students import InfluenceConfig
 from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.seeding import child_seed
 from selfguide.core.types import Example
 from selfguide.methods.scoring import ScorePairs
 from selfguide.methods.student import Student
@@ -57,3 +59,30 @@ def influence_of_rows(
     mean = sum(known) / len(known) if known else 0.0
     # A row that does not fit the context is neither helpful nor harmful.
     return [0.0 if loss is None else loss - mean for [loss] in losses]
+
+
+def held_out(pairs: Sequence[Example], config: DiagnoseConfig, seed: int) -> tuple[list[Example], list[Example]]:
+    """Rows to train on and synthetic rows to judge them by (ProGen).
+
+    Of many rows a fixed number, chosen among the first ones and so the same in every later round;
+    before there are that many, a share.
+    """
+    candidates = range(min(config.held_out_from, len(pairs)))
+    ranked = sorted(candidates, key=lambda index: child_seed(seed, "held out", pairs[index].input, index))
+    chosen = set(ranked[: held_out_rows(config, len(pairs))])
+    train = [pair for index, pair in enumerate(pairs) if index not in chosen]
+    return train, [pairs[index] for index in sorted(chosen)]
+
+
+def helpful(
+    train: Sequence[Example], scores: Sequence[float] | None, labels: Sequence[str], per_label: int
+) -> dict[str, tuple[Example, ...]]:
+    """For each label the `per_label` rows of lowest (negative) score; without scores, all rows."""
+    pool: dict[str, tuple[Example, ...]] = {}
+    for label in labels or ("",):
+        indices = [index for index, pair in enumerate(train) if not labels or pair.output == label]
+        if scores is not None:
+            ranked = sorted((scores[index], index) for index in indices if scores[index] < 0)
+            indices = [index for _, index in ranked[:per_label]]
+        pool[label] = tuple(train[index] for index in indices)
+    return pool

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.core.types import Example
-from selfguide.methods.loop.state import Loop, State, require_pool
+from selfguide.methods.loop.state import Loop, State, require_pool, targets
 from selfguide.methods.loop.steps import propose
 from selfguide.methods.loop.transfer import added_rows
 from selfguide.methods.selfguide import annotate
@@ -16,16 +15,6 @@ from selfguide.synthesis.sampling import spread_over_labels
 from selfguide.synthesis.stages import compose_dataset, propose_inputs
 
 COMPOSED = ("balance", "max_rows")
-
-
-def targets(config: LoopConfig) -> list[int]:
-    """How many rows there should be before each training, where the number grows by a schedule (ProGen)."""
-    items = config.initial_data.items or 0
-    if config.diagnose.source != "influence":
-        return [items]
-    feedback = config.propose.feedback
-    points = feedback_points(feedback.start, feedback.cap, items)
-    return [*points[: config.loop.rounds], items]
 
 
 def seed_state(loop: Loop, writer: RequestWriter) -> State:

@@ -1,13 +1,13 @@
 """What the loop has made so far, and the checks that it can start."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from selfguide.config.loop import LoopConfig
+from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.core.errors import DataError
 from selfguide.core.seeding import SeedStream
-from selfguide.core.types import Example, TaskSpec
+from selfguide.core.types import Example
 from selfguide.methods.loop.transfer import require_source
 from selfguide.models.session import Session
 from selfguide.synthesis.call_budget import CallBudget
@@ -66,6 +66,21 @@ class State:
         return replace(self, made=(*self.made, *made), budget=budget)
 
 
+def targets(config: LoopConfig) -> list[int]:
+    """How many rows there should be before each training, where the number grows by a schedule (ProGen)."""
+    items = config.initial_data.items or 0
+    if config.diagnose.source != "influence":
+        return [items]
+    feedback = config.propose.feedback
+    points = feedback_points(feedback.start, feedback.cap, items)
+    return [*points[: config.loop.rounds], items]
+
+
+def last_round(config: LoopConfig) -> int:
+    """The round after whose training the loop ends at the latest."""
+    return len(targets(config)) - 1 if config.diagnose.source == "influence" else config.loop.rounds or 0
+
+
 def require_pool(session: Session, key: str) -> None:
     """Raise `DataError` if a step that needs gold was given none."""
     if not session.gold_pool:
@@ -84,16 +99,11 @@ def round_notes(number: int, rows: int, made: Sequence[Candidate]) -> dict[str, 
     }
 
 
-def nothing_added(rounds: int, stopped: str, made: Sequence[Candidate], pairs: Sequence[Example]) -> Iterator[str]:
-    """One line if rounds were asked for and none added a row: what was trained is then the seed data's student."""
-    if not rounds or not pairs or any(candidate.round > 0 and candidate.dropped is None for candidate in made):
-        return
-    why = "no errors to extrapolate" if stopped == "no_errors" else f"no round added a row (ended by: {stopped})"
-    yield f"{why}: trained on the seed data alone"
-
-
-def warnings_of(task: TaskSpec, made: Sequence[Candidate], pairs: Sequence[Example]) -> Iterator[str]:
-    """One line for each thing a user should know before believing the result."""
+def warnings_of(
+    loop: Loop, state: State, pairs: Sequence[Example], history: Sequence[Mapping[str, Any]], ended: str
+) -> Iterator[str]:
+    """One line for each thing a user should know before believing the result; `history` are the notes of rounds."""
+    task, made = loop.session.task, state.made
     if not pairs:
         yield from warnings_about(task, made, pairs)
         return
@@ -104,3 +114,11 @@ def warnings_of(task: TaskSpec, made: Sequence[Candidate], pairs: Sequence[Examp
     lost = vanished_labels(task, pairs)
     if lost:
         yield f"no training pair has the label {', '.join(map(repr, lost))}: the student may never answer it"
+    diagnose = loop.config.diagnose
+    scored = diagnose.score_above is None or any(notes.get("scored") for notes in history)
+    if diagnose.source == "influence" and not scored:
+        rows = diagnose.score_above
+        yield f"no row was scored: no feedback point had more than {rows} rows to score, examples are random"
+    if last_round(loop.config) and not any(candidate.round > 0 and candidate.dropped is None for candidate in made):
+        why = "no errors to extrapolate" if ended == "no_errors" else f"no round added a row (ended by: {ended})"
+        yield f"{why}: trained on the seed data alone"

@@ -36,9 +36,9 @@ def influence(
     chosen = list(range(len(train)))
     if config.sample is not None and config.sample < len(train):
         chosen = sorted(child_random(seed, "influence sample").sample(chosen, config.sample))
-    pairs = [train[place] for place in chosen]
-    for place, score in zip(chosen, _scores(classifier, pairs, validation, config, seed), strict=True):
-        scores[place] = score
+    pairs = [train[index] for index in chosen]
+    for index, score in zip(chosen, _scores(classifier, pairs, validation, config, seed), strict=True):
+        scores[index] = score
     return scores
 
 
@@ -52,7 +52,7 @@ def _scores(
     if not train:
         return []
     if config.scorer == "random":
-        return [child_random(seed, "influence random", place).uniform(-1, 1) for place in range(len(train))]
+        return [child_random(seed, "influence random", index).uniform(-1, 1) for index in range(len(train))]
     scorer = _Gradients(classifier, config)
     try:
         if config.scorer == "loss":
@@ -90,8 +90,8 @@ class _Gradients:
         """Gradient of the mean validation loss."""
         rows, labels = self._encoded(pairs)
         total = tuple(torch.zeros_like(p) for p in self.parameters)
-        for places in by_length(rows, 64):
-            loss = self._losses(rows, labels, places, self.config.objective).sum() / len(rows)
+        for indices in by_length(rows, 64):
+            loss = self._losses(rows, labels, indices, self.config.objective).sum() / len(rows)
             grads = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
             total = tuple(a + b for a, b in zip(total, grads, strict=True))
         return total
@@ -107,12 +107,12 @@ class _Gradients:
         estimate = vector
         size = _norm(vector)
         for _ in range(config.recursions):
-            places = (
+            indices = (
                 draw.sample(range(len(rows)), config.batch_size)
                 if config.batch_size < len(rows)
                 else list(range(len(rows)))
             )
-            curved = self._hessian_product(rows, labels, places, estimate)
+            curved = self._hessian_product(rows, labels, indices, estimate)
             estimate = tuple(
                 v + (1 - config.damp) * h - c / config.scale for v, h, c in zip(vector, estimate, curved, strict=True)
             )
@@ -127,8 +127,8 @@ class _Gradients:
         """-grad L(z) · direction of each pair; L is the cross-entropy."""
         rows, labels = self._encoded(pairs)
         scores = [0.0] * len(rows)
-        for places in by_length(rows, 64):
-            losses = self._losses(rows, labels, places, "cross_entropy")
+        for indices in by_length(rows, 64):
+            losses = self._losses(rows, labels, indices, "cross_entropy")
             # The gradient of (u · losses) is linear in u; its product with the direction,
             # differentiated by u, is every pair's product at once.
             ones = torch.ones_like(losses, requires_grad=True)
@@ -137,8 +137,8 @@ class _Gradients:
             )
             product = torch.stack([(g * d).sum() for g, d in zip(grads, direction, strict=True)]).sum()
             (slopes,) = torch.autograd.grad(product, ones)
-            for place, slope in zip(places, slopes.tolist(), strict=True):
-                scores[place] = -slope
+            for index, slope in zip(indices, slopes.tolist(), strict=True):
+                scores[index] = -slope
         return scores
 
     def centred_losses(self, pairs: Sequence[Example]) -> list[float]:
@@ -146,29 +146,29 @@ class _Gradients:
         rows, labels = self._encoded(pairs)
         losses = [0.0] * len(rows)
         with torch.no_grad():
-            for places in by_length(rows, 64):
-                values = self._losses(rows, labels, places, "cross_entropy").tolist()
-                for place, value in zip(places, values, strict=True):
-                    losses[place] = value
+            for indices in by_length(rows, 64):
+                values = self._losses(rows, labels, indices, "cross_entropy").tolist()
+                for index, value in zip(indices, values, strict=True):
+                    losses[index] = value
         mean = sum(losses) / len(losses)
         return [loss - mean for loss in losses]
 
     def _hessian_product(
-        self, rows: Sequence[EncodedText], labels: Sequence[int], places: Sequence[int], vector: Tensors
+        self, rows: Sequence[EncodedText], labels: Sequence[int], indices: Sequence[int], vector: Tensors
     ) -> Tensors:
         """Hessian of a batch's training loss (mean cross-entropy and `l2`), times `vector`."""
-        loss = self._losses(rows, labels, places, "cross_entropy").mean()
+        loss = self._losses(rows, labels, indices, "cross_entropy").mean()
         grads = torch.autograd.grad(loss, self.parameters, create_graph=True, allow_unused=True, materialize_grads=True)
         product = torch.stack([(g * v).sum() for g, v in zip(grads, vector, strict=True)]).sum()
         curved = torch.autograd.grad(product, self.parameters, allow_unused=True, materialize_grads=True)
         return tuple(c + decay * v for c, decay, v in zip(curved, self.decay, vector, strict=True))
 
     def _losses(
-        self, rows: Sequence[EncodedText], labels: Sequence[int], places: Sequence[int], objective: str
+        self, rows: Sequence[EncodedText], labels: Sequence[int], indices: Sequence[int], objective: str
     ) -> torch.Tensor:
-        batch = collate([rows[i] for i in places], self.classifier.tokenizer, self.classifier.device)
+        batch = collate([rows[i] for i in indices], self.classifier.tokenizer, self.classifier.device)
         logits = self.model(**batch).logits
-        target = torch.tensor([labels[i] for i in places], device=logits.device)
+        target = torch.tensor([labels[i] for i in indices], device=logits.device)
         if objective == "cross_entropy":
             return cross_entropy(logits, target, reduction="none")
         # 1 - p of the label: bounded, and symmetric in the labels, so wrong labels cost no more than they should.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,34 +26,33 @@ class Row(NamedTuple):
     label: int
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A fresh model with its tokenizer, the rows to train on and those to choose the epoch on, and where it runs."""
+
+    model: Any
+    tokenizer: Any
+    rows: Sequence[Row]
+    held_out: Sequence[Row]
+    device: str
+
+
 class EncoderTrainer(QuietTrainer):
-    """`train()` leaves the weights of the best epoch in the model: most accurate on `held_out`, then least loss.
+    """`train()` leaves the weights of the best epoch in the model: most accurate on the held-out rows, then least loss.
 
     Without held-out rows it is the last epoch.
     """
 
     control: Any
 
-    def __init__(
-        self,
-        config: EncoderConfig,
-        model: Any,
-        tokenizer: Any,
-        rows: Sequence[Row],
-        held_out: Sequence[Row],
-        *,
-        output: Path,
-        seed: int,
-        device: str,
-    ) -> None:
-        self.rows, self.held_out, self.device = rows, held_out, device
-        self.tokenizer, self.order_seed = tokenizer, seed
-        self.per_epoch = math.ceil(len(rows) / config.batch_size)
+    def __init__(self, config: EncoderConfig, setup: Setup, output: Path, seed: int) -> None:
+        self.setup, self.order_seed = setup, seed
+        self.per_epoch = math.ceil(len(setup.rows) / config.batch_size)
         self.losses: list[float] = []
         self.validation: list[tuple[float, float]] = []
         total = config.epochs * self.per_epoch
         warmup = warmup_steps(config.warmup_fraction, total)
-        optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate)
+        optimizer = torch.optim.AdamW(_groups(setup.model, config.weight_decay), lr=config.learning_rate)
         rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total, warmup, config.schedule))
         judged: dict[str, Any] = {
             "eval_strategy": "epoch",
@@ -63,25 +63,25 @@ class EncoderTrainer(QuietTrainer):
             "metric_for_best_model": "eval_rank",
             "greater_is_better": True,
         }
-        random_state = _random_state(device)  # the Trainer's construction seeds anew
+        random_state = _random_state(setup.device)  # the Trainer's construction seeds anew
         super().__init__(
-            model=model,
+            model=setup.model,
             args=trainer_arguments(
                 output,
-                device,
+                setup.device,
                 seed,
                 num_train_epochs=config.epochs,
                 per_device_train_batch_size=config.batch_size,
                 max_grad_norm=config.max_grad_norm,
-                **(judged if held_out else {"save_strategy": "no"}),
+                **(judged if setup.held_out else {"save_strategy": "no"}),
             ),
-            train_dataset=rows,
-            eval_dataset=held_out,
+            train_dataset=setup.rows,
+            eval_dataset=setup.held_out,
             data_collator=self._collate,
             optimizers=(optimizer, rates),
-            callbacks=[_Start(random_state, device)],
+            callbacks=[_Start(random_state, setup.device)],
         )
-        if held_out and config.patience is not None:
+        if setup.held_out and config.patience is not None:
             self.add_callback(EarlyStoppingCallback(config.patience))
 
     @property
@@ -92,13 +92,15 @@ class EncoderTrainer(QuietTrainer):
     @property
     def chosen(self) -> int:
         """The epoch whose weights are kept, from 1."""
-        return int(self.state.best_global_step) // self.per_epoch if self.held_out else self.epochs
+        return int(self.state.best_global_step) // self.per_epoch if self.setup.held_out else self.epochs
 
     def get_train_dataloader(self) -> DataLoader[Row]:
         """Batches in an order known from the epoch's number alone; no draw from torch's global generator."""
-        order = EpochOrder(len(self.rows), lambda: child_random(self.order_seed, "encoder order", self.epochs + 1))
+        order = EpochOrder(
+            len(self.setup.rows), lambda: child_random(self.order_seed, "encoder order", self.epochs + 1)
+        )
         return DataLoader(
-            self.rows,  # type: ignore[arg-type]
+            self.setup.rows,  # type: ignore[arg-type]
             batch_size=self.args.per_device_train_batch_size,
             sampler=order,
             collate_fn=self._collate,
@@ -115,21 +117,21 @@ class EncoderTrainer(QuietTrainer):
         """Accuracy and mean loss on the held-out rows; `eval_rank` orders by the first, then by the second."""
         self.model.eval()
         right = loss = 0.0
-        for indices in by_length([row.text for row in self.held_out], 64):
-            batch = self._collate([self.held_out[i] for i in indices])
+        for indices in by_length([row.text for row in self.setup.held_out], 64):
+            batch = self._collate([self.setup.held_out[i] for i in indices])
             target = batch.pop("labels")
             logits = self.model(**batch).logits
             right += float((logits.argmax(-1) == target).sum())
             loss += float(cross_entropy(logits, target, reduction="none").sum())
-        mean = loss / len(self.held_out)
-        self.validation.append((right / len(self.held_out), mean))
+        mean = loss / len(self.setup.held_out)
+        self.validation.append((right / len(self.setup.held_out), mean))
         metrics = {"eval_accuracy": self.validation[-1][0], "eval_loss": mean, "eval_rank": right + 1 / (1 + mean)}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _collate(self, batch: Sequence[Row]) -> dict[str, torch.Tensor]:
-        labels = torch.tensor([row.label for row in batch], device=self.device)
-        return {**collate([row.text for row in batch], self.tokenizer, self.device), "labels": labels}
+        labels = torch.tensor([row.label for row in batch], device=self.setup.device)
+        return {**collate([row.text for row in batch], self.setup.tokenizer, self.setup.device), "labels": labels}
 
 
 class StepLosses(TrainerCallback):  # type: ignore[misc]

@@ -67,10 +67,10 @@ class EncoderClassifier:
         rows = self.encode(inputs)
         result: list[list[float]] = [[] for _ in rows]
         with torch.inference_mode():
-            for places in by_length(rows, batch):
-                logits = self.model(**collate([rows[i] for i in places], self.tokenizer, self.device)).logits
-                for place, shares in zip(places, logits.double().softmax(-1).tolist(), strict=True):
-                    result[place] = shares
+            for indices in by_length(rows, batch):
+                logits = self.model(**collate([rows[i] for i in indices], self.tokenizer, self.device)).logits
+                for index, shares in zip(indices, logits.double().softmax(-1).tolist(), strict=True):
+                    result[index] = shares
         return result
 
     def labels_of(self, inputs: Sequence[str]) -> list[str]:
@@ -83,7 +83,7 @@ class EncoderClassifier:
 
 
 def by_length(rows: Sequence[EncodedText], batch: int) -> Iterator[list[int]]:
-    """Places of `rows` in batches of about equal length."""
-    order = sorted(range(len(rows)), key=lambda place: (len(rows[place].ids), place))
+    """Indices of `rows` in batches of about equal length."""
+    order = sorted(range(len(rows)), key=lambda index: (len(rows[index].ids), index))
     for start in range(0, len(order), batch):
         yield order[start : start + batch]

@@ -42,10 +42,10 @@ def collate(rows: Sequence[EncodedText], tokenizer: Any, device: str) -> dict[st
     width = max(len(row.ids) for row in rows)
     ids = torch.full((len(rows), width), tokenizer.pad_token_id or 0)
     mask, segments = torch.zeros_like(ids), torch.zeros_like(ids)
-    for place, row in enumerate(rows):
-        ids[place, : len(row.ids)] = torch.tensor(row.ids)
-        segments[place, : len(row.ids)] = torch.tensor(row.segments)
-        mask[place, : len(row.ids)] = 1
+    for index, row in enumerate(rows):
+        ids[index, : len(row.ids)] = torch.tensor(row.ids)
+        segments[index, : len(row.ids)] = torch.tensor(row.segments)
+        mask[index, : len(row.ids)] = 1
     batch = {"input_ids": ids, "attention_mask": mask}
     if "token_type_ids" in tokenizer.model_input_names:  # DistilBERT and RoBERTa have no segments
         batch["token_type_ids"] = segments

@@ -20,7 +20,7 @@ from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.types import Example
 from selfguide.training.checkpoints import publish
 from selfguide.training.encoder.base import fresh_encoder, quiet
-from selfguide.training.encoder.loop import EncoderTrainer, Row, StepLosses
+from selfguide.training.encoder.loop import EncoderTrainer, Row, Setup, StepLosses
 from selfguide.training.encoder.predict import SETTINGS
 from selfguide.training.encoder.text import encode
 from selfguide.training.job import TrainingProgress
@@ -84,10 +84,8 @@ def train_encoder(
             numbers = {label: number for number, label in enumerate(data.labels)}
             return [Row(text, numbers[pair.output]) for text, pair in zip(texts, chosen, strict=True)]
 
-        output = scratch / "checkpoints"
-        trainer = EncoderTrainer(
-            config, model, tokenizer, rows(kept), rows(held), output=output, seed=seed, device=device
-        )
+        setup = Setup(model, tokenizer, rows(kept), rows(held), device)
+        trainer = EncoderTrainer(config, setup, scratch / "checkpoints", seed)
         trainer.add_callback(StepLosses(trainer.losses, progress))
         trainer.train()
         made = scratch / "encoder"
@@ -105,8 +103,8 @@ def train_encoder(
         validation=tuple(trainer.validation),
         trained=len(kept),
         held_out=len(held),
-        cut=sum(row.text.cut for row in trainer.rows),
-        trained_tokens=trainer.epochs * sum(len(row.text.ids) for row in trainer.rows),
+        cut=sum(row.text.cut for row in setup.rows),
+        trained_tokens=trainer.epochs * sum(len(row.text.ids) for row in setup.rows),
         init=init,
     )
 
