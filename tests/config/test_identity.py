@@ -60,7 +60,7 @@ def stages_of(run: RunConfig) -> list[Stage[Any]]:
         Finetune(model, task, (), run.finetuning, run.seed),
         TrainEncoder(run.student.encoder, task.labels, task.context_until, (), (), run.seed, "cpu"),
         EncoderInfluence(encoder, (), (), run.student.influence, run.seed),
-        Predict(model, task, run.evaluation, (), ()),
+        Predict(model, task, run.evaluation, ()),
     ]
 
 
