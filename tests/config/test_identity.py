@@ -60,7 +60,7 @@ def stages_of(run: RunConfig) -> list[Stage[Any]]:
         Finetune(model, task, (), run.finetuning, run.seed),
         TrainEncoder(run.student.encoder, task.labels, task.context_until, (), (), run.seed, "cpu"),
         EncoderInfluence(encoder, (), (), run.student.influence, run.seed),
-        Predict(model, task, run.evaluation, (), ()),
+        Predict(model, task, run.evaluation, ()),
     ]
 
 
@@ -117,7 +117,7 @@ def tried() -> dict[str, list[str]]:
             *path, name = knob.key.split(".")
             owner = functools.reduce(getattr, path, run)
             allowed = owner.__dataclass_fields__[name].metadata.get("allowed")
-            others = [each for each in (allowed and allowed.one_of) or ("other", 3) if each != knob.value]
+            others = [each for each in (allowed and allowed.names) or ("other", 3) if each != knob.value]
             setattr(owner, name, not knob.value if isinstance(knob.value, bool) else others[0])
             found[knob.key] |= changed(before, keys_of(run))
             setattr(owner, name, knob.value)
