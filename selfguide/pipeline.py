@@ -95,7 +95,7 @@ def _systems(session: Session, result: MethodResult) -> dict[str, System]:
     """What is scored beside the base model: the method and, where it trained, the control on the demonstrations."""
     config = session.config
     systems = {} if result.system is None else {config.method.name: result.system}
-    trained = result.weights is not None or config.student.kind == "encoder"
+    trained = result.weights is not None or config.student.kind != "causal"
     if config.evaluation.controls and trained and config.method.kind != "few_shot_finetune":
         control = few_shot_finetune.run(session).system
         assert control is not None

@@ -25,6 +25,9 @@ def explain(error: BaseException) -> str:
     overridden = [match[1] for link in chain if (match := re.search(r"Could not override '([^']+)'", str(link)))]
     for link in chain:
         text = str(link)
+        if (match := re.search(r"Could not (?:find|load) 'hydra/launcher/(\w+)'", text)) and match[1] in LAUNCHERS:
+            extra = LAUNCHERS[match[1]]
+            return f"hydra/launcher={match[1]} needs packages that are not installed: pip install 'selfguide[{extra}]'"
         if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
             return _missing_option(match[1], match[2], text)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
@@ -48,8 +51,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _missing_option(group: str, option: str, text: str) -> str:
     if line := renamed_value(group, option):
         return line
-    if group == "hydra/launcher" and (extra := LAUNCHERS.get(option)):
-        return f"{group}={option} needs packages that are not installed: pip install 'selfguide[{extra}]'"
     listed = re.search(r"Available options in '[^']+':\n((?:\t.*\n?)*)", text)
     options = listed[1].split() if listed else []
     near = difflib.get_close_matches(option, options, n=3)

@@ -49,8 +49,7 @@ class Objective:
         """What is maximised; infinite before the first job."""
         if self.kind == "lcb":
             return self.quantile(results, tasks, 1 - self.confidence)
-        values = [value for task in tasks if (value := self.task_value(results, task)) is not None]
-        return min(values, default=EVERYTHING)
+        return self.worst(results, tasks)
 
     def worst(self, results: Results, tasks: Sequence[str]) -> float:
         """The minimum over tasks of score or gain: `value` for all kinds but lcb."""
@@ -79,23 +78,19 @@ class Objective:
 
     def violations(self, results: Results) -> dict[str, float]:
         """By how much each begun task is below its floor; not positive where it is not."""
-        found = {}
-        for task, floor in self.floors.items():
-            score = self.task_score(results, task)
-            if score is not None:
-                found[task] = _floor(floor, task, results) - score
-        return found
+        scores = {task: self.task_score(results, task) for task in self.floors}
+        return {t: _floor(self.floors[t], t, results) - score for t, score in scores.items() if score is not None}
 
     def admissible(self, results: Results) -> bool:
         """Whether no floor is broken so far."""
         return all(violation <= 0 for violation in self.violations(results).values())
 
     def _mean(self, results: Results, task: str, quantity: Any) -> float | None:
-        found = [results.get((task, seed)) for seed in self.seeds]
-        if not any(found):
+        jobs = [results.get((task, seed)) for seed in self.seeds]
+        if not any(jobs):
             return None
         total = 0.0
-        for result in found:
+        for result in jobs:
             total += BEST if result is None else quantity(result)
         return total / len(self.seeds)
 
@@ -118,19 +113,19 @@ class Objective:
 
 @lru_cache(maxsize=64)
 def draws(task: str, n: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
-    """Resampled places of `n` instances, (resamples, n): one stream per task, so tasks can come in any order."""
+    """Resampled indices of `n` instances, (resamples, n): one stream per task, so tasks can come in any order."""
     return np.random.default_rng(child_seed(seed, "sweep", task)).integers(0, n, size=(resamples, n))
 
 
 def _floor(floor: float | str, task: str, results: Results) -> float:
     if isinstance(floor, int | float):
         return float(floor)
-    found = []
+    floors = []
     for result in results.values():
         if result.task == task:
             known = {**result.floors, **({} if result.baseline is None else {"baseline": result.baseline})}
             if floor not in known:
                 raise ConfigError(f"sweep.floors.{task}: {floor!r} is not known; allowed: a number, {', '.join(known)}")
-            found.append(known[floor])
+            floors.append(known[floor])
     # The highest over seeds: like every bound here, it must not ease as more seeds come in.
-    return max(found)
+    return max(floors)

@@ -54,9 +54,9 @@ def optimism(
     minima = np.stack([_minima(objective, results, tasks) for results in candidates])
     means = minima.mean(axis=1, keepdims=True)
     luck = np.take_along_axis(minima - means, _chosen(minima, objective)[None], axis=0)
-    own = _minima(objective, winner, tasks)
+    minimum = _minima(objective, winner, tasks)
     tail = (1 - objective.confidence) / 2
-    low, high = np.quantile(own, [tail, 1 - tail])
+    low, high = np.quantile(minimum, [tail, 1 - tail])
     return Optimism(
         measured=objective.worst(winner, tasks),
         optimism=float(luck.mean()) if len(candidates) > 1 else 0.0,
@@ -86,4 +86,4 @@ def _minima(objective: Objective, results: Results, tasks: Sequence[str]) -> NDA
 def _deciding(objective: Objective, winner: Results, tasks: Sequence[str]) -> dict[str, float]:
     rows = np.stack([_minima(objective, winner, [task]) for task in tasks])
     counts = Counter(rows.argmin(axis=0).tolist())
-    return {task: counts[place] / rows.shape[1] for place, task in enumerate(tasks)}
+    return {task: counts[index] / rows.shape[1] for index, task in enumerate(tasks)}

@@ -70,7 +70,7 @@ def read_result(folder: Path, task: str, seed: int) -> JobResult | None:
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
     seconds = {name: float(value) for name, value in content.get("seconds", {}).items() if name != "total"}
-    found = {name for name, how in content.get("cache", {}).items() if how == "hit"}
+    cached = {name for name, how in content.get("cache", {}).items() if how == "hit"}
     scores, baselines = _instances(folder / "predictions.jsonl")
     return JobResult(
         task=task,
@@ -82,8 +82,8 @@ def read_result(folder: Path, task: str, seed: int) -> JobResult | None:
         scores=scores,
         baselines=baselines,
         floors={name: float(value) for name, value in content.get("floors", {}).items()},
-        seconds=round(sum(value for name, value in seconds.items() if name not in found), 3),
-        saved_seconds=round(sum(value for name, value in seconds.items() if name in found), 3),
+        seconds=round(sum(value for name, value in seconds.items() if name not in cached), 3),
+        saved_seconds=round(sum(value for name, value in seconds.items() if name in cached), 3),
         folder=str(folder),
     )
 

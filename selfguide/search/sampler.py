@@ -1,6 +1,6 @@
 """Which setting next: Optuna's samplers, made repeatable over restarts and free of repetitions.
 
-Each trial's randomness comes from the seed and its place in the study, not from a generator that a
+Each trial's randomness comes from the seed and its index in the study, not from a generator that a
 restart would wind back. A setting that the study already holds is not suggested again: on a finite
 space the draw is repeated, and at last a free setting is picked.
 """
@@ -28,7 +28,7 @@ Point = dict[str, Any]
 
 
 class RepeatableSampler(BaseSampler):  # type: ignore[misc]
-    """Samples whole settings, each from `child_seed(seed, place, attempt)`."""
+    """Samples whole settings, each from `child_seed(seed, index, attempt)`."""
 
     def __init__(self, kind: str, seed: int, space: Space) -> None:
         self.kind, self.seed, self.space = kind, seed, space
@@ -45,18 +45,18 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
         if trial.system_attrs.get("fixed_params"):
             return {}
         others = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
-        # A trial lost with its sweeper leaves its place to the trial that repeats it.
-        place = sum(not other.user_attrs.get(LOST) for other in others)
+        # A trial lost with its sweeper leaves its index to the trial that repeats it.
+        index = sum(not other.user_attrs.get(LOST) for other in others)
         taken = {identity(setting_of(other)) for other in others if not other.user_attrs.get(LOST)}
         if self.kind == "grid":
             assert self.points is not None
             return next((point for point in self.points if identity(point) not in taken), self.points[-1])
         for attempt in range(ATTEMPTS):
-            point = self._draw(study, trial, child_seed(self.seed, "sampler", place, attempt) % 2**32)
+            point = self._draw(study, trial, child_seed(self.seed, "sampler", index, attempt) % 2**32)
             if identity(point) not in taken:
                 return point
         free = [point for point in self.points or () if identity(point) not in taken]
-        return child_random(self.seed, "sampler", place).choice(free) if free else point
+        return child_random(self.seed, "sampler", index).choice(free) if free else point
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

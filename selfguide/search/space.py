@@ -135,20 +135,20 @@ def _distribution(key: str, text: str, parser: OverridesParser) -> BaseDistribut
 
 
 def _choices(key: str, override: Override) -> list[Any]:
-    found: list[Any] = []
+    choices: list[Any] = []
     for element in override.sweep_iterator(transformer=Transformer.identity):
         if isinstance(element, QuotedString):
             element = element.text
         if isinstance(element, Glob) or not (element is None or isinstance(element, bool | int | float | str)):
             raise ConfigError(f"sweep.space.{key}: {element} is not allowed; allowed: numbers, texts, booleans")
         # Optuna takes equal values for one: of 0 and false it would never ask the second.
-        if alike := [other for other in found if other == element and not same(other, element)]:
+        if alike := [other for other in choices if other == element and not same(other, element)]:
             raise ConfigError(
                 f"sweep.space.{key}: {_text(alike[0])} and {_text(element)} cannot be told apart; allowed: one of them"
             )
-        if element not in found:
-            found.append(element)
-    return found
+        if element not in choices:
+            choices.append(element)
+    return choices
 
 
 def same(one: Any, other: Any) -> bool:
@@ -205,8 +205,8 @@ def _values(distribution: BaseDistribution) -> list[Any] | None:
 def _steps(distribution: FloatDistribution) -> Iterator[float]:
     assert distribution.step is not None
     count = round((distribution.high - distribution.low) / distribution.step) + 1
-    for place in range(count):
-        yield float(f"{distribution.low + place * distribution.step:.12g}")
+    for index in range(count):
+        yield float(f"{distribution.low + index * distribution.step:.12g}")
 
 
 def _text(value: Any) -> str:

@@ -108,10 +108,10 @@ def worst(results: Results, summary: Summary, *, gain: bool) -> float | None:
     """The smallest task mean of score or gain over the jobs that ran."""
     means = []
     for task in summary.tasks:
-        found = [result for result in results.values() if result.task == task]
-        if gain and any(result.baseline is None for result in found):
+        jobs = [result for result in results.values() if result.task == task]
+        if gain and any(result.baseline is None for result in jobs):
             return None
-        values = [result.score - (result.baseline or 0.0 if gain else 0.0) for result in found]
+        values = [result.score - (result.baseline or 0.0 if gain else 0.0) for result in jobs]
         if values:
             means.append(sum(values) / len(values))
     return min(means, default=None)

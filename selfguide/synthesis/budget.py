@@ -79,14 +79,14 @@ def fit_rows(
         if len(token_lengths) != len(pairs):
             raise ValueError(f"{len(pairs)} pairs, but token lengths of {len(token_lengths)}")
         chosen, spent = [], 0
-        for place in _ranking(pairs, labels, seed):
-            spent += token_lengths[place]
+        for index in _ranking(pairs, labels, seed):
+            spent += token_lengths[index]
             if spent > budget.tokens:
                 break
-            chosen.append(place)
+            chosen.append(index)
     else:
         return list(pairs)
-    return [pairs[place] for place in sorted(chosen)]
+    return [pairs[index] for index in sorted(chosen)]
 
 
 def steps_for(budget: BudgetConfig, rows: int, batch_size: int, max_epochs: int) -> Length:
@@ -101,10 +101,10 @@ def steps_for(budget: BudgetConfig, rows: int, batch_size: int, max_epochs: int)
 
 
 def _ranking(pairs: Sequence[Example], labels: Sequence[str], seed: int) -> list[int]:
-    """Places of the pairs in seeded order; where there are labels, one of each in turn."""
+    """Indices of the pairs in seeded order; where there are labels, one of each in turn."""
     groups: dict[str, list[int]] = {label: [] for label in labels}
-    for place, pair in enumerate(pairs):
+    for index, pair in enumerate(pairs):
         # An output that is no label (a student that writes freely) is a group of its own.
-        groups.setdefault(pair.output if labels else "", []).append(place)
+        groups.setdefault(pair.output if labels else "", []).append(index)
     shuffled = [child_random(seed, "budget", name).sample(group, len(group)) for name, group in groups.items()]
     return in_turn(shuffled)

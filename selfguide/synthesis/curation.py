@@ -30,19 +30,19 @@ def reasons_to_drop(
     """For each pair why it is dropped, or None. Of rows equally confident the later one goes first."""
     reasons: list[str | None] = [None if quality is not None else "too_long" for quality in qualities]
     groups: dict[str, list[tuple[float, int]]] = {}
-    for place, (pair, quality) in enumerate(zip(pairs, qualities, strict=True)):
+    for index, (pair, quality) in enumerate(zip(pairs, qualities, strict=True)):
         if quality is None:
             continue
         group = pair.output if labels and config.within_labels else ""
-        groups.setdefault(group, []).append((quality.confidence, -place))
+        groups.setdefault(group, []).append((quality.confidence, -index))
         if config.min_confidence is not None and quality.confidence < config.min_confidence:
-            reasons[place] = "low_confidence"
+            reasons[index] = "low_confidence"
         elif (
             config.kind == "dynamics"
             and quality.confidence < config.hard_confidence
             and quality.variability < config.hard_variability
         ):
-            reasons[place] = "never_learned"
+            reasons[index] = "never_learned"
     for ranked in groups.values():
         for _, behind in sorted(ranked)[: int(config.drop_share * len(ranked))]:
             reasons[-behind] = reasons[-behind] or "least_confident"

@@ -19,7 +19,7 @@ def compose(
     Classification is balanced (`annotation.balance`): down to the rarest label that occurs, or up
     to the commonest by repetition. `annotation.max_rows` caps the set, evenly over labels.
     """
-    kept = [place for place, candidate in enumerate(candidates) if candidate.dropped is None]
+    kept = [index for index, candidate in enumerate(candidates) if candidate.dropped is None]
     repeats = dict.fromkeys(kept, 1)
     reasons: dict[int, str] = {}
     if task.is_classification and config.balance != "off" and kept:
@@ -28,23 +28,23 @@ def compose(
         for label, group in groups.items():
             order = child_random(seed, "balance", label).sample(group, len(group))
             if config.balance == "downsample":
-                reasons.update((place, "balance") for place in order[min(sizes) :])
+                reasons.update((index, "balance") for index in order[min(sizes) :])
             else:
                 for extra in range(max(sizes) - len(group)):
                     repeats[order[extra % len(order)]] += 1
-    kept = [place for place in kept if place not in reasons]
+    kept = [index for index in kept if index not in reasons]
     if config.max_rows is not None and len(kept) > config.max_rows:
         chosen = _capped(task, candidates, kept, config.max_rows, seed)
-        reasons.update((place, "max_rows") for place in kept if place not in chosen)
+        reasons.update((index, "max_rows") for index in kept if index not in chosen)
     marked = [
-        replace(candidate, dropped=reasons[place]) if place in reasons else candidate
-        for place, candidate in enumerate(candidates)
+        replace(candidate, dropped=reasons[index]) if index in reasons else candidate
+        for index, candidate in enumerate(candidates)
     ]
     pairs = [
         Example(candidate.input, candidate.output)
-        for place, candidate in enumerate(marked)
+        for index, candidate in enumerate(marked)
         if candidate.dropped is None and candidate.output is not None
-        for _ in range(repeats[place])
+        for _ in range(repeats[index])
     ]
     return pairs, marked
 
@@ -81,10 +81,10 @@ def vanished_labels(task: TaskSpec, pairs: Sequence[Example]) -> tuple[str, ...]
     return tuple(label for label in task.labels if label not in present)
 
 
-def _by_label(candidates: Sequence[Candidate], places: Sequence[int]) -> dict[str, list[int]]:
+def _by_label(candidates: Sequence[Candidate], indices: Sequence[int]) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        groups[str(candidates[place].output)].append(place)
+    for index in indices:
+        groups[str(candidates[index].output)].append(index)
     return dict(sorted(groups.items()))
 
 

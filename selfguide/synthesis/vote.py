@@ -36,8 +36,8 @@ def _elect_one(
     # The label that the input was written for: an answer of the same model, asked the other way round.
     extra = [candidate.label] * config.conditioning_label_weight if candidate.label is not None and answers else []
     answers += extra
-    asked = config.samples + len(extra) if config.share_of == "requested" else len(answers)
-    winner, share = majority(answers, asked)
+    requested = config.samples + len(extra) if config.share_of == "requested" else len(answers)
+    winner, share = majority(answers, requested)
     dropped = None
     if winner is None:
         reasons = Counter(sample.dropped for sample in judged)
@@ -48,25 +48,25 @@ def _elect_one(
 
 
 def sample_share(candidate: Candidate, config: AnnotationConfig) -> float:
-    """Share of the samples that gave the elected answer: `share` without the votes of the label asked for."""
+    """Share of the samples that gave the elected answer: `share` without the votes of the conditioning label."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
-    asked = config.samples if config.share_of == "requested" else len(answers)
-    return answers.count(candidate.output or "") / asked if asked else 0.0
+    requested = config.samples if config.share_of == "requested" else len(answers)
+    return answers.count(candidate.output or "") / requested if requested else 0.0
 
 
 def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
     """The `keep` most likely answers (cumulative log-probability), in the order they were sampled."""
-    ranked = sorted(range(len(samples)), key=lambda place: (-samples[place].logprob, place))[:keep]
-    return tuple(samples[place] for place in sorted(ranked))
+    ranked = sorted(range(len(samples)), key=lambda index: (-samples[index].logprob, index))[:keep]
+    return tuple(samples[index] for index in sorted(ranked))
 
 
-def majority(answers: Sequence[str], asked: int) -> tuple[str | None, float]:
-    """The commonest answer and its share of `asked`; ties go to the shorter, then to the first in order."""
+def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]:
+    """The commonest answer and its share of `requested`; ties go to the shorter, then to the first in order."""
     if not answers:
         return None, 0.0
     votes = Counter(answers)
     winner = min(votes, key=lambda answer: (-votes[answer], len(answer), answer))
-    return winner, votes[winner] / asked
+    return winner, votes[winner] / requested
 
 
 def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:

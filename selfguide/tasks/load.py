@@ -2,22 +2,17 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
+from selfguide.config.builtin import SOURCES
 from selfguide.config.schema import DataConfig, TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example, Family, LabelExtraction, TaskSpec
 from selfguide.tasks.context import split_context
 from selfguide.tasks.declared_labels import check_labels
-from selfguide.tasks.download import task_file, warn_if_changed
 from selfguide.tasks.gold import GoldData
-from selfguide.tasks.hub import read_hub
 from selfguide.tasks.infer import infer_family, infer_labels
-from selfguide.tasks.json_task import read_json_task
-from selfguide.tasks.micro import read_micro
 from selfguide.tasks.raw import RawTask, normalized, read_example
-from selfguide.tasks.sni import find_file, read_sni, short_id
 from selfguide.tasks.splits import Splits, listed_split, published_split, reference_split, seeded_split, split_folder
 
 log = logging.getLogger(__name__)
@@ -60,20 +55,10 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
 
 def read_task(task: TaskConfig, data: DataConfig) -> RawTask:
     """The task as its source has it."""
-    if task.source == "sni":
-        if not task.id:
-            raise ConfigError("task.id: required for task=sni; write e.g. task.id=task1344")
-        if data.root:
-            path = find_file(Path(data.root).expanduser(), task.id)
-            warn_if_changed(path, task.id)
-        else:
-            path = task_file(task.id, data)
-        return read_sni(path, short_id(task.id))
-    if task.source == "json":
-        return read_json_task(task.path, task.name)
-    if task.source == "hub":
-        return read_hub(task.hub, task.name, task.instruction, task.demonstrations)
-    return read_micro(task.id, task.name)
+    raw = SOURCES.load(task.source)(task, data)
+    if not isinstance(raw, RawTask):
+        raise DataError(f"task.source: {task.source} gave a {type(raw).__name__}; allowed: selfguide.tasks.raw.RawTask")
+    return raw
 
 
 def split_task(raw: RawTask, data: DataConfig, family: Family) -> Splits:
@@ -113,7 +98,7 @@ def _metric(task: TaskConfig, family: Family) -> str:
         return "exact_match" if family == "classification" else "rouge_l"
     if task.metric == "accuracy" and family == "generation":
         raise ConfigError("task.metric: accuracy needs labels; use exact_match for a generation task")
-    return task.metric
+    return str(task.metric)
 
 
 def _extraction(value: str) -> LabelExtraction:

@@ -118,7 +118,7 @@ def tried() -> dict[str, list[str]]:
             *path, name = knob.key.split(".")
             owner = functools.reduce(getattr, path, run)
             allowed = owner.__dataclass_fields__[name].metadata.get("allowed")
-            others = [each for each in (allowed and allowed.one_of) or ("other", 3) if each != knob.value]
+            others = [each for each in (allowed and allowed.names) or ("other", 3) if each != knob.value]
             setattr(owner, name, not knob.value if isinstance(knob.value, bool) else others[0])
             found[knob.key] |= changed(before, keys_of(run))
             setattr(owner, name, knob.value)
