@@ -42,7 +42,7 @@ def test_family_and_labels_are_inferred_and_told(classification: Path, caplog: p
     assert "labels inferred from the demonstrations: yes, no" in caplog.text
 
 
-def test_a_label_that_only_gold_has_is_counted_and_not_inferred(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_label_of_gold_alone_is_not_inferred(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [(f"input {i}", ("yes", "no", "sarcastic")[i % 3]) for i in range(60)]
     path = write(tmp_path, rows, [("a", "yes"), ("b", "no")])
     spec, _ = load_task(json_task(path), data_config(), 0)
