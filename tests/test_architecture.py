@@ -27,7 +27,7 @@ ORDER = (
     "analysis",
 )
 # The pipeline puts the packages together; the applications run it, and the commands run them.
-TOP = ("pipeline", "apps")
+TOP = ("pipeline", "apps", "testing")
 
 
 def modules() -> dict[str, Path]:
@@ -59,7 +59,7 @@ def level(name: str) -> int:
 
 def test_every_package_has_its_level() -> None:
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert packages == {*ORDER, "apps"}
+    assert packages == {*ORDER, "apps", "testing"}
 
 
 @pytest.mark.parametrize("name", modules())

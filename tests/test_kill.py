@@ -19,8 +19,8 @@ from selfguide.core.console import Terminal
 from selfguide.models.base import Completion, Progress, Request
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.pipeline import run
+from selfguide.testing.scripted import Answer, ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import Answer, ScriptedEngine
 from tests.tiny_task import COLORS, THINGS, smoke, write_task
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 from selfguide.core.console import Terminal
 from selfguide.core.files import read_jsonl
 from selfguide.pipeline import RunResult, run
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 from tests.tiny_task import smoke, write_task
 
 

@@ -128,7 +128,7 @@ def _known(saved: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     kept = {}
     for key, value in saved.items():
-        if key in hints:
+        if key in hints and key != "_target_":  # what a run folder names is not imported
             # A group is a dataclass, or one that may be absent.
             inner = next((t for t in (hints[key], *typing.get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
             kept[key] = _known(value, inner) if isinstance(inner, type) and isinstance(value, dict) else value

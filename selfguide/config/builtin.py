@@ -48,3 +48,71 @@ METRICS = Registry(
     },
 )
 """`(prediction, reference) -> score from 0 to 1`."""
+
+FILTERS = Registry(
+    "filters.extra",
+    "selfguide.filters",
+    {
+        "length": Entry("selfguide.synthesis.filters:length"),
+        "noise": Entry("selfguide.synthesis.filters:noise"),
+    },
+)
+"""`(task, filters configuration, "input" or "output") -> (text -> reason to drop it or None)`, or None: not judged."""
+
+SOURCES = Registry(
+    "task.source",
+    "selfguide.task_sources",
+    {
+        "sni": Entry("selfguide.tasks.sources:sni"),
+        "json": Entry("selfguide.tasks.sources:json"),
+        "hub": Entry("selfguide.tasks.sources:hub"),
+        "micro": Entry("selfguide.tasks.sources:micro"),
+    },
+    "selfguide.config.schema:TaskConfig",
+)
+"""`(task configuration, data configuration) -> RawTask`, see `selfguide.tasks.raw`."""
+
+DIAGNOSERS = Registry(
+    "method.diagnose.source",
+    "selfguide.diagnosers",
+    {
+        "gold": Entry("selfguide.methods.loop.diagnose:errors"),
+        "initial": Entry("selfguide.methods.loop.diagnose:errors"),
+        "votes": Entry("selfguide.methods.loop.diagnose:disagreements"),
+    },
+)
+"""`(loop, state, student, round) -> Diagnosis`: the exemplars that the next round makes more of."""
+
+CURATION = Registry(
+    "curation.kind",
+    "selfguide.curation",
+    {
+        "confidence": Entry("selfguide.synthesis.curation:reasons_to_drop"),
+        "dynamics": Entry("selfguide.synthesis.curation:reasons_to_drop"),
+    },
+    "selfguide.config.curation:CurationConfig",
+)
+"""`(pairs, their qualities, labels, curation configuration) -> a reason to drop, or None, for each pair`."""
+
+STUDENTS = Registry(
+    "student.kind",
+    "selfguide.students",
+    {"encoder": Entry("selfguide.methods.student:train_encoder")},
+    "selfguide.config.students:StudentConfig",
+)
+"""`(session, stage name, pairs, validation pairs) -> Finished[Predictor]` whose info has its `steps`."""
+
+TRACKERS = Registry(
+    "tracking.kind",
+    "selfguide.trackers",
+    {
+        "wandb": Entry("selfguide.analysis.tracking.weights_and_biases:WandbTracker"),
+        "tensorboard": Entry("selfguide.analysis.tracking.tensorboard:TensorboardTracker"),
+    },
+    "selfguide.config.schema:TrackingConfig",
+)
+"""`(run configuration, run folder) -> Tracker`, see `selfguide.analysis.tracking`."""
+
+REGISTRIES = (METHODS, ENGINES, METRICS, FILTERS, SOURCES, DIAGNOSERS, CURATION, STUDENTS, TRACKERS)
+NODES = {registry.node: registry for registry in REGISTRIES if registry.schema is not None}
+"""Those that choose the implementation of a whole node of the configuration (`method`, `engine`, …)."""

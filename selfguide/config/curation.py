@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from selfguide.config.knobs import knob
+from selfguide.config.builtin import CURATION
+from selfguide.config.knobs import Extensible, knob
 
 
 @dataclass
-class CurationConfig:
+class CurationConfig(Extensible):
     """A choice among finished pairs, by how a model takes them. No gold."""
 
-    kind: str = knob(one_of=("none", "confidence", "dynamics"))
+    kind: str = knob(one_of=("none",), registry=CURATION)
     drop_share: float = knob(ge=0, lt=1)
     min_confidence: float | None = knob(ge=0, le=1)
     within_labels: bool = MISSING

@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from selfguide.config import schema
 from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.commands import SCHEMAS
+from selfguide.config.plugins import register_plugins
 
 
 def register() -> None:
@@ -19,6 +20,7 @@ def register() -> None:
     ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.RunConfig)
+    register_plugins()
     for registry in (METHODS, ENGINES):
         for name in registry.builtin:
             store.store(name=f"schema_{registry.node}_{name}", node=registry.schema_of(name))

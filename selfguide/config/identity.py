@@ -73,6 +73,10 @@ def knobs_of(node: Any, kind: str) -> dict[str, Any]:
         if role in (TASK, MODEL, OUTSIDE) or (affects is not None and kind not in affects):
             continue
         value = getattr(node, field.name)
+        registry = getattr(field.metadata.get("allowed"), "registry", None)
+        if registry is not None:
+            # A name stands for an implementation: its version is part of what the name says.
+            value = [registry.identity(name) for name in value] if isinstance(value, list) else registry.identity(value)
         content[field.name] = knobs_of(value, kind) if dataclasses.is_dataclass(value) else value
     return content
 

@@ -38,6 +38,8 @@ class Allowed:
         """Whether a value of the right type is in range; `None` always is (typing decides on it)."""
         if value is None:
             return True
+        if isinstance(value, list):
+            return all(map(self.admits, value))
         if self.registry is not None:
             return value in (self.one_of or ()) or value in self.registry
         if self.one_of is not None:
@@ -76,3 +78,14 @@ def knob(
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass
+class Extensible:
+    """A node whose implementation may be one's own: the dotted path of a function or class, and its settings.
+
+    See `selfguide.config.targets`: the path becomes the node's choice, which is what keys know.
+    """
+
+    _target_: str | None = knob(default=None, affects=())
+    options: dict[str, Any] = knob(default={})

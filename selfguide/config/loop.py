@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
-from selfguide.config.builtin import METHODS
+from selfguide.config.builtin import DIAGNOSERS, METHODS
 from selfguide.config.identity import CHOICE
-from selfguide.config.knobs import knob
+from selfguide.config.knobs import Extensible, knob
 
 
 @dataclass
-class MethodConfig:
+class MethodConfig(Extensible):
     """Which method makes what answers: `name` is how results call it, `kind` the implementation."""
 
-    name: str = MISSING
+    name: str = knob(affects={CHOICE})
     kind: str = knob(registry=METHODS)
 
     @property
@@ -125,7 +126,7 @@ class ComposeConfig:
 class DiagnoseConfig:
     """What the loop makes more of."""
 
-    source: str = knob(one_of=("none", "gold", "initial", "votes", "influence"))
+    source: Any = knob(one_of=("none", "influence"), registry=DIAGNOSERS)
     select: str = knob(one_of=("wrong", "all"))
     match_errors: bool = MISSING
     restrict_to: str = knob(one_of=("initial", "all"))

@@ -10,10 +10,10 @@ from typing import Any
 from omegaconf import MISSING
 
 from selfguide.config.budget import BudgetConfig
-from selfguide.config.builtin import ENGINES, METRICS
+from selfguide.config.builtin import ENGINES, FILTERS, METRICS, SOURCES, TRACKERS
 from selfguide.config.curation import CurationConfig
 from selfguide.config.identity import CHOICE, MODEL, NOTHING, OUTSIDE, PER_RUN, REPORT, TASK
-from selfguide.config.knobs import knob
+from selfguide.config.knobs import Extensible, knob
 from selfguide.config.loop import MethodConfig
 from selfguide.config.students import StudentConfig
 from selfguide.config.sweep import SweepConfig
@@ -38,18 +38,18 @@ class HubConfig:
 
 
 @dataclass
-class TaskConfig:
+class TaskConfig(Extensible):
     """One task. `labels` may be null (inferred). Any type is taken so that `[yes, no]` is caught."""
 
     name: str = MISSING
-    source: str = knob(one_of=("sni", "json", "hub", "micro"))
+    source: str = knob(registry=SOURCES)
     id: str | None = None  # sni: task190 or the file's stem
     path: str | None = None  # json: the user's file
     instruction: str | None = None  # hub, or to replace a file's own
     demonstrations: list[dict[str, str]] | None = None  # hub, or to replace a file's own
     family: str = knob(one_of=FAMILIES, default="auto")
     labels: list[Any] | None = None
-    metric: str = knob(one_of=("auto",), registry=METRICS, default="auto")
+    metric: Any = knob(one_of=("auto",), registry=METRICS, default="auto")
     label_extraction: str = knob(one_of=EXTRACTIONS, default="first_line")
     noise_terms: list[str] = field(default_factory=list)
     context_until: str | None = None  # what stands before it in an input is its fixed part
@@ -92,7 +92,7 @@ ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
 
 
 @dataclass
-class EngineConfig:
+class EngineConfig(Extensible):
     """What every engine has; the engines add their own knobs."""
 
     name: str = knob(registry=ENGINES)
@@ -185,6 +185,7 @@ class FiltersConfig:
     duplicates: bool = knob(affects={"inputs", "proposals"})
     near_duplicates: float | None = knob(gt=0, le=1, affects={"inputs", "proposals"})
     strip_quotes: bool = MISSING
+    extra: list[Any] = knob(registry=FILTERS)
     decontaminate: str = knob(one_of=("report", "drop"), affects={"dataset"})
 
 
@@ -274,10 +275,10 @@ class StoreConfig:
 
 
 @dataclass
-class TrackingConfig:
+class TrackingConfig(Extensible):
     """Who else is told about a run."""
 
-    kind: str = knob(one_of=("none", "wandb", "tensorboard"))
+    kind: str = knob(one_of=("none",), registry=TRACKERS)
     project: str = MISSING
     entity: str | None = MISSING
     mode: str = knob(one_of=("online", "offline"))

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
+from selfguide.config.builtin import STUDENTS
 from selfguide.config.identity import MODEL
-from selfguide.config.knobs import knob
+from selfguide.config.knobs import Extensible, knob
 
 
 @dataclass
@@ -45,9 +46,9 @@ class InfluenceConfig:
 
 
 @dataclass
-class StudentConfig:
+class StudentConfig(Extensible):
     """The student. `causal` is the model of `finetuning`; `encoder` and `influence` are the encoder's."""
 
-    kind: str = knob(one_of=("causal", "encoder"))
+    kind: str = knob(one_of=("causal",), registry=STUDENTS)
     encoder: EncoderConfig = MISSING
     influence: InfluenceConfig = MISSING

@@ -17,6 +17,7 @@ from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
+from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
 
@@ -30,6 +31,7 @@ def typed(config: DictConfig) -> RunConfig:
 
     Raises `ConfigError` naming the key, the value and what is allowed.
     """
+    config = with_targets(config)
     for name, node in config.items():
         key = str(name)
         if key in OPTIONAL and node is None:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from selfguide.config.builtin import CURATION
 from selfguide.config.curation import CurationConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import read_jsonl, write_jsonl
@@ -14,7 +15,7 @@ from selfguide.methods.scoring import Losses, ScorePairs
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.store import Finished, Stage, StoredStage, Workspace
-from selfguide.synthesis.curation import Quality, reasons_to_drop
+from selfguide.synthesis.curation import Quality
 from selfguide.synthesis.dataset import still_in
 from selfguide.training.stages import train
 
@@ -33,7 +34,7 @@ class CuratePairs(Stage[list[dict[str, Any]]]):
 
     def build(self, work: Workspace) -> None:
         qualities = [Quality.of_losses(row) for row in self.losses]
-        reasons = reasons_to_drop(self.pairs, qualities, self.labels, self.curation)
+        reasons = CURATION.load(self.curation.kind)(self.pairs, qualities, self.labels, self.curation)
         rows = (
             {**asdict(pair), **(asdict(quality) if quality else {}), "dropped": reason}
             for pair, quality, reason in zip(self.pairs, qualities, reasons, strict=True)

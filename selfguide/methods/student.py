@@ -7,6 +7,7 @@ fresh weights.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from selfguide.config.builtin import STUDENTS
 from selfguide.core.errors import ConfigError
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
@@ -70,7 +71,7 @@ class Student:
 
 def trains(session: Session) -> bool:
     """Whether a student is trained at all (`finetuning=none`: the language model stays as it is)."""
-    return session.config.student.kind == "encoder" or session.config.finetuning.kind != "none"
+    return session.config.student.kind != "causal" or session.config.finetuning.kind != "none"
 
 
 def train_student(
@@ -97,10 +98,10 @@ def train_student(
     if not rows:
         return Student((), None, (), left_out)
     encoder, epochs = None, tuple[Weights, ...]()
-    if config.student.kind == "encoder":
+    if config.student.kind != "causal":
         seen = passes(session, rows, config.student.encoder.batch_size)
-        trained = train_encoder(session, name, seen, validation)
-        encoder, training = trained.value, trained.stored
+        predictor = STUDENTS.load(config.student.kind)(session, name, seen, validation)
+        encoder, training = predictor.value, predictor.stored
     else:
         settings, alone = config.finetuning, bool(added) or bool({*shown} & {*given} & {*fitting})
         seen = passes(session, rows, settings.batch_size)

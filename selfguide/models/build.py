@@ -2,12 +2,14 @@
 
 from selfguide.config.builtin import ENGINES
 from selfguide.config.schema import EngineConfig, RunConfig
+from selfguide.core.files import canonical_json
 from selfguide.models.base import Engine
 
 
 def engine_identity(engine: EngineConfig) -> str:
     """What of the engine decides answers, for stage keys: its name, what it makes of the weights, who serves."""
     parts = [ENGINES.identity(engine.name), getattr(engine, "quantization", None), getattr(engine, "model", None)]
+    parts += [canonical_json(engine.options)] if engine.options else []
     dialect = getattr(engine, "dialect", "vllm")
     return "+".join([*(str(part) for part in parts if part), *([dialect] if dialect != "vllm" else [])])
 

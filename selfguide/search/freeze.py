@@ -42,6 +42,8 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
             # Another method has other knobs; the lock has them all.
             config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
     for key, value in values.items():
+        if "_target_" in key.split("."):
+            raise ConfigError(f"frozen_config: {lock.path} sets {key}; allowed: in your own configuration alone")
         if is_users_choice(key):
             if value != OmegaConf.select(config, key):
                 log.warning("frozen_config: %s sets %s, which is the command line's alone: ignored", lock.path, key)

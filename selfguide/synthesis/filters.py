@@ -8,11 +8,14 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from selfguide.config.builtin import FILTERS
 from selfguide.config.schema import FiltersConfig
 from selfguide.core.types import TaskSpec
 
 Filter = Callable[[str], str | None]
+Side = Literal["input", "output"]
 
 # Chat greetings and pieces of our own prompts: what a chat model writes instead of an input.
 GENERAL_NOISE = (
@@ -80,25 +83,40 @@ def first_reason(filters: Sequence[Filter], text: str) -> str | None:
 
 
 def input_filters(task: TaskSpec, config: FiltersConfig) -> list[Filter]:
-    """Empty, length, noise: the filters of new inputs that need no memory."""
-    inputs = [d.input for d in task.demonstrations]
-    return _text_filters(task, config, inputs, config.input_length, task.is_classification)
+    """Empty, length, noise and `filters.extra`: the filters of new inputs that need no memory."""
+    return _text_filters(task, config, "input", config.input_length, task.is_classification)
 
 
 def output_filters(task: TaskSpec, config: FiltersConfig) -> list[Filter]:
-    """Empty, noise and, for generation tasks, length: the filters of one sampled answer."""
-    outputs = [d.output for d in task.demonstrations]
-    return _text_filters(task, config, outputs, config.output_length, not task.is_classification)
+    """Empty, noise, `filters.extra` and, for generation tasks, length: the filters of one sampled answer."""
+    return _text_filters(task, config, "output", config.output_length, not task.is_classification)
 
 
 def _text_filters(
-    task: TaskSpec, config: FiltersConfig, texts: list[str], length: str, length_by_default: bool
+    task: TaskSpec, config: FiltersConfig, side: Side, length: str, length_by_default: bool
 ) -> list[Filter]:
-    filters: list[Filter] = [empty]
-    if length == "on" or (length == "auto" and length_by_default):
-        filters.append(LengthBand.around(texts, config.length_sigmas, config.length_floor, config.length_fallback))
-    if config.noise:
-        shown = [text for d in task.demonstrations for text in (d.input, d.output)]
-        filters.append(Noise((*GENERAL_NOISE, *config.noise_terms), seen=shown))
-        filters.append(Noise(task.noise_terms))
+    names = ["length"] if length == "on" or (length == "auto" and length_by_default) else []
+    names += ["noise"] if config.noise else []
+    filters = [empty, *(FILTERS.load(name)(task, config, side) for name in names)]
+    for name in config.extra:
+        check = FILTERS.load(name)(task, config, side)
+        if check is not None:
+            filters.append(_counted_as(name, check))
     return filters
+
+
+def _counted_as(name: str, check: Filter) -> Filter:
+    return lambda text: None if check(text) is None else name
+
+
+def length(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
+    """Lengths like those of the demonstrations."""
+    texts = [d.input if side == "input" else d.output for d in task.demonstrations]
+    return LengthBand.around(texts, config.length_sigmas, config.length_floor, config.length_fallback)
+
+
+def noise(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
+    """General noise, unless a demonstration has it, and the task's own."""
+    shown = [text for d in task.demonstrations for text in (d.input, d.output)]
+    general, of_task = Noise((*GENERAL_NOISE, *config.noise_terms), seen=shown), Noise(task.noise_terms)
+    return lambda text: general(text) or of_task(text)

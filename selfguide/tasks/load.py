@@ -2,22 +2,17 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
+from selfguide.config.builtin import SOURCES
 from selfguide.config.schema import DataConfig, TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example, Family, LabelExtraction, TaskSpec
 from selfguide.tasks.context import split_context
 from selfguide.tasks.declared_labels import check_labels
-from selfguide.tasks.download import task_file, warn_if_changed
 from selfguide.tasks.gold import GoldData
-from selfguide.tasks.hub import read_hub
 from selfguide.tasks.infer import infer_family, infer_labels
-from selfguide.tasks.json_task import read_json_task
-from selfguide.tasks.micro import read_micro
 from selfguide.tasks.raw import RawTask, normalized, read_example
-from selfguide.tasks.sni import find_file, read_sni, short_id
 from selfguide.tasks.splits import Splits, listed_split, published_split, reference_split, seeded_split, split_folder
 
 log = logging.getLogger(__name__)
@@ -33,13 +28,11 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     if labels is None and task.family != "generation":
         labels = raw.labels
     family = _family(task, raw, labels)
-    if family == "classification" and labels is None:
-        labels = infer_labels(raw)
-        if len(labels) < 2:
-            raise DataError(f"{raw.origin}: only the output {labels[0]!r} occurs; set task.labels")
-        log.info("%s: labels inferred from the data: %s", raw.name, ", ".join(labels))
     if not raw.demonstrations:
         raise DataError(f"{raw.origin}: has no demonstrations; add some, or set task.demonstrations")
+    if family == "classification" and labels is None:
+        labels = infer_labels(raw)
+        log.info("%s: labels inferred from the demonstrations: %s", raw.name, ", ".join(labels))
     spec = TaskSpec(
         name=raw.name,
         family=family,
@@ -53,27 +46,17 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
-    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations)
+    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations, raw.valid_input)
     _check_gold_labels(raw, labels or ())
     return spec, gold
 
 
 def read_task(task: TaskConfig, data: DataConfig) -> RawTask:
     """The task as its source has it."""
-    if task.source == "sni":
-        if not task.id:
-            raise ConfigError("task.id: required for task=sni; write e.g. task.id=task1344")
-        if data.root:
-            path = find_file(Path(data.root).expanduser(), task.id)
-            warn_if_changed(path, task.id)
-        else:
-            path = task_file(task.id, data)
-        return read_sni(path, short_id(task.id))
-    if task.source == "json":
-        return read_json_task(task.path, task.name)
-    if task.source == "hub":
-        return read_hub(task.hub, task.name, task.instruction, task.demonstrations)
-    return read_micro(task.id, task.name)
+    raw = SOURCES.load(task.source)(task, data)
+    if not isinstance(raw, RawTask):
+        raise DataError(f"task.source: {task.source} gave a {type(raw).__name__}; allowed: selfguide.tasks.raw.RawTask")
+    return raw
 
 
 def split_task(raw: RawTask, data: DataConfig, family: Family) -> Splits:
@@ -113,7 +96,7 @@ def _metric(task: TaskConfig, family: Family) -> str:
         return "exact_match" if family == "classification" else "rouge_l"
     if task.metric == "accuracy" and family == "generation":
         raise ConfigError("task.metric: accuracy needs labels; use exact_match for a generation task")
-    return task.metric
+    return str(task.metric)
 
 
 def _extraction(value: str) -> LabelExtraction:
@@ -179,4 +162,8 @@ def _check_gold_labels(raw: RawTask, labels: tuple[str, ...]) -> None:
         raise DataError(f"{raw.origin}: no output is one of task.labels ({', '.join(labels)}); check the labels")
     if strange:
         example = strange[0].references[0]
-        log.warning("%s: %d instances have an output outside task.labels, e.g. %r", raw.name, len(strange), example)
+        log.warning(
+            "%s: %d of %d instances have an output that is none of the labels (%s), e.g. %r, and count as wrong; "
+            "list it in task.labels if it is one",
+            *(raw.name, len(strange), len(raw.rows), ", ".join(labels), example),
+        )

@@ -12,9 +12,9 @@ from benchmarks.speed.schedules import SCHEDULES, configuration, one_run, train
 from selfguide.core.errors import ConfigError
 from selfguide.models.base import Request
 from selfguide.models.hf import HFEngine
+from selfguide.testing.engine import GREEDY
 from tests.composing import run_config
 from tests.models.checkpoints import engine_config, model_config
-from tests.models.contract import GREEDY
 from tests.models.vllm_runs import need_vllm
 
 TASK = "micro_shade_or_size"

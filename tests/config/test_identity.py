@@ -15,7 +15,7 @@ from selfguide.config.identity import knobs, knobs_of, setting_values, variant_k
 from selfguide.config.loop import LoopConfig
 from selfguide.config.schema import AnnotationConfig, RunConfig
 from selfguide.core.files import canonical_json
-from selfguide.evaluation.evaluate import Predict
+from selfguide.evaluation.predict import Predict
 from selfguide.methods.curation import CuratePairs
 from selfguide.methods.loop.influence import EncoderInfluence
 from selfguide.models.session import LanguageModel
@@ -60,7 +60,7 @@ def stages_of(run: RunConfig) -> list[Stage[Any]]:
         Finetune(model, task, (), run.finetuning, run.seed),
         TrainEncoder(run.student.encoder, task.labels, task.context_until, (), (), run.seed, "cpu"),
         EncoderInfluence(encoder, (), (), run.student.influence, run.seed),
-        Predict(model, task, run.evaluation, (), ()),
+        Predict(model, task, run.evaluation, ()),
     ]
 
 
@@ -111,13 +111,14 @@ def tried() -> dict[str, list[str]]:
     for node, overrides in RUNS:
         run = run_config(*overrides)
         before = keys_of(run)
+        assert "stages" not in before, before["stages"]
         for knob in knobs(run):
             if not knob.key.startswith(node):
                 continue
             *path, name = knob.key.split(".")
             owner = functools.reduce(getattr, path, run)
             allowed = owner.__dataclass_fields__[name].metadata.get("allowed")
-            others = [each for each in (allowed and allowed.one_of) or ("other", 3) if each != knob.value]
+            others = [each for each in (allowed and allowed.names) or ("other", 3) if each != knob.value]
             setattr(owner, name, not knob.value if isinstance(knob.value, bool) else others[0])
             found[knob.key] |= changed(before, keys_of(run))
             setattr(owner, name, knob.value)

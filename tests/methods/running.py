@@ -10,8 +10,8 @@ from rich.console import Console
 from selfguide.core.console import Terminal
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.pipeline import run
+from selfguide.testing.scripted import Answer, Likelihood, ScriptedEngine, certain
 from tests.composing import run_config
-from tests.doubles import Answer, Likelihood, ScriptedEngine, certain
 from tests.tiny_task import smoke, write_task
 
 TOKENIZER = load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model)

@@ -14,8 +14,8 @@ from rich.console import Console
 from selfguide.core.console import Terminal
 from selfguide.models.base import Completion, Progress, Request
 from selfguide.pipeline import run
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 from tests.methods.running import TOKENIZER
 from tests.methods.test_loop import unsure
 from tests.tiny_task import smoke, write_task

@@ -18,8 +18,8 @@ from selfguide.models.base import ScoreRequest
 from selfguide.models.session import Session
 from selfguide.synthesis.curation import Quality, reasons_to_drop
 from selfguide.tasks.load import load_task
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 from tests.methods.running import TOKENIZER, scripted
 from tests.tiny_task import smoke, write_task
 

@@ -13,8 +13,8 @@ from selfguide.core.errors import ConfigError
 from selfguide.pipeline import run
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.vote import sample_share
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 from tests.methods.running import TOKENIZER
 
 TASK = "micro_hour_or_day"  # labels: done, shirt

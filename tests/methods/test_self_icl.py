@@ -24,8 +24,8 @@ from selfguide.models.session import Session
 from selfguide.store import Journal
 from selfguide.synthesis.replies import distinct, read_instances
 from selfguide.tasks.load import load_task
+from selfguide.testing.scripted import Answer, ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import Answer, ScriptedEngine
 from tests.methods.running import TOKENIZER, scripted
 from tests.tiny_task import smoke, write_task
 

@@ -15,8 +15,8 @@ from selfguide.models.kv_cache import holds_prefix_once
 from selfguide.models.loading import check_attention, load_prompt_tokenizer
 from selfguide.models.source import MICRO
 from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.testing.engine import GREEDY, SAMPLED, TEXTS, EngineContract, tokens
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
-from tests.models.contract import GREEDY, SAMPLED, TEXTS, EngineContract, tokens
 
 
 @pytest.fixture(scope="module")

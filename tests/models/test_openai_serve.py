@@ -17,9 +17,9 @@ from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.openai import OpenAIEngine
 from selfguide.models.source import MICRO
 from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.composing import run_config
 from tests.models.checkpoints import model_config, tiny_adapter
-from tests.models.contract import GREEDY, EngineContract, tokens
 from tests.models.vllm_runs import CONTEXT, need_vllm, prompts_of_tasks
 
 START_S = 240

@@ -7,8 +7,8 @@ import pytest
 from selfguide.config.schema import RunConfig
 from selfguide.models.base import Engine, Request, Sampling
 from selfguide.models.pool import EnginePool, engine_key
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 
 
 class Counted(ScriptedEngine):

@@ -23,8 +23,8 @@ from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Journal
 from selfguide.synthesis.inputs import InputProposer
 from selfguide.tasks.load import load_task
+from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter
-from tests.models.contract import GREEDY, EngineContract, tokens
 from tests.models.vllm_runs import CONTEXT, need_vllm, prompts_of_tasks, vllm_config
 
 

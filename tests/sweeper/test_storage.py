@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.core.errors import ConfigError
+from selfguide.testing.storage import StorageContract
 from tests.sweeper.apps import environment, jobs, start, sweep, trials, winner
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
@@ -85,6 +86,18 @@ def goes_on_in(tmp_path: Path, url: str) -> None:
     assert "new" in first and "going on" in said and winner(said) == "x=0.1"
     assert len(trials(tmp_path, url)) == 3 and len(jobs(tmp_path)) > ran
     assert not (tmp_path / "sweep" / "study.log").exists()
+
+
+class TestJournal(StorageContract):
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> str:
+        return str(tmp_path / "study.log")
+
+
+class TestSQLite(StorageContract):
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/study.db"
 
 
 def test_sqlite(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.inputs import InputProposer
 from selfguide.synthesis.outputs import Annotator
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 
 CONFIG = run_config("task=sni", "task.id=task1", "synthesis=default")
 TOKENIZER = load_prompt_tokenizer(CONFIG.model)

@@ -10,8 +10,8 @@ from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.stages import annotate_inputs, compose_dataset
 from selfguide.tasks.load import load_task
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 from tests.tiny_task import smoke, write_task
 
 ASKED = [Candidate(f"0-{place}", 0, f"Tom saw the red {thing}.") for place, thing in enumerate(("cup", "fox", "van"))]

@@ -14,8 +14,8 @@ from selfguide.models.session import LanguageModel
 from selfguide.store import Journal
 from selfguide.synthesis.inputs import InputProposer
 from selfguide.synthesis.streaming import Clock
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.doubles import ScriptedEngine
 
 TASK = TaskSpec(
     "toy", "classification", "Say yes or no.", (Example("one two", "yes"), Example("three", "no")), ("yes", "no")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from selfguide.config.builtin import TRACKERS
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import SelfguideError
 
@@ -36,10 +37,10 @@ def tracked(config: RunConfig, folder: Path) -> Iterator[None]:
 
     A tracker that is misconfigured stops the job at once; one that fails later costs a warning.
     """
-    tracker = _build(config, folder)
-    if tracker is None:
+    if config.tracking.kind == "none":
         yield
         return
+    tracker: Tracker = TRACKERS.load(config.tracking.kind)(config, folder)
     tracker.start()
     try:
         yield
@@ -47,18 +48,6 @@ def tracked(config: RunConfig, folder: Path) -> Iterator[None]:
         _guarded(tracker.fail)
         raise
     _guarded(lambda: tracker.finish(folder))
-
-
-def _build(config: RunConfig, folder: Path) -> Tracker | None:
-    if config.tracking.kind == "wandb":
-        from selfguide.analysis.tracking.weights_and_biases import WandbTracker
-
-        return WandbTracker(config, folder)
-    if config.tracking.kind == "tensorboard":
-        from selfguide.analysis.tracking.tensorboard import TensorboardTracker
-
-        return TensorboardTracker(config, folder)
-    return None
 
 
 def _guarded(step: Callable[[], None]) -> None:

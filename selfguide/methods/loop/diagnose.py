@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from selfguide.config.builtin import DIAGNOSERS
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import BASE, Predict, Query, System
@@ -32,7 +33,8 @@ def diagnose(
     source = loop.config.diagnose.source
     if source == "influence":
         return _by_influence(loop, student, split, number)
-    return _by_votes(loop, state, number) if source == "votes" else _by_errors(loop, state, student, number)
+    found: Diagnosis = DIAGNOSERS.load(source)(loop, state, student, number)
+    return found
 
 
 def answers_of(session: Session, inputs: Sequence[str], student: System, number: int) -> list[str]:
@@ -49,7 +51,7 @@ def answers_of(session: Session, inputs: Sequence[str], student: System, number:
     return [prediction.text for prediction in session.run(f"diagnosis_{number}", stage).value]
 
 
-def _by_errors(loop: Loop, state: State, student: Student, number: int) -> Diagnosis:
+def errors(loop: Loop, state: State, student: Student, number: int) -> Diagnosis:
     """Rows that the newest student answers wrongly."""
     session, rows = loop.session, _known_rows(loop, state)
     system = student.system(session.config.finetuning.epochs) if student.rows else BASE
@@ -71,7 +73,7 @@ def _by_errors(loop: Loop, state: State, student: Student, number: int) -> Diagn
     )
 
 
-def _by_votes(loop: Loop, state: State, number: int) -> Diagnosis:
+def disagreements(loop: Loop, state: State, student: Student, number: int) -> Diagnosis:
     """Inputs whose samples did not agree and that no earlier round extrapolated; their output is not known.
 
     The votes of the label that an input was written for say nothing of agreement: they are left out.

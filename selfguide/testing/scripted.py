@@ -11,6 +11,7 @@ Likelihood = Callable[[str], float]
 
 
 def certain(prompt: str) -> float:
+    """Every token is certain."""
     return 0.0
 
 

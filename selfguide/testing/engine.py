@@ -7,11 +7,10 @@ to batch, so that tokens alone and in a batch may differ at a near-tie).
 
 from dataclasses import replace
 
-import psutil
 import pytest
 
 from selfguide.core.errors import PromptTooLongError
-from selfguide.models.base import Engine, Request, Sampling, ScoreRequest, Weights
+from selfguide.models.base import Completion, Engine, Request, Sampling, ScoreRequest, Weights
 from selfguide.prompts.tokenization import PromptTokenizer
 
 TEXTS = (
@@ -26,6 +25,8 @@ GREEDY = Sampling(max_new_tokens=8)
 
 
 class EngineContract:
+    """Order, seeds, batches, stops, choices, adapters, scores, counts, and what closing gives back."""
+
     exact = True
 
     @pytest.fixture
@@ -170,6 +171,8 @@ class EngineContract:
 
     def held(self) -> float:
         """What this process and its children hold: bytes, or another measure where the engine holds something else."""
+        import psutil
+
         process = psutil.Process()
         return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True))))
 
@@ -184,9 +187,10 @@ class EngineContract:
         assert self.held() - before <= gained / 4
 
     @staticmethod
-    def alone(engine: Engine, request: Request) -> list:
+    def alone(engine: Engine, request: Request) -> list[Completion]:
         return engine.generate([request])[0]
 
 
-def tokens(completions: list) -> list[tuple[int, ...]]:
+def tokens(completions: list[Completion]) -> list[tuple[int, ...]]:
+    """The ids of each."""
     return [completion.token_ids for completion in completions]

@@ -1,0 +1,1 @@
+"""A plugin of selfguide; each file adds one thing."""
