@@ -3,12 +3,12 @@
 import re
 import string
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import HubConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.optional import optional
+from selfguide.core.paths import expanded
 from selfguide.core.types import Instance
 from selfguide.tasks.raw import RawTask, read_example, read_instance, require_text, unique_ids
 
@@ -115,7 +115,7 @@ def _load(hub: HubConfig, split: str, where: str) -> Any:
     datasets = optional("datasets", "task=hub", "hub")
     try:
         path = str(hub.path)
-        folder = Path(path).expanduser()
+        folder = expanded(path, "task.hub.path")
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
             loaded = datasets.load_from_disk(str(folder))
             if hub.train_split is not None and not isinstance(loaded, dict):
