@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from selfguide.analysis.description import Description, describe
 from selfguide.analysis.details import FILE as DETAILS
 from selfguide.analysis.details import config_of
 from selfguide.config.renamed import renamed_in
@@ -15,6 +16,7 @@ from selfguide.core.files import read_jsonl
 from selfguide.core.paths import expanded
 from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.vote import sample_share
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,15 @@ class RunFolder:
         saved = self.details["task"]
         texts = {name: tuple(saved[name]) for name in ("labels", "noise_terms")}
         return TaskSpec(**{**saved, **texts, "demonstrations": tuple(Example(**d) for d in saved["demonstrations"])})
+
+    @cached_property
+    def description(self) -> Description:
+        """What the run did, in sentences."""
+        return describe(self.config, self.result, self.task)
+
+    def vote_share(self, candidate: Candidate) -> float | None:
+        """Share of the samples that gave the candidate's output; None: no vote was held."""
+        return None if candidate.share is None else sample_share(candidate, self.config.annotation)
 
     @cached_property
     def candidates(self) -> list[Candidate]:

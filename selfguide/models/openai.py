@@ -7,7 +7,8 @@ from typing import Any, Self, TypeVar, cast
 
 from pydantic import ValidationError
 
-from selfguide.config.schema import OpenAIEngineConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import OpenAIEngineConfig
 from selfguide.core.errors import EngineError, RequestError
 from selfguide.core.paths import expanded
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights

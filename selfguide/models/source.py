@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import RESOURCES, expanded
 from selfguide.prompts.tokenization import _read_template

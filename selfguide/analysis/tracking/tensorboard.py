@@ -40,9 +40,9 @@ class TensorboardTracker:
                 writer.add_scalar(name, value, 0)  # type: ignore[no-untyped-call]
             for stage, step, loss in shown.losses(run):
                 writer.add_scalar(f"training/{stage}", loss, step)  # type: ignore[no-untyped-call]
-            shares = [c.share for c in run.candidates if c.share is not None]
+            shares = [share for c in run.candidates if (share := run.vote_share(c)) is not None]
             if shares:
-                writer.add_histogram("vote share", _array(shares), 0)  # type: ignore[no-untyped-call]
+                writer.add_histogram("share of the samples", _array(shares), 0)  # type: ignore[no-untyped-call]
             texts = {
                 "configuration": _code(shown.settings_of(self._config)),
                 "candidates": _table(shown.CANDIDATE_COLUMNS, shown.candidate_rows(run, count)),
