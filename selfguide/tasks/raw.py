@@ -37,13 +37,16 @@ def normalized(text: str) -> str:
 def read_text(path: Path, what: str) -> str:
     """The text of a UTF-8 file, or a one-line DataError."""
     try:
+        if not path.is_file() and path.exists():
+            raise DataError(f"{what}: {path} is no regular file; give a text file")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{what}: no file {path}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{what}: {path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{what}: {path} cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{what}: {path} cannot be read ({reason})") from None
 
 
 def parse_json(text: str, where: str, first_line: int = 1) -> Any:
