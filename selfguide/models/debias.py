@@ -39,7 +39,7 @@ def decode_debiased(
     rows = [Row(job.limit) for job in owners]
     groups = [(job.prompt_ids, *job.request.counters) for job in owners]
     # Where each sample's rows begin.
-    starts = [sum(map(len, groups[:place])) for place in range(len(groups))]
+    starts = [sum(map(len, groups[:index])) for index in range(len(groups))]
     sizes = torch.tensor([len(group) for group in groups])
     prompts = [prompt for group in groups for prompt in group]
     with torch.inference_mode():

@@ -19,7 +19,7 @@ from selfguide.models.openai_dialects import Dialect, PlainDialect, VLLMDialect
 from selfguide.models.openai_http import Endpoint, error_message
 from selfguide.models.openai_unfinished import Unfinished
 from selfguide.models.source import context_length, model_identity, model_json, resolve_model
-from selfguide.models.vllm_requests import MAX_CANDIDATES, Place, places_to_score
+from selfguide.models.vllm_requests import MAX_CANDIDATES, Position, positions_to_score
 
 T = TypeVar("T")
 ALREADY_LOADED = 400
@@ -106,25 +106,25 @@ class OpenAIEngine:
         for request in requests:
             check_score(request, self.context_length)
         questions = [
-            (place, tokens[start : start + MAX_CANDIDATES])
-            for place, tokens in places_to_score(requests).items()
+            (position, tokens[start : start + MAX_CANDIDATES])
+            for position, tokens in positions_to_score(requests).items()
             for start in range(0, len(tokens), MAX_CANDIDATES)
         ]
-        scores: dict[Place, dict[int, float]] = {}
+        scores: dict[Position, dict[int, float]] = {}
 
         async def ask(server: Endpoint, i: int) -> None:
-            place, candidates = questions[i]
-            body = self._body(place.weights, dialect.next_token(place.before, candidates))
+            position, candidates = questions[i]
+            body = self._body(position.weights, dialect.next_token(position.before, candidates))
             reply = await server.post(dialect.path, body)
             with self._reading(server, reply):
-                scores.setdefault(place, {}).update(dialect.candidates(candidates, reply))
-            self._spent += len(place.before) + 1
+                scores.setdefault(position, {}).update(dialect.candidates(candidates, reply))
+            self._spent += len(position.before) + 1
 
-        self._ask_all(ask, range(len(questions)), [place.weights for place, _ in questions])
+        self._ask_all(ask, range(len(questions)), [position.weights for position, _ in questions])
         self.tokens.count_scores(requests)
         return [
             tuple(
-                scores[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i]))][token]
+                scores[Position(request.weights, (*request.prompt_ids, *request.completion_ids[:i]))][token]
                 for i, token in enumerate(request.completion_ids)
             )
             for request in requests

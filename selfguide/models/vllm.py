@@ -14,7 +14,7 @@ from selfguide.models.limits import check_score, new_tokens
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.source import context_length, weights_folder
 from selfguide.models.vllm_process import base_beside_adapters, reloads_in_place, start, stop
-from selfguide.models.vllm_requests import MAX_CANDIDATES, Place, Translator, passes, places_to_score
+from selfguide.models.vllm_requests import MAX_CANDIDATES, Position, Translator, passes, positions_to_score
 
 log = logging.getLogger(__name__)
 
@@ -66,26 +66,26 @@ class VLLMEngine:
         for request in requests:
             check_score(request, self.context_length)
         asked = [
-            (place, tokens[start : start + MAX_CANDIDATES])
-            for place, tokens in places_to_score(requests).items()
+            (position, tokens[start : start + MAX_CANDIDATES])
+            for position, tokens in positions_to_score(requests).items()
             for start in range(0, len(tokens), MAX_CANDIDATES)
         ]
-        found: dict[tuple[Place, int], float] = {}
+        found: dict[tuple[Position, int], float] = {}
         with self._answering():
-            weights = [place.weights for place, _ in asked]
+            weights = [position.weights for position, _ in asked]
             for group in passes(weights, base_beside_adapters()):
                 self._place(weights[group[0]])
                 for i in group:
-                    place, tokens = asked[i]
-                    self._add(i, *self._translate.next_token(place.before, tokens), place.weights)
+                    position, tokens = asked[i]
+                    self._add(i, *self._translate.next_token(position.before, tokens), position.weights)
                 for i, output in self._outputs():
-                    place, tokens = asked[i]
+                    position, tokens = asked[i]
                     logprobs = output.outputs[0].logprobs[0]
-                    found.update(((place, token), float(logprobs[token].logprob)) for token in tokens)
+                    found.update(((position, token), float(logprobs[token].logprob)) for token in tokens)
         self.tokens.count_scores(requests)
         return [
             tuple(
-                found[Place(request.weights, (*request.prompt_ids, *request.completion_ids[:i])), token]
+                found[Position(request.weights, (*request.prompt_ids, *request.completion_ids[:i])), token]
                 for i, token in enumerate(request.completion_ids)
             )
             for request in requests

@@ -10,7 +10,7 @@ from selfguide.models.stopping import StopStrings
 from selfguide.prompts.tokenization import PromptTokenizer
 
 MAX_CANDIDATES = 128
-"""Tokens that vLLM scores at one place of one request."""
+"""Tokens that vLLM scores at one position of one request."""
 
 
 class Translator:
@@ -93,27 +93,27 @@ def _decoded(tokenizer: PromptTokenizer, ids: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a text where some next tokens are to be scored."""
+class Position:
+    """A position in a text where some next tokens are to be scored."""
 
     weights: Weights | None
     before: tuple[int, ...]
 
 
-def places_to_score(requests: Sequence[ScoreRequest]) -> dict[Place, list[int]]:
-    """Every place where a completion token stands, with the tokens that stand there in any request.
+def positions_to_score(requests: Sequence[ScoreRequest]) -> dict[Position, list[int]]:
+    """Every position where a completion token stands, with the tokens that stand there in any request.
 
     vLLM's own scores of prompt tokens fail on batches with adapters, so each token is the candidate
     of a request that ends before it: the prefix cache makes that cheap, and completions of one
-    prompt (the labels of a task) share their places.
+    prompt (the labels of a task) share their positions.
     """
-    places: dict[Place, dict[int, None]] = {}
+    positions: dict[Position, dict[int, None]] = {}
     for request in requests:
         text = request.prompt_ids
         for token in request.completion_ids:
-            places.setdefault(Place(request.weights, text), {})[token] = None
+            positions.setdefault(Position(request.weights, text), {})[token] = None
             text = (*text, token)
-    return {place: list(tokens) for place, tokens in places.items()}
+    return {position: list(tokens) for position, tokens in positions.items()}
 
 
 def passes(weights: Sequence[Weights | None], base_beside_adapters: bool) -> Iterator[list[int]]:

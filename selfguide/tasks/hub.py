@@ -51,13 +51,13 @@ def _instances(
     fields = _fields(template)
 
     def instance(index: int, row: Mapping[str, Any]) -> Instance:
-        place = f"{where} row {index}"
+        row_name = f"{where} row {index}"
         item = {
             "id": prefix + (f"{name}-{index}" if hub.id_column is None else str(row[hub.id_column])),
-            "input": COLUMNS.vformat(template, (), {field: _text(_inside(row, field, place)) for field in fields}),
-            "output": _outputs(_inside(row, output_column, place), names, place),
+            "input": COLUMNS.vformat(template, (), {field: _text(_inside(row, field, row_name)) for field in fields}),
+            "output": _outputs(_inside(row, output_column, row_name), names, row_name),
         }
-        return read_instance(item, place, f"{name}-{index}")
+        return read_instance(item, row_name, f"{name}-{index}")
 
     instances = unique_ids((instance(index, row) for index, row in enumerate(rows)), where)
     if not instances:

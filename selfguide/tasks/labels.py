@@ -25,7 +25,7 @@ def extract_label(text: str, labels: Sequence[str], rule: LabelExtraction) -> st
     - `reference`: the last substring, in the case given, that is a label (the rule of the
       reference code, which finds "no" in "notes").
 
-    Of two labels that start at the same place the longer one counts. A label of one letter must
+    Of two labels that start at the same character the longer one counts. A label of one letter must
     have the right case, unless it is the whole text: "a" is seldom the label "A".
     """
     if not labels:
@@ -73,8 +73,8 @@ def _is_wrapping(char: str) -> bool:
     return unicodedata.category(char) in ("Ps", "Pe", "Pi", "Pf") or char in " .,:;!?…*_`~\"'|-–—。、，！？：；"
 
 
-def _is_minus(text: str, place: int) -> bool:
-    return text[place] == "-" and text[place + 1 : place + 2].isdigit()
+def _is_minus(text: str, index: int) -> bool:
+    return text[index] == "-" and text[index + 1 : index + 2].isdigit()
 
 
 def _named(text: str, labels: tuple[str, ...]) -> list[str]:

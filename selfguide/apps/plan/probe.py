@@ -167,7 +167,7 @@ def timed_training(
 
 def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights: Weights | None) -> Calls:
     """Greedy answers to synthetic inputs, as the evaluation asks them."""
-    instances = [Instance(str(place), text, ()) for place, text in enumerate(texts)]
+    instances = [Instance(str(index), text, ()) for index, text in enumerate(texts)]
     before, started = session.engine.tokens.copy(), time.monotonic()
     with Journal(journal) as rows:
         queries = [Query(instance, System(weights)) for instance in instances]
