@@ -26,7 +26,8 @@ def test_synthesis_does_not_depend_on_gold(tmp_path: Path) -> None:
     poisoned.parent.mkdir()
     swapped = {"dark": "light", "light": "dark"}
     content["instances"] = [
-        {"input": f"POISON {row['input'][::-1]}", "output": swapped[row["output"]]} for row in content["instances"]
+        {"input": f"POISON {row['input'][::-1]}", "output": swapped[row["output"]] if index % 3 else "grey"}
+        for index, row in enumerate(content["instances"])
     ]
     poisoned.write_text(json.dumps(content))
     made = {}
@@ -37,7 +38,7 @@ def test_synthesis_does_not_depend_on_gold(tmp_path: Path) -> None:
         result = json.loads((tmp_path / name / "result.json").read_text())
         made[name].append(str([result["keys"][stage] for stage in ("inputs", "outputs", "dataset")]).encode())
     assert made["clean"] == made["poisoned"]
-    assert b"POISON" not in b"".join(made["poisoned"])
+    assert b"POISON" not in b"".join(made["poisoned"]) and b"grey" not in b"".join(made["poisoned"])
 
 
 def test_a_session_holds_no_gold(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from selfguide.config.schema import HubConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.optional import optional
 from selfguide.core.types import Instance
-from selfguide.tasks.raw import RawTask, read_example, read_instance, require_text, unique_ids
+from selfguide.tasks.raw import RawTask, normalized, read_example, read_instance, require_text, unique_ids
 
 
 def read_hub(
@@ -25,16 +25,18 @@ def read_hub(
         raise ConfigError("task.instruction: required for task=hub; say in a sentence or two what the task is")
     if not demonstrations:
         raise ConfigError('task.demonstrations: required for task=hub; write [{input: "...", output: "..."}]')
-    instances = _instances(hub, split, name)
+    instances, labels = _instances(hub, split, name)
     # Data sets number the rows of each split from 0: the training rows' ids say which split they are of.
-    training = () if hub.train_split is None else _instances(hub, hub.train_split, name, f"{hub.train_split}-")
+    training = () if hub.train_split is None else _instances(hub, hub.train_split, name, f"{hub.train_split}-")[0]
     examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
     stated = require_text(instruction, "task.instruction")
-    return RawTask(name, stated, examples, instances, f"{path}[{split}]", training=training)
+    return RawTask(name, stated, examples, instances, f"{path}[{split}]", labels, training)
 
 
-def _instances(hub: HubConfig, split: str, name: str, prefix: str = "") -> tuple[Instance, ...]:
-    """The rows of one split; `prefix` stands before their ids."""
+def _instances(
+    hub: HubConfig, split: str, name: str, prefix: str = ""
+) -> tuple[tuple[Instance, ...], tuple[str, ...] | None]:
+    """The rows of one split, and the labels that `output_names` or the dataset declares; `prefix` is of the ids."""
     template, output_column = str(hub.input_template), str(hub.output_column)
     where = f"{hub.path}[{split}]"
     rows = _load(hub, split, where)
@@ -60,7 +62,8 @@ def _instances(hub: HubConfig, split: str, name: str, prefix: str = "") -> tuple
     instances = unique_ids((instance(index, row) for index, row in enumerate(rows)), where)
     if not instances:
         raise DataError(f"{where}: has no rows")
-    return instances
+    labels = tuple(dict.fromkeys(map(normalized, names.values())))
+    return instances, labels if len(labels) > 1 else None
 
 
 def _required(hub: HubConfig) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from selfguide.core.errors import DataError
 from selfguide.core.types import Family
 from selfguide.tasks.raw import RawTask, normalized
 
@@ -28,7 +29,14 @@ def infer_family(task: RawTask) -> Family:
 
 
 def infer_labels(task: RawTask) -> tuple[str, ...]:
-    """The distinct outputs: those of the demonstrations first, then the others by name."""
-    shown = dict.fromkeys(normalized(demonstration.output) for demonstration in task.demonstrations)
-    others = {normalized(reference) for instance in task.rows for reference in instance.references}
-    return (*shown, *sorted(others - shown.keys()))
+    """The distinct outputs of the demonstrations: which labels gold has, no method may know.
+
+    Raises `DataError` where they show one label alone.
+    """
+    labels = tuple(dict.fromkeys(normalized(demonstration.output) for demonstration in task.demonstrations))
+    if len(labels) == 1:
+        raise DataError(
+            f"{task.origin}: the demonstrations show the label {labels[0]!r} alone; list all labels in task.labels "
+            "(or set task.family=generation)"
+        )
+    return labels

@@ -28,13 +28,11 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     if labels is None and task.family != "generation":
         labels = raw.labels
     family = _family(task, raw, labels)
-    if family == "classification" and labels is None:
-        labels = infer_labels(raw)
-        if len(labels) < 2:
-            raise DataError(f"{raw.origin}: only the output {labels[0]!r} occurs; set task.labels")
-        log.info("%s: labels inferred from the data: %s", raw.name, ", ".join(labels))
     if not raw.demonstrations:
         raise DataError(f"{raw.origin}: has no demonstrations; add some, or set task.demonstrations")
+    if family == "classification" and labels is None:
+        labels = infer_labels(raw)
+        log.info("%s: labels inferred from the demonstrations: %s", raw.name, ", ".join(labels))
     spec = TaskSpec(
         name=raw.name,
         family=family,
@@ -48,7 +46,7 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
-    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations)
+    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations, raw.valid_input)
     _check_gold_labels(raw, labels or ())
     return spec, gold
 
@@ -164,4 +162,8 @@ def _check_gold_labels(raw: RawTask, labels: tuple[str, ...]) -> None:
         raise DataError(f"{raw.origin}: no output is one of task.labels ({', '.join(labels)}); check the labels")
     if strange:
         example = strange[0].references[0]
-        log.warning("%s: %d instances have an output outside task.labels, e.g. %r", raw.name, len(strange), example)
+        log.warning(
+            "%s: %d of %d instances have an output that is none of the labels (%s), e.g. %r, and count as wrong; "
+            "list it in task.labels if it is one",
+            *(raw.name, len(strange), len(raw.rows), ", ".join(labels), example),
+        )

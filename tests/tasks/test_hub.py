@@ -59,7 +59,7 @@ def test_class_names_of_the_dataset_serve_as_labels(tmp_path: Path) -> None:
     )
     mapping = {"input_template": "{text}", "output_column": "y", "output_names": {}, "id_column": None}
     task = hub_task(tmp_path / "saved", hub=mapping, demonstrations=[{"input": "a", "output": "good"}])
-    assert load_task(task, data_config(), 0)[0].labels == ("good", "bad")
+    assert load_task(task, data_config(), 0)[0].labels == ("bad", "good")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def write(folder: Path, rows: list[tuple[str, Any]], examples: list[tuple[str, s
 @pytest.fixture
 def classification(tmp_path: Path) -> Path:
     rows = [(f"input {i}", "yes" if i % 2 else "no") for i in range(40)]
-    return write(tmp_path, [*rows, (" shown \n", "yes")], [("shown", "yes"), ("other", "maybe")])
+    return write(tmp_path, [*rows, (" shown \n", "yes")], [("shown", "yes"), ("other", "no")])
 
 
 @pytest.fixture
@@ -37,9 +37,26 @@ def generation(tmp_path: Path) -> Path:
 def test_family_and_labels_are_inferred_and_told(classification: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         spec, gold = load_task(json_task(classification), data_config(), 0)
-    assert (spec.family, spec.labels, spec.metric) == ("classification", ("yes", "maybe", "no"), "exact_match")
+    assert (spec.family, spec.labels, spec.metric) == ("classification", ("yes", "no"), "exact_match")
     assert sum(gold.counts(split).dropped for split in ("validation", "test")) == 1
-    assert "labels inferred from the data: yes, maybe, no" in caplog.text
+    assert "labels inferred from the demonstrations: yes, no" in caplog.text
+
+
+def test_a_label_of_gold_alone_is_not_inferred(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [(f"input {i}", ("yes", "no", "sarcastic")[i % 3]) for i in range(60)]
+    path = write(tmp_path, rows, [("a", "yes"), ("b", "no")])
+    spec, _ = load_task(json_task(path), data_config(), 0)
+    assert spec.labels == ("yes", "no")
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "20 of 60 instances" in line and "'sarcastic'" in line and "task.labels" in line and "\n" not in line
+    spec, _ = load_task(json_task(path, labels=["yes", "no", "sarcastic"]), data_config(), 0)
+    assert spec.labels == ("yes", "no", "sarcastic"), "the user's word"
+
+
+def test_demonstrations_of_one_label_ask_for_the_others(tmp_path: Path) -> None:
+    path = write(tmp_path, [(f"input {i}", "yes" if i % 2 else "no") for i in range(40)], [("a", "yes")])
+    with pytest.raises(DataError, match=r"demonstrations show the label 'yes' alone; list all labels in task\.labels"):
+        load_task(json_task(path), data_config(), 0)
 
 
 def readme_task() -> dict[str, Any]:
@@ -89,10 +106,10 @@ def test_the_configuration_overrides_the_file(generation: Path) -> None:
 
 
 def test_labels_are_normalised_and_demonstrations_follow(classification: Path) -> None:
-    task = json_task(classification, labels=[" Yes", "no ", "Maybe"])
+    task = json_task(classification, labels=[" Yes", "No ", "maybe"])
     spec, _ = load_task(task, data_config(), 0)
-    assert spec.labels == ("Yes", "no", "Maybe")
-    assert [demonstration.output for demonstration in spec.demonstrations] == ["Yes", "Maybe"]
+    assert spec.labels == ("Yes", "No", "maybe")
+    assert [demonstration.output for demonstration in spec.demonstrations] == ["Yes", "No"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +132,7 @@ def test_labels_that_never_occur(tmp_path: Path) -> None:
     path = write(tmp_path, [(f"i{i}", "x") for i in range(9)], [("a", "yes")])
     with pytest.raises(DataError, match=r"no output is one of task\.labels \(yes, no\)"):
         load_task(json_task(path, labels=["yes", "no"]), data_config(), 0)
-    with pytest.raises(DataError, match=r"only the output|no demonstrations|set task\.labels"):
+    with pytest.raises(DataError, match=r"show the label 'x' alone"):
         load_task(
             json_task(path, family="classification", demonstrations=[{"input": "q", "output": "x"}]), data_config(), 0
         )
