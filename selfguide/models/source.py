@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.hashing import file_hash
-from selfguide.core.paths import RESOURCES
+from selfguide.core.paths import RESOURCES, expanded
 from selfguide.prompts.tokenization import _read_template
 
 MICRO = RESOURCES / "micro" / "model"
@@ -53,7 +53,7 @@ def resolve_model(cfg: ModelConfig) -> ModelSource:
     path = str(cfg.path)
     if path == "micro":
         return ModelSource(str(model_folder(MICRO, path)), None)
-    folder = Path(path).expanduser()
+    folder = expanded(path, "model.path")
     if folder.exists():
         return ModelSource(str(model_folder(folder.resolve(), path)), None)
     name, _, tagged = path.partition("@")

@@ -22,6 +22,7 @@ from selfguide.core.console import log
 from selfguide.core.errors import DataError
 from selfguide.core.escaping import terminal
 from selfguide.core.files import canonical_json, sync, write_json
+from selfguide.core.paths import expanded
 from selfguide.store.manifest import Damaged, stage_files, verify, write_manifest
 
 KEY_DIGITS = 20
@@ -55,7 +56,7 @@ class Store:
     """
 
     def __init__(self, root: Path | str, lock_timeout_s: float = 86400.0, damaged: str = "recompute") -> None:
-        self.root = Path(root).expanduser().absolute()
+        self.root = expanded(root, "store.root").absolute()
         self.lock_timeout_s = lock_timeout_s
         self.damaged = damaged
 
