@@ -12,7 +12,7 @@ from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
 from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
-from selfguide.core.types import Split, TaskSpec
+from selfguide.core.types import Split
 from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.predict import BASE, System
@@ -23,6 +23,7 @@ from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
 from selfguide.search.standing import Watch
+from selfguide.tasks.gold import GoldData
 from selfguide.tasks.load import load_task
 
 
@@ -60,7 +61,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
-        result = _with_oracle(config, task, method(session))
+        result = with_validity(gold, method(session))
         for warning in result.warnings:
             terminal.warn(warning)
 
@@ -106,14 +107,11 @@ def _systems(session: Session, result: MethodResult) -> dict[str, System]:
     return systems
 
 
-def _with_oracle(config: RunConfig, task: TaskSpec, result: MethodResult) -> MethodResult:
-    """What the truth about a bundled task says of the new inputs, as a warning: the method is done."""
-    if config.task.source != "micro":
-        return result
-    try:
-        from benchmarks.micro.oracle import invalid_inputs
-    except ModuleNotFoundError:  # only a checkout has it
-        return result
-
+def with_validity(gold: GoldData, result: MethodResult) -> MethodResult:
+    """The result, with a warning if less than half of the new inputs are inputs of the task: the method is done."""
     accepted = [candidate.input for candidate in result.candidates if candidate.dropped is None or candidate.samples]
-    return replace(result, warnings=(*result.warnings, *invalid_inputs(task.name, accepted)))
+    valid = gold.count_valid(accepted)
+    if valid is None or valid >= len(accepted) / 2:
+        return result
+    warning = f"{valid} of {len(accepted)} new inputs are inputs of this task, by its grammar: most of them are not"
+    return replace(result, warnings=(*result.warnings, warning))

@@ -32,17 +32,21 @@ class BenchmarkTask:
     def family(self) -> Family:
         return "classification" if self.rule.labels else "generation"
 
+    @property
+    def wide_pools(self) -> dict[str, tuple[str, ...]]:
+        """Words of the slots that decide the output; any word that fits may stand in the others."""
+        rule = self.rule
+        if isinstance(rule, ClassRule):
+            return {rule.slot: tuple(g for groups in rule.classes for g in groups)}
+        if isinstance(rule, TemplateRule):
+            return {slot: tuple(rule.pools[slot]) for slot in slots_of(rule.template) if slot in rule.pools}
+        return {}
+
     def truth(self, text: str) -> str | None:
         """The right output for any text, None when the text is not an input of this task."""
         rule = self.rule
-        # What does not decide the output may be any word that fits the slot.
-        wide: dict[str, tuple[str, ...]] = {}
-        if isinstance(rule, ClassRule):
-            wide = {rule.slot: tuple(g for groups in rule.classes for g in groups)}
-        elif isinstance(rule, TemplateRule):
-            wide = {slot: tuple(rule.pools[slot]) for slot in slots_of(rule.template) if slot in rule.pools}
         for form in rule.forms:
-            scene = parse(text, form, wide, "past" if isinstance(rule, ClassRule | FindRule) else rule.tense)
+            scene = parse(text, form, self.wide_pools, "past" if isinstance(rule, ClassRule | FindRule) else rule.tense)
             if scene is not None:
                 return rule.label_of(scene) if isinstance(rule, ClassRule) else rule.output_of(scene)
         return None

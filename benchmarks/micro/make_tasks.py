@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.micro.benchmark_tasks import TASKS, BenchmarkTask
+from benchmarks.micro.grammar import valid_input
 from benchmarks.micro.heldout import SEEN_INPUTS
 from selfguide.core.paths import RESOURCES
 
@@ -21,6 +22,7 @@ def task_file(task: BenchmarkTask, seed: int, instances: int) -> dict[str, Any]:
     pairs = [p for p in task.instances(seed, instances + len(barred)) if p.input not in barred][:instances]
     return {
         "Definition": [task.instruction],
+        "Valid Input": valid_input(task),
         "Positive Examples": [
             {"input": d.input, "output": d.output, "explanation": ""} for d in task.demonstrations(seed)
         ],

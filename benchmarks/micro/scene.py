@@ -126,19 +126,26 @@ def pool_kinds(groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(k for g in groups for k in kinds(g))
 
 
-@cache
-def _pattern(form: str, pools: tuple[tuple[str, tuple[str, ...]], ...], tense: str, mood: str) -> re.Pattern[str]:
-    allowed = dict(pools)
+def pattern_text(
+    form: str, pools: Mapping[str, Sequence[str]], tense: str, mood: str = "statement", named: bool = False
+) -> str:
+    """A regular expression of the texts that a form has with words of `pools`; `named`: a group for each slot."""
 
     def group(match: re.Match[str]) -> str:
         slot = match[1]
-        texts = {surface(slot, w, tense, mood) for g in allowed.get(slot) or SLOT_GROUPS[slot] for w in members(g)}
-        return f"(?P<{slot}>{'|'.join(sorted(map(re.escape, texts), key=len, reverse=True))})"
+        texts = {surface(slot, w, tense, mood) for g in pools.get(slot) or SLOT_GROUPS[slot] for w in members(g)}
+        words_of_slot = "|".join(sorted(sorted(map(re.escape, texts)), key=len, reverse=True))
+        return f"(?P<{slot}>{words_of_slot})" if named else f"(?:{words_of_slot})"
 
     body = "".join(group(m) if (m := _SLOT.fullmatch(p)) else re.escape(p) for p in re.split(r"(\{\w+\})", form))
     if mood == "question":
         body = f"[Dd]id {body}".replace(r"\.", r"\?")
-    return re.compile(body, re.IGNORECASE)
+    return body
+
+
+@cache
+def _pattern(form: str, pools: tuple[tuple[str, tuple[str, ...]], ...], tense: str, mood: str) -> re.Pattern[str]:
+    return re.compile(pattern_text(form, dict(pools), tense, mood, named=True), re.IGNORECASE)
 
 
 def parse(

@@ -6,6 +6,7 @@ of a test split can be counted.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,8 +52,10 @@ class GoldData:
         task: str,
         splits: Mapping[Split, Sequence[Instance]],
         demonstrations: Iterable[Example] = (),
+        valid_input: str | None = None,
     ) -> None:
         self.task = task
+        self._valid_input = None if valid_input is None else re.compile(valid_input, re.IGNORECASE)
         self.openings: list[Opening] = []
         self._subscribers: list[Callable[[Opening], None]] = []
         shown = {normalized(demonstration.input) for demonstration in demonstrations}
@@ -115,6 +118,12 @@ class GoldData:
     def label_counts(self, split: Split) -> dict[str, int]:
         """How often each first reference occurs, most frequent first; says nothing of single instances."""
         return dict(Counter(row.references[0] for row in self._kept[split]).most_common())
+
+    def count_valid(self, texts: Sequence[str]) -> int | None:
+        """How many of `texts` are inputs of the task at all; None where its file does not say what is one."""
+        if self._valid_input is None:
+            return None
+        return sum(self._valid_input.fullmatch(text.strip()) is not None for text in texts)
 
     def overlaps(self, split: Split, texts: Sequence[str], ngram: int = 8) -> list[Overlap]:
         """Which of `texts` equal, or share a run of `ngram` words with, an input of the split.

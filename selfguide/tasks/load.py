@@ -46,7 +46,7 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
-    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations)
+    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations, raw.valid_input)
     _check_gold_labels(raw, labels or ())
     return spec, gold
 

@@ -20,6 +20,7 @@ class RawTask:
     instances: tuple[Instance, ...]
     origin: str  # the file or dataset, for messages
     labels: tuple[str, ...] | None = None  # where the source lists them
+    valid_input: str | None = None  # a regular expression of what is an input of the task at all, whole text, any case
     training: tuple[Instance, ...] = ()  # of the source's own training split; `instances` are then all for the test
 
     @property

@@ -64,7 +64,19 @@ def parse_sni(document: Any, name: str, where: str) -> RawTask:
         ),
         where,
     )
-    return RawTask(name, instruction, demonstrations, instances, where)
+    return RawTask(name, instruction, demonstrations, instances, where, valid_input=_valid_input(root, where))
+
+
+def _valid_input(root: dict[str, Any], where: str) -> str | None:
+    """The optional key "Valid Input" of a task whose inputs have a grammar."""
+    if (pattern := root.get("Valid Input")) is None:
+        return None
+    text = require_text(pattern, f"{where}: Valid Input")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise DataError(f"{where}: Valid Input is not a regular expression: {error}") from None
+    return text
 
 
 def read_sni(path: Path, name: str) -> RawTask:

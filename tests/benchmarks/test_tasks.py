@@ -1,12 +1,15 @@
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmarks.micro.benchmark_tasks import TASKS, BenchmarkTask
+from benchmarks.micro.grammar import valid_input
 from benchmarks.micro.make_tasks import FOLDER, task_file, write_tasks
-from benchmarks.micro.oracle import invalid_inputs, truth
+from benchmarks.micro.oracle import truth
+from selfguide.tasks.gold import GoldData
 
 BY_TASK = pytest.mark.parametrize("task", TASKS, ids=lambda t: t.name)
 
@@ -46,12 +49,24 @@ def test_oracle_refuses_what_is_no_input(task: BenchmarkTask) -> None:
     assert truth(task.name, "") is None
 
 
-def test_mostly_invalid_inputs_are_said() -> None:
-    good = [i.input for i in TASKS[0].instances(0, 4)]
-    assert not list(invalid_inputs(f"micro_{TASKS[0].name}", [*good, "what?"]))
-    [said] = invalid_inputs(f"micro_{TASKS[0].name}", [*good[:1], "what?", "who?"])
-    assert said.startswith("1 of 3 new inputs")
-    assert not list(invalid_inputs("task1516", ["what?"]))
+@BY_TASK
+def test_the_file_says_what_an_input_is(task: BenchmarkTask) -> None:
+    """Its regular expression and the rule agree, on inputs of all tasks and on near misses."""
+    rng = random.Random(task.name)
+    own = [pair.input for pair in task.instances(1, 150)]
+    others = [pair.input for other in TASKS for pair in other.instances(2, 15)]
+    words = sorted({word for text in own + others for word in text.split()})
+    near = []
+    for text in [*own, *others]:
+        parts = text.split()
+        parts[rng.randrange(len(parts))] = rng.choice(words)
+        near.append(" ".join(parts))
+        near.append(text[:-1])
+    texts = [*own, *others, *near, own[0].upper(), f" {own[0]} ", "", "Once upon a time there was a princess."]
+    gold = GoldData(task.name, {}, valid_input=valid_input(task))
+    judged = [gold.count_valid([text]) == 1 for text in texts]
+    assert judged == [truth(task.name, text) is not None for text in texts]
+    assert True in judged and False in judged
 
 
 def test_unknown_task_has_no_truth() -> None:
