@@ -140,8 +140,7 @@ def note(table: Table) -> str:
         "Percent with 95 % bootstrap intervals over seeds and instances; gain: points over few-shot ICL on the same "
         "instances, with the 95 % t interval over seeds and instances; p: of the same t test, or of sign flips over "
         f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table)."
-        + f" {UNFROZEN}: on the test split of a test task, and no frozen setting."
-        * loose
+        + f" {UNFROZEN}: on the test split of a test task, and no frozen setting." * loose
         + f" {SEEN}: a model was made with instances that it is scored on." * any(group.seen for group in table.groups)
     )
 

@@ -50,7 +50,7 @@ class RunRecord:
     stages: Mapping[str, StoredStage]
     overlaps: Sequence[Overlap]
     standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
-    gold_use: GoldUse = GoldUse()
+    gold_use: GoldUse = dataclasses.field(default_factory=GoldUse)
     columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
     epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
 

@@ -54,9 +54,9 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     if record.standing.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.standing.test_openings}")
     if record.gold_use.scored:
+        seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
         terminal.say(
-            f"not a test: {record.gold_use.scored} of the {len(record.instances)} instances scored on were there to learn "
-            "from when the model was made (its provenance file says so)"
+            f"not a test: {seen} scored on were there to learn from when the model was made (its file says so)"
         )
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")

@@ -21,4 +21,3 @@ def method_of(config: MethodConfig) -> Method:
     """The implementation of `method.kind`; raises `ConfigError` listing them."""
     method: Method = METHODS.load(config.kind)
     return method
-

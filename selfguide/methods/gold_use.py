@@ -1,7 +1,7 @@
 """The gold behind a run: its own pool, and what its model, its teacher and the run it takes rows from have seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selfguide.config.loop import LoopConfig
 from selfguide.config.schema import ModelConfig, RunConfig
@@ -17,7 +17,7 @@ class GoldUse:
 
     claims: bool = False
     scored: int = 0
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def gold_use(config: RunConfig, task: TaskSpec, scored: Sequence[Instance], pool: Sequence[Instance]) -> GoldUse:
@@ -29,5 +29,5 @@ def gold_use(config: RunConfig, task: TaskSpec, scored: Sequence[Instance], pool
         before = before.joined(source_provenance(method.initial_data.extra_rows_from_run, task, scored))
     seen = before.count(scored)
     claims = method.claims_gold or seen > 0 or (before.claims_gold and task.name in before.tasks)
-    inputs = [row.input for row in (*pool, *task.demonstrations)]
+    inputs = [*(row.input for row in pool), *(shown.input for shown in task.demonstrations)]
     return GoldUse(claims, seen, before.joined(Provenance.of(task.name, inputs, method.claims_gold)))

@@ -30,7 +30,7 @@ def read_hub(
     training = () if hub.train_split is None else _instances(hub, hub.train_split, name, f"{hub.train_split}-")[0]
     examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
     stated = require_text(instruction, "task.instruction")
-    return RawTask(name, stated, examples, instances, f"{path}[{split}]", labels, training)
+    return RawTask(name, stated, examples, instances, f"{path}[{split}]", labels, training=training)
 
 
 def _instances(

@@ -32,7 +32,8 @@ class Provenance:
     def from_json(cls, content: Mapping[str, Any], where: str) -> "Provenance":
         """The inverse of `to_json`. Raises `DataError`, with `where` it was read."""
         try:
-            return cls(content["claims_gold"] is not False, *(frozenset(content[name]) for name in ("tasks", "instances")))
+            tasks, instances = (frozenset(content[name]) for name in ("tasks", "instances"))
+            return cls(content["claims_gold"] is not False, tasks, instances)
         except (KeyError, TypeError) as error:
             raise DataError(f"{where}: does not say what it was trained on ({error}); export the model again") from None
 
