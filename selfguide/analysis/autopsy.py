@@ -59,7 +59,7 @@ def autopsy(run: RunFolder) -> Autopsy | None:
     groups = clusters(texts, NEAR_DUPLICATE)
     return Autopsy(
         charts=tuple(chart for chart in _charts(task, config, candidates, run) if chart.drawing),
-        agreement=agreement(task, candidates),
+        agreement=agreement(run),
         inputs=diversity(texts, [d.input for d in task.demonstrations]) if kept else None,
         outputs=_output_diversity(task, kept),
         clusters=tuple(
@@ -75,7 +75,7 @@ def _charts(task: TaskSpec, config: RunConfig, candidates: Sequence[Candidate], 
     yield yield_curve(candidates)
     if task.is_classification:
         yield label_balance(task, candidates, [pair.output for pair in run.pairs])
-    yield vote_shares(candidates, config.annotation.min_share)
+    yield vote_shares(run)
     filters = config.filters
     yield lengths("input", task, candidates, filters, switched_on(filters.input_length, task.is_classification))
     if not task.is_classification:
@@ -156,36 +156,39 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
 
 
 def label_balance(task: TaskSpec, candidates: Sequence[Candidate], trained: Sequence[str]) -> Chart:
-    """Labels requested, elected, and trained on."""
+    """Labels requested, those of the outputs, and those trained on."""
     requested = Counter(c.label for c in candidates if c.label is not None and c.accepted)
     elected = Counter(c.output for c in candidates if c.output is not None)
     final = Counter(trained)
     known = list(dict.fromkeys([*task.labels, *elected]))
     series = [
         Series(name, [counts[label] for label in known], colour)
-        for name, counts, colour in (("requested", requested, 5), ("elected", elected, 0), (KEPT, final, 2))
+        for name, counts, colour in (("requested", requested, 5), ("output", elected, 0), (KEPT, final, 2))
         if counts
     ]
     table = tuple((label, requested[label], elected[label], final[label]) for label in known)
-    caption = "Labels of accepted inputs as requested, as elected by the vote, and in the training set."
+    caption = "Labels of accepted inputs as requested, of their outputs, and in the training set."
     drawing = columns("Label balance", known, series, x_name="label", stacked=False)
-    return Chart("Label balance", caption, drawing, ("label", "requested", "elected", KEPT), table)
+    return Chart("Label balance", caption, drawing, ("label", "requested", "output", KEPT), table)
 
 
-def vote_shares(candidates: Sequence[Candidate], min_share: float) -> Chart:
-    """How sure the votes were."""
-    shares = [c.share for c in candidates if c.share is not None]
-    low = [c.share for c in candidates if c.share is not None and c.dropped == "low_consistency"]
-    series = [Series("share of the votes for the winner", shares, 0)]
+def vote_shares(run: RunFolder) -> Chart:
+    """How far the samples agree with the output that was elected."""
+    annotation, shares = run.config.annotation, [s for c in run.candidates if (s := run.vote_share(c)) is not None]
+    low = sum(c.share is not None and c.dropped == "low_consistency" for c in run.candidates)
+    weight, min_share = annotation.conditioning_label_weight, annotation.min_share
+    caption = f"{low} of {len(shares)} votes were below annotation.min_share={min_share:g} and were dropped."
+    if weight:
+        caption += f" That share counts the {weight} votes of the label asked for, too; the shares here are of samples."
     drawing = histogram(
         "Vote shares",
-        series,
-        x_name="share of the votes",
+        [Series("share of the samples for the output", shares, 0)],
+        x_name="share of the samples",
         bins=20,
-        marks=[Mark(f"min_share {min_share:g}", min_share)],
+        # With more votes than the samples the bound is on another scale.
+        marks=[] if weight else [Mark(f"min_share {min_share:g}", min_share)],
         bounds=(0, 1),
     )
-    caption = f"{len(low)} of {len(shares)} votes were below annotation.min_share={min_share:g} and were dropped."
     bins = Counter(min(int(share * 10), 9) for share in shares)
     table = tuple((f"{i / 10:.1f} to {(i + 1) / 10:.1f}", bins[i]) for i in range(10))
     return Chart("Agreement of the votes", caption, drawing, ("share", "votes"), table)
@@ -217,11 +220,12 @@ def lengths(side: str, task: TaskSpec, candidates: Sequence[Candidate], filters:
     return Chart(f"Length of {side}s", caption, drawing, QUARTILES, table)
 
 
-def agreement(task: TaskSpec, candidates: Sequence[Candidate]) -> dict[str, Any] | None:
+def agreement(run: RunFolder) -> dict[str, Any] | None:
     """Requested label against elected label, as a table of counts with their share of the row."""
-    voted = [c for c in candidates if c.label is not None and c.output is not None]
+    task, voted = run.task, [c for c in run.candidates if c.label and c.output is not None and c.share is not None]
     if not voted:
         return None
+    trained = [c for c in voted if c.dropped is None]
     known = list(dict.fromkeys([*task.labels, *(str(c.output) for c in voted)]))
     counts = Counter((c.label, c.output) for c in voted)
     rows = []
@@ -237,7 +241,10 @@ def agreement(task: TaskSpec, candidates: Sequence[Candidate]) -> dict[str, Any]
         ]
         rows.append({"label": requested, "cells": cells, "total": total})
     same = sum(c.label == c.output for c in voted)
-    return {"labels": known, "rows": rows, "same": same, "voted": len(voted), "share": same / len(voted)}
+    return {
+        "labels": known, "rows": rows, "same": same, "voted": len(voted), "share": same / len(voted),
+        "trained": len(trained), "alone": sum(run.vote_share(c) == 0 for c in trained),
+    }  # fmt: skip
 
 
 def _output_diversity(task: TaskSpec, kept: Sequence[Candidate]) -> Diversity | None:

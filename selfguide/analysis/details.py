@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from selfguide.analysis.forecast import find_forecast
 from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.methods import kind_of_recipe
-from selfguide.config.schema import RunConfig
+from selfguide.config.schema import RunConfig, TeacherConfig
 from selfguide.config.trust import literal
 from selfguide.core.files import read_jsonl, write_json
 from selfguide.core.masking import masked
@@ -110,6 +110,7 @@ def config_of(content: dict[str, Any]) -> RunConfig:
     known["method"] = _known(saved["method"], method)
     own = (saved.get("teacher") or {}).get("engine")
     if own is not None:
+        base.teacher = OmegaConf.structured(TeacherConfig)
         base.teacher.engine = OmegaConf.structured(ENGINES.schema_of(own["name"]))
         known["teacher"]["engine"] = _known(own, ENGINES.schema_of(own["name"]))
     merged = OmegaConf.merge(base, known)

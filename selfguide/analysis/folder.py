@@ -6,14 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from selfguide.analysis.description import Description, describe
 from selfguide.analysis.details import FILE as DETAILS
 from selfguide.analysis.details import config_of
 from selfguide.config.renamed import renamed_in
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import DataError
 from selfguide.core.files import read_jsonl
+from selfguide.core.paths import expanded
 from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.vote import sample_share
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
         """The run in `path`. Raises `DataError` if there is no finished run."""
-        folder = Path(path).expanduser()
+        folder = expanded(path)
         if not (folder / "result.json").exists():
             raise DataError(f"{folder}: no finished run there (no result.json)")
         return cls(folder)
@@ -61,6 +64,15 @@ class RunFolder:
         saved = self.details["task"]
         texts = {name: tuple(saved[name]) for name in ("labels", "noise_terms")}
         return TaskSpec(**{**saved, **texts, "demonstrations": tuple(Example(**d) for d in saved["demonstrations"])})
+
+    @cached_property
+    def description(self) -> Description:
+        """What the run did, in sentences."""
+        return describe(self.config, self.result, self.task)
+
+    def vote_share(self, candidate: Candidate) -> float | None:
+        """Share of the samples that gave the candidate's output; None: no vote was held."""
+        return None if candidate.share is None else sample_share(candidate, self.config.annotation)
 
     @cached_property
     def candidates(self) -> list[Candidate]:

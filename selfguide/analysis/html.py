@@ -36,7 +36,7 @@ def write_report(folder: Path, *, gold: bool = True) -> Path:
 
 def render_report(run: RunFolder, *, gold: bool = True) -> str:
     """The page as text. Raises `DataError` for a folder that is no finished run."""
-    candidates, candidate_limit = candidate_rows(run.candidates)
+    candidates, candidate_limit = candidate_rows(run)
     cases, case_limit = case_rows(run) if gold else ([], None)
     details, result = run.details, run.result
     data = {
@@ -65,6 +65,7 @@ def render_report(run: RunFolder, *, gold: bool = True) -> str:
         result=result,
         details=details,
         task=run.task,
+        description=run.description,
         scores=whiskers("Scores with their intervals", score_rows(result)),
         autopsy=autopsy(run),
         frozen=frozen(result),

@@ -50,14 +50,16 @@ def fitted(rows: Sequence[Row], budget: int, size: Callable[[Row, int], Row]) ->
     return kept, TEXT_LIMITS[-1]
 
 
-def candidate_rows(candidates: Sequence[Candidate]) -> tuple[list[Row], int | None]:
-    """All candidates: round, requested label, input, output, vote share, fate, answers with their votes."""
+def candidate_rows(run: RunFolder) -> tuple[list[Row], int | None]:
+    """All candidates: round, requested label and its votes, input, output, share of the samples, fate, answers."""
+    weight = run.config.annotation.conditioning_label_weight
     rows = [
         {
             "r": c.round, "l": c.label, "x": c.input, "o": c.output, "d": c.dropped, "a": _answers(c),
-            "v": None if c.share is None else round(c.share, 3),
+            "v": None if (share := run.vote_share(c)) is None else round(share, 3),
+            "w": 0 if c.share is None or c.label is None else weight,
         }
-        for c in candidates
+        for c in run.candidates
     ]  # fmt: skip
 
     def cut(row: Row, limit: int) -> Row:

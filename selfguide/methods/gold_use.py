@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from selfguide.config.loop import LoopConfig
-from selfguide.config.schema import ModelConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.types import Instance, TaskSpec
 from selfguide.methods.loop.transfer import source_provenance
 from selfguide.models.source import model_provenance

@@ -67,10 +67,10 @@
     const head = element("h4", "",
       element("span", "tag", row.d === null ? "trained on" : words(row.d)),
       element("span", "", `round ${row.r}`),
-      row.l === null ? null : element("span", "", `asked for: ${row.l}`),
-      row.v === null ? null : element("span", "", `vote share ${row.v}`));
+      row.l === null ? null : element("span", "", `written for: ${row.l}${row.w ? ` (${row.w} votes)` : ""}`),
+      row.v === null ? null : element("span", "", `share of the samples ${row.v}`));
     const item = element("article", `item ${row.d === null ? "kept" : "dropped"}`, head, text("p", row.x));
-    if (row.o !== null) item.append(element("dl", "", element("div", "", element("dt", "", "elected output"), text("dd", row.o))));
+    if (row.o !== null) item.append(element("dl", "", element("div", "", element("dt", "", row.v === null ? "output" : "elected output"), text("dd", row.o))));
     if (row.a.length) {
       const answers = row.a.map(([answer, count, why]) =>
         text("li", `${count}× ${answer === "" ? "(empty)" : answer}${why === null ? "" : ` — no vote: ${words(why)}`}`));

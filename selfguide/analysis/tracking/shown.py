@@ -12,7 +12,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.masking import masked
 from selfguide.store import fingerprint
 
-CANDIDATE_COLUMNS = ("id", "round", "asked label", "input", "output", "vote share", "dropped")
+CANDIDATE_COLUMNS = ("id", "round", "requested label", "input", "output", "share of the samples", "dropped")
 PREDICTION_COLUMNS = ("id", "input", "references", "base", "tuned", "base score", "tuned score")
 
 
@@ -70,7 +70,7 @@ def candidate_rows(run: RunFolder, count: int) -> list[tuple[Any, ...]]:
     """A seeded sample of the candidates, in their order: `CANDIDATE_COLUMNS`."""
     indices = range(len(run.candidates))
     chosen = [run.candidates[index] for index in sorted(random.Random(0).sample(indices, min(count, len(indices))))]
-    return [(c.id, c.round, c.label, c.input, c.output, c.share, c.dropped) for c in chosen]
+    return [(c.id, c.round, c.label, c.input, c.output, run.vote_share(c), c.dropped) for c in chosen]
 
 
 def prediction_rows(run: RunFolder, count: int) -> list[tuple[Any, ...]]:

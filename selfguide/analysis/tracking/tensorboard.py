@@ -10,6 +10,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
 from selfguide.core.optional import optional
+from selfguide.core.paths import expanded
 from selfguide.core.tables import Sheet, to_markdown
 
 
@@ -18,7 +19,7 @@ class TensorboardTracker:
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
         self._config = config
-        root = Path(config.tracking.folder).expanduser() if config.tracking.folder else folder / "tensorboard"
+        root = expanded(config.tracking.folder, "tracking.folder") if config.tracking.folder else folder / "tensorboard"
         self.folder = root / (shown.group_of(config) or "") / f"{config.task.name}-{shown.run_id(config)}"
 
     def start(self) -> None:
@@ -39,9 +40,9 @@ class TensorboardTracker:
                 writer.add_scalar(name, value, 0)  # type: ignore[no-untyped-call]
             for stage, step, loss in shown.losses(run):
                 writer.add_scalar(f"training/{stage}", loss, step)  # type: ignore[no-untyped-call]
-            shares = [c.share for c in run.candidates if c.share is not None]
+            shares = [share for c in run.candidates if (share := run.vote_share(c)) is not None]
             if shares:
-                writer.add_histogram("vote share", _array(shares), 0)  # type: ignore[no-untyped-call]
+                writer.add_histogram("share of the samples", _array(shares), 0)  # type: ignore[no-untyped-call]
             texts = {
                 "configuration": _code(shown.settings_of(self._config)),
                 "candidates": _table(shown.CANDIDATE_COLUMNS, shown.candidate_rows(run, count)),

@@ -33,6 +33,10 @@ def card(template: str, run: RunFolder, front: dict[str, Any], **content: Any) -
         .get_template(template)
         .render(
             run=run,
+            description=run.description,
+            synthetic=is_synthetic(run),
+            base=base_shown(run),
+            writer=writer_shown(run),
             result=run.result,
             config=run.details["config"],
             task=run.task,
@@ -52,10 +56,32 @@ def task_licence(run: RunFolder) -> str:
 
 def base_model(run: RunFolder) -> str | None:
     """The base model's hub id; None for a bundled model or a local folder, whose path is nobody else's business."""
-    path = str(run.details["config"]["model"]["path"])
+    return hub_id(str(run.details["config"]["model"]["path"]))
+
+
+def hub_id(path: str) -> str | None:
+    """`path` as a hub id, without its revision; None for a bundled model or a local folder."""
     name = path.partition("@")[0]
     is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(path).expanduser().exists()
     return name if is_hub_id else None
+
+
+def writer_path(run: RunFolder) -> str:
+    """`model.path` of the model that made the data: the teacher's, if there is another one."""
+    config = run.config
+    return config.model.path if config.teacher.model is None else config.teacher.model.path
+
+
+def writer_shown(run: RunFolder) -> str:
+    """The model that made the data, for people."""
+    if run.config.teacher.model is None:
+        return base_shown(run)
+    return hub_id(writer_path(run)) or "another model, the teacher (local)"
+
+
+def is_synthetic(run: RunFolder) -> bool:
+    """Whether rows that a model made are among those trained on."""
+    return bool(run.result["counts"].get("synthetic", run.result["counts"]["train"]))
 
 
 def base_shown(run: RunFolder) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.analysis.folder import RunFolder
-from selfguide.apps.export.cards import base_model, base_shown, card, slug
+from selfguide.analysis.html import flat
+from selfguide.apps.export.cards import card, hub_id, is_synthetic, slug, writer_path
 from selfguide.apps.export.folder import exported
 from selfguide.core.errors import DataError
 from selfguide.core.files import write_jsonl, write_text
@@ -39,7 +40,7 @@ def candidate_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
             "input": candidate.input,
             "asked_label": candidate.label or "",
             "output": candidate.output or "",
-            "vote_share": -1.0 if candidate.share is None else candidate.share,
+            "vote_share": -1.0 if (share := run.vote_share(candidate)) is None else share,
             "dropped": candidate.dropped or "",
             "answers": [sample.text for sample in candidate.samples],
         }
@@ -48,19 +49,23 @@ def candidate_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
 def dataset_card(run: RunFolder, names: list[str], licence: str | None) -> str:
     """The card: what it is, how it was made, what was dropped, whose it is, the command that makes it again."""
     files = {"default": "train.jsonl", "candidates": "candidates.jsonl"}
-    rows = len(run.pairs)
+    rows, method = len(run.pairs), run.description.method
     front = {
-        "pretty_name": f"Synthetic data for {run.task.name} (SELF-GUIDE)",
+        "pretty_name": f"Training data for {run.task.name} ({method})",
         "license": licence,
         "task_categories": ["text-classification" if run.task.is_classification else "text-generation"],
-        "tags": ["synthetic", "self-guide", slug(run.task.name)],
+        "tags": [*(["synthetic"] if is_synthetic(run) else []), slug(method), slug(run.task.name)],
         "size_categories": [next((name for limit, name in SIZES if rows < limit), "n>1M")],
         "source_datasets": [],
-        "base_model": base_model(run),
+        "base_model": hub_id(writer_path(run)),
         "configs": [
             {"config_name": name, "data_files": [{"split": "train", "path": files[name]}], "default": name == "default"}
             for name in names
         ],
     }
     dropped = {**run.result["drops"]["inputs"], **run.result["drops"]["outputs"]}
-    return card("dataset_card.md.j2", run, front, base=base_shown(run), dropped=dropped, has_candidates=len(names) > 1)
+    # A knob of a method may hold a path of this machine.
+    hidden = ("method.name", "method.kind", "method.initial_data.extra_rows_from_run")
+    settings = [row for row in flat({"method": run.details["config"]["method"]}) if row[0] not in hidden]
+    more = {"dropped": dropped, "method_settings": settings, "has_candidates": len(names) > 1}
+    return card("dataset_card.md.j2", run, front, **more)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from selfguide.analysis.folder import RunFolder
-from selfguide.apps.export.cards import base_model, base_shown, card, is_bundled, slug
+from selfguide.apps.export.cards import base_model, card, is_bundled, is_synthetic, slug
 from selfguide.apps.export.folder import copy_regular_files, exported
 from selfguide.apps.run_folder import finetuned_folder
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import DataError
 from selfguide.core.files import write_json, write_text
 from selfguide.tasks.provenance import FILE as PROVENANCE
@@ -45,10 +45,14 @@ def model_card(run: RunFolder, kind: str, licence: str | None) -> str:
         "library_name": "peft" if kind == "adapter" else "transformers",
         "pipeline_tag": "text-generation",
         "license": licence,
-        "tags": ["self-guide", "synthetic-data", slug(run.task.name), *(["lora"] if kind == "adapter" else [])],
+        "tags": [
+            slug(run.description.method),
+            *(["synthetic-data"] if is_synthetic(run) else []),
+            slug(run.task.name),
+            *(["lora"] if kind == "adapter" else []),
+        ],
     }
-    shown = {"base": base_shown(run), "hub": base_model(run), "bundled": is_bundled(run)}
-    return card("model_card.md.j2", run, front, kind=kind, **shown)
+    return card("model_card.md.j2", run, front, kind=kind, hub=base_model(run), bundled=is_bundled(run))
 
 
 def _provenance(run: RunFolder) -> Provenance:

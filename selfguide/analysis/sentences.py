@@ -1,0 +1,60 @@
+"""Parts of the sentences about a run: the model that writes, the vote, the weight of the label asked for."""
+
+from selfguide.config.schema import AnnotationConfig, RunConfig
+from selfguide.core.types import TaskSpec
+
+
+def count(number: int, noun: str) -> str:
+    """`1 row`, `3 rows`, `3 copies`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def share(value: float) -> str:
+    """0.2 as `20 %`."""
+    return f"{100 * value:g} %"
+
+
+def writer(config: RunConfig) -> str:
+    """The model that makes the data, at the start of a sentence."""
+    teacher = config.teacher
+    if teacher.kind == "self" or teacher.model is None:
+        return "The base model"
+    return "Another model, the teacher,"
+
+
+def annotator(config: RunConfig, task: TaskSpec) -> str:
+    """The model that answers the inputs, at the start of a sentence."""
+    shown = count(len(task.demonstrations), "demonstration")
+    if config.annotation.annotator == "few_shot_finetuned" and config.finetuning.kind != "none":
+        return f"The base model finetuned on the {shown} alone"
+    return f"{writer(config)} prompted with the {shown}"
+
+
+def voted_outputs(config: RunConfig, task: TaskSpec) -> str:
+    """Who answered the inputs, and how the answers elect the output."""
+    annotation = config.annotation
+    answered = f"{annotator(config, task)} answered each input {count(annotation.best_of, 'time')}"
+    if annotation.samples == 1:
+        return f"{answered}; the most likely answer is the output."
+    voters = "the answers" if annotation.best_of == annotation.samples else f"the {annotation.samples} most likely"
+    whole = "votes asked for" if annotation.share_of == "requested" else "votes that passed the filters"
+    return (
+        f"{answered}; {voters} vote, and the answer with most votes is the output. An input whose output has less than "
+        f"{share(annotation.min_share)} of the {whole} was dropped."
+    )
+
+
+def vote_of_requested_label(annotation: AnnotationConfig, conditioned: bool) -> str:
+    """Whether the label that an input was written for takes part in the vote."""
+    weight, samples = annotation.conditioning_label_weight, annotation.samples
+    if not conditioned:
+        return "No input was written for a label."
+    if weight == 0:
+        return "The label that an input was written for has no vote: the samples alone decide."
+    votes = (
+        f"The label that an input was written for counts as {count(weight, 'vote')} beside {count(samples, 'sample')}"
+    )
+    if weight > samples:
+        return f"{votes}: wherever a sample passed the filters it is the output, whatever the samples say."
+    return f"{votes}."
