@@ -12,6 +12,8 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.hashing import file_hash
 from selfguide.core.paths import RESOURCES, expanded
 from selfguide.prompts.tokenization import _read_template
+from selfguide.tasks.provenance import FILE as PROVENANCE
+from selfguide.tasks.provenance import Provenance
 
 MICRO = RESOURCES / "micro" / "model"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -96,6 +98,21 @@ def context_length(cfg: ModelConfig) -> int:
             f"model.context_length: {cfg.context_length} is more than the {limit} tokens {cfg.path} takes"
         )
     return int(cfg.context_length)
+
+
+def model_provenance(cfg: ModelConfig) -> Provenance:
+    """Which gold the model was trained on, if it says so: what a run exported does. Raises `ConfigError`, `DataError`.
+
+    Of a model of the hub the file counts that is on this machine or can be fetched.
+    """
+    source = resolve_model(cfg)
+    try:
+        content = model_json(source, PROVENANCE)
+    except ConfigError:
+        if source.folder is not None:
+            raise
+        return Provenance()
+    return Provenance.from_json(content, f"model.path: {source.location}/{PROVENANCE}") if content else Provenance()
 
 
 def weights_folder(cfg: ModelConfig) -> Path:
