@@ -31,6 +31,7 @@ CSV_HEADER = (
     *(f"{name}_{end}" for name in ("baseline", "score", "gain") for end in ("value", "ci_low", "ci_high")),
     "p", "p_holm", "reference", "over_reference", "over_reference_p_holm",
 )  # fmt: skip
+SEEN = "SEEN"  # beside a score: instances that are scored on were there to learn from when a model was made
 UNFROZEN = "UNFROZEN"  # beside a score: on the test split of a test task, and no frozen setting
 
 
@@ -139,8 +140,8 @@ def note(table: Table) -> str:
         "Percent with 95 % bootstrap intervals over seeds and instances; gain: points over few-shot ICL on the same "
         "instances, with the 95 % t interval over seeds and instances; p: of the same t test, or of sign flips over "
         f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table)."
-        + f" {UNFROZEN}: on the test split of a test task, and no frozen setting."
-        * loose
+        + f" {UNFROZEN}: on the test split of a test task, and no frozen setting." * loose
+        + f" {SEEN}: a model was made with instances that it is scored on." * any(group.seen for group in table.groups)
     )
 
 
@@ -148,7 +149,8 @@ def _figures(groups: Sequence[Group], figure: Figure, several: bool) -> list[str
     loose = any(group.frozen is False for group in groups)
     cells = [
         str(figure.score.n), with_interval(interval_of(groups, "baseline")),
-        with_interval(figure.score) + f" {UNFROZEN}" * loose, *_difference(figure.gain),
+        with_interval(figure.score) + f" {UNFROZEN}" * loose + f" {SEEN}" * any(group.seen for group in groups),
+        *_difference(figure.gain),
         p_value(figure.gain.holm if figure.gain else None),
     ]  # fmt: skip
     if several:
