@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from omegaconf import MISSING
 
@@ -52,17 +52,23 @@ class Allowed:
         )
 
 
+class Bounds(TypedDict, total=False):
+    """The fields of `Allowed`, as `knob` takes them."""
+
+    one_of: tuple[str, ...]
+    registry: Registry
+    ge: float
+    gt: float
+    le: float
+    lt: float
+
+
 def knob(
     *,
-    one_of: tuple[str, ...] | None = None,
-    registry: Registry | None = None,
-    ge: float | None = None,
-    gt: float | None = None,
-    le: float | None = None,
-    lt: float | None = None,
     default: Any = MISSING,
     affects: Collection[str] | None = None,
     role: str | None = None,
+    **bounds: Unpack[Bounds],
 ) -> Any:
     """A schema field with its allowed values. Values live in `conf/`; the schema has none.
 
@@ -71,7 +77,7 @@ def knob(
     `selfguide.config.identity`. A knob that says nothing is part of every key.
     """
     metadata = {
-        "allowed": Allowed(one_of, registry, ge, gt, le, lt),
+        "allowed": Allowed(**bounds),
         **({} if affects is None else {"affects": frozenset(affects)}),
         **({} if role is None else {"role": role}),
     }

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -21,6 +21,18 @@ HEADER = """\
 # A setting frozen by a sweep. Use it with frozen_config=THIS_FILE; runs refuse it once it is edited, or when
 # the data, the prompts, the metric or the list of tasks is no longer what it was chosen on.
 """
+
+
+class RunContent(NamedTuple):
+    """What a lock must fit of a run; `prompt` and `models`: see `selfguide.search.content`."""
+
+    task: str
+    split: str
+    metric: str
+    data_hash: str
+    data: Mapping[str, Any]
+    prompt: Mapping[str, Any]
+    models: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,21 +57,12 @@ class Lock:
         """Every key that the lock decides: the setting, and what stood fixed while it was searched."""
         return dict(self.content["values"])
 
-    def misfits(
-        self,
-        task: str,
-        split: str,
-        metric: str,
-        data_hash: str,
-        data: Mapping[str, Any],
-        prompt: Mapping[str, Any],
-        models: Mapping[str, Any],
-    ) -> list[str]:
+    def misfits(self, run: "RunContent") -> list[str]:
         """Why this lock may not be used for a run; empty if it may.
 
-        `prompt` and `models` are the run's, see `selfguide.search.content`. Another student is no misfit, nor are
-        other demonstrations (as many): a setting is to hold whichever a user has.
+        Another student is no misfit, nor are other demonstrations (as many): a setting is to hold whichever a user has.
         """
+        task, split, metric, data_hash, data, prompt, models = run
         known = {**self.content["tasks"], **self.content["test_tasks"]}
         if task not in known:
             return [f"tasks: {', '.join(known)} -> {task}"]

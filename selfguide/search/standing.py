@@ -15,7 +15,7 @@ from selfguide.core.types import Split, TaskSpec
 from selfguide.models.source import model_identity
 from selfguide.search.content import data_settings, models_content, prompt_content
 from selfguide.search.ledger import Ledger
-from selfguide.search.lock import Lock, find, load
+from selfguide.search.lock import Lock, RunContent, find, load
 from selfguide.tasks.gold import GoldData, Opening
 
 
@@ -81,9 +81,16 @@ def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:
         return None
     lock = load(find(config.frozen_config, sweeps_dir()))
     split = cast(Split, config.evaluation.split)
-    made_of = prompt_content(config, task)
-    found = (task.name, split, task.metric, gold.hash(split), data_settings(config), made_of, models_content(config))
-    misfits = lock.misfits(*found)
+    run = RunContent(
+        task.name,
+        split,
+        task.metric,
+        gold.hash(split),
+        data_settings(config),
+        prompt_content(config, task),
+        models_content(config),
+    )
+    misfits = lock.misfits(run)
     if misfits:
         raise ConfigError(f"frozen_config: {lock.path} does not fit this run: {'; '.join(misfits)}")
     return lock

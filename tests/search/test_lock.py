@@ -8,7 +8,7 @@ import pytest
 
 from selfguide.core.errors import ConfigError
 from selfguide.search.fingerprint import differences, fingerprint, study_name
-from selfguide.search.lock import Lock, find, load
+from selfguide.search.lock import Lock, RunContent, find, load
 
 DATA = {"split": "seeded", "split_seed": 42, "validation_fraction": 0.1}
 PROMPT = {"labels": ["x", "y"], "instruction": "0123", "demonstrations": 3, "demonstration_texts": "4567"}
@@ -100,7 +100,7 @@ def test_an_altered_lock_is_one_line(seed: int, tmp_path: Path) -> None:
 def test_misfits(change: dict[str, object], expected: list[str]) -> None:
     run = {"task": "b", "split": "test", "metric": "exact_match", "data_hash": "bb", "data": DATA}
     run.update({"prompt": PROMPT, "models": MODELS, **change})
-    assert Lock(CONTENT).misfits(**run) == expected  # type: ignore[arg-type]
+    assert Lock(CONTENT).misfits(RunContent(**run)) == expected  # type: ignore[arg-type]
 
 
 def test_found_by_path_folder_or_name(tmp_path: Path) -> None:
