@@ -64,6 +64,19 @@ MISTAKES = {
     "annotation.asked_label_votes=3": "annotation.asked_label_votes: was renamed; use annotation.conditioning_label_w",
     "method=llm2llm method.seed.least=3": "method.seed.least: was renamed; use method.initial_data.min_items",
     "hydra/launcher=together": "there is no together any more; serve the model with `vllm serve` and use engine=openai",
+    "task=190": "task: 190 is not allowed; allowed: the name of an option, task=NAME",
+    "method=null": "method: null is not allowed; allowed: the name of an option",
+    "task=190,task1562 -m": "task: 190 is not allowed",
+    "hydra/launcher=1.5": "hydra/launcher: 1.5 is not allowed",
+    "hydra.sweeper=3 -m": "the configuration cannot be composed",
+    "~seed": "seed: was deleted; allowed: a value, leave ~seed out",
+    "~filters": "filters: was deleted",
+    "filters.length_sigmas=inf": "filters.length_sigmas: inf is not allowed; allowed: a finite number > 0",
+    "filters.length_sigmas=nan": "filters.length_sigmas: nan is not allowed; allowed: a finite number > 0",
+    "store.root='~nouser/x'": "store.root: ~nouser/x: there is no home folder of that user; allowed: a whole path",
+    "data.root='~nouser/x'": "data.root: ~nouser/x: there is no home folder of that user",
+    "frozen_config='~nouser/x'": "frozen_config: ~nouser/x: there is no home folder of that user",
+    "task=json task.path='~nouser/x'": "task.path: ~nouser/x: there is no home folder of that user",
     "a=b=[": "a=b=[: mismatched input '=' expecting <EOF>; quote what has spaces or =,[]{}",
 }
 
@@ -75,6 +88,32 @@ def test_a_mistake_is_one_line_in_under_a_second(override: str, tmp_path: Path) 
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1, done.stderr
     assert MISTAKES[override] in done.stderr
     assert used < 1
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_a_task_file_that_is_no_regular_file_is_one_line(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "task.json"
+    {"fifo": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": Path.mkdir}[kind](path)
+    (tmp_path / "task1562_x.json").symlink_to(path)
+    for arguments in (["task=json", f"task.path={path}"], ["task=task1562", f"data.root={tmp_path}"]):
+        done = command(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("blocks", [1, 16, 256])
+def test_a_full_disk_is_one_line(blocks: int, tmp_path: Path) -> None:
+    """Wherever it is met: in our files, the libraries' or a copy; a limit on the size of files acts as a full disk."""
+    few = "task=micro_color_word generation.target=4 finetuning.epochs=1 evaluation.limit=2 annotation.samples=2"
+    limited = f"ulimit -f {blocks}; exec {sys.executable} -m selfguide.main {few} annotation.best_of=2"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "choose another folder" in errors[0], done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unquoted_yes_in_a_task_file_is_explained(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.speed.schedules import configuration
-from selfguide.config.schema import RunConfig, VLLMEngineConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import VLLMEngineConfig
 from selfguide.models.base import Request
 from selfguide.models.vllm import VLLMEngine
 from selfguide.models.vllm_process import engine_arguments, environment, reloads_in_place

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from selfguide.config.schema import EngineConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import EngineConfig
 from selfguide.store import StoredStage
 
 # Kinds of stages whose calls make data; all others are the student's.

@@ -13,6 +13,7 @@ from selfguide.config.renamed import renamed_in
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import DataError
 from selfguide.core.files import read_jsonl
+from selfguide.core.paths import expanded
 from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.vote import sample_share
@@ -27,7 +28,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
         """The run in `path`. Raises `DataError` if there is no finished run."""
-        folder = Path(path).expanduser()
+        folder = expanded(path)
         if not (folder / "result.json").exists():
             raise DataError(f"{folder}: no finished run there (no result.json)")
         return cls(folder)

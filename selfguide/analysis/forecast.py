@@ -7,6 +7,7 @@ from typing import Any
 from selfguide.config.identity import forecast_values
 from selfguide.config.schema import RunConfig
 from selfguide.core.files import write_json
+from selfguide.core.paths import expanded
 from selfguide.store import fingerprint
 
 
@@ -17,7 +18,7 @@ def config_key(config: RunConfig) -> str:
 
 def forecast_file(config: RunConfig) -> Path:
     """`forecasts/<key>.json` in the store."""
-    return Path(config.store.root).expanduser() / "forecasts" / f"{config_key(config)}.json"
+    return expanded(config.store.root, "store.root") / "forecasts" / f"{config_key(config)}.json"
 
 
 def save_forecast(config: RunConfig, forecast: dict[str, Any]) -> Path:

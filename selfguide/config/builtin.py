@@ -23,13 +23,13 @@ ENGINES = Registry(
     "engine.name",
     "selfguide.engines",
     {
-        "hf": Entry("selfguide.models.hf:HFEngine.from_config", "selfguide.config.schema:HFEngineConfig"),
-        "vllm": Entry("selfguide.models.vllm:VLLMEngine.from_config", "selfguide.config.schema:VLLMEngineConfig"),
+        "hf": Entry("selfguide.models.hf:HFEngine.from_config", "selfguide.config.serving:HFEngineConfig"),
+        "vllm": Entry("selfguide.models.vllm:VLLMEngine.from_config", "selfguide.config.serving:VLLMEngineConfig"),
         "openai": Entry(
-            "selfguide.models.openai:OpenAIEngine.from_config", "selfguide.config.schema:OpenAIEngineConfig", "2"
+            "selfguide.models.openai:OpenAIEngine.from_config", "selfguide.config.serving:OpenAIEngineConfig", "2"
         ),
     },
-    "selfguide.config.schema:EngineConfig",
+    "selfguide.config.serving:EngineConfig",
 )
 """`(run configuration) -> Engine`, see `selfguide.models.base`."""
 

@@ -3,7 +3,6 @@
 Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupted.
 """
 
-import errno
 import logging
 import os
 import shlex
@@ -20,7 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from selfguide.config.explain import explain
+from selfguide.config.disk import about_files
+from selfguide.config.explain import composing_problem, explain
 from selfguide.config.groups import register
 from selfguide.core.errors import SelfguideError
 from selfguide.core.escaping import terminal
@@ -28,7 +28,6 @@ from selfguide.core.masking import masked
 from selfguide.core.paths import config_dir
 
 Job = Callable[[DictConfig], Any]
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
@@ -53,10 +52,12 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
             except BrokenPipeError:  # `| head`: who read us has seen enough
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(1)
-            except OSError as error:
-                fail(_about_files(error))
             except KeyboardInterrupt:
                 interrupted()
+            except Exception as error:
+                if (line := about_files(error) or composing_problem(error, sys.argv[1:])) is None:
+                    raise  # a bug
+                fail(line)
 
         main.__doc__ = job.__doc__
         return main
@@ -73,23 +74,15 @@ def _quietly(job: Job) -> Job:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             fail(str(error))
-        except OSError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            fail(_about_files(error))
         except KeyboardInterrupt:
             interrupted()
+        except Exception as error:
+            line = about_files(error)
+            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            fail(line)
 
     return run
-
-
-def _about_files(error: OSError) -> str:
-    """A file or folder that cannot be used, in one line. Any other OSError is a bug, and goes on."""
-    if error.filename is None and error.errno not in DISK_FULL:
-        raise error
-    where = "the disk" if error.filename is None else error.filename
-    advice = "choose another folder (store.root, hydra.run.dir), or check permissions and free space"
-    return f"{where}: {error.strerror}; {advice}"
 
 
 def fail(message: str) -> NoReturn:

@@ -1,10 +1,10 @@
-"""What an engine's settings must agree in, and what an address may hold. The knobs: schema.py."""
+"""What an engine's settings must agree in, and what an address may hold. The knobs: serving.py."""
 
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from selfguide.config.schema import EngineConfig, ModelConfig, OpenAIEngineConfig
+from selfguide.config.serving import EngineConfig, ModelConfig, OpenAIEngineConfig
 
 
 def engine_problems(run: str, engine: EngineConfig, model: ModelConfig) -> Iterator[str]:

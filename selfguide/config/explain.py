@@ -1,14 +1,22 @@
 """Hydra's and OmegaConf's errors as one line that names key, value and what is allowed."""
 
 import difflib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import TracebackType
 
-from hydra.errors import OverrideParseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, Sweep
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationError
 
+from selfguide.config.builtin import NODES
+from selfguide.config.disk import chain
 from selfguide.config.renamed import renamed_key, renamed_value
+from selfguide.core.paths import config_dir
 
+_OURS = ("selfguide.", "selfguide_", "hydra_plugins.selfguide")
 LAUNCHERS = {
     "joblib": "joblib",
     "ray": "ray",
@@ -21,9 +29,9 @@ LAUNCHERS = {
 
 def explain(error: BaseException) -> str:
     """One line for the user; falls back to the first line of the innermost message."""
-    chain = list(_chain(error))
-    overridden = [match[1] for link in chain if (match := re.search(r"Could not override '([^']+)'", str(link)))]
-    for link in chain:
+    links = list(chain(error))
+    overridden = [match[1] for link in links if (match := re.search(r"Could not override '([^']+)'", str(link)))]
+    for link in links:
         text = str(link)
         if (match := re.search(r"Could not (?:find|load) 'hydra/launcher/(\w+)'", text)) and match[1] in LAUNCHERS:
             extra = LAUNCHERS[match[1]]
@@ -38,14 +46,47 @@ def explain(error: BaseException) -> str:
             reason = [line.strip() for line in str(link).splitlines() if line and link.override not in line]
             what = reason[0] if reason else "not understood"
             return f"{link.override}: {what}; quote what has spaces or =,[]{{}}: \"key='a value'\""
-    said = [text for link in chain if (text := _first(link)) and text != "None"]
+    said = [text for link in links if (text := _first(link)) and text != "None"]
     return said[0] if said else repr(error)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def composing_problem(error: Exception, arguments: Sequence[str]) -> str | None:
+    """The line for what Hydra and OmegaConf raise while composing that is none of their own errors; `None` for a bug.
+
+    An option that is no name (`task=190`, `method=null`) is a bare ValueError.
+    """
+    frames = [frame.tb_frame.f_globals.get("__name__", "") for frame in _frames(error)]
+    if any(name.startswith(_OURS) and name != "selfguide.config.command" for name in frames):
+        return None
+    if not frames[-1].startswith(("hydra.", "omegaconf.")):
+        return None
+    for override in _overrides(arguments):
+        group, value = override.key_or_group, override.value()
+        for item in value.list if isinstance(value, ChoiceSweep) else [value]:
+            if is_group(group) and not isinstance(item, str | list | dict | Sweep | QuotedString):
+                return f"{group}: {json.dumps(item)} is not allowed; allowed: the name of an option, {group}=NAME"
+    return f"the configuration cannot be composed: {_first(error)}"
+
+
+def is_group(name: str) -> bool:
+    """Whether options are chosen under this name."""
+    return name in NODES or (config_dir() / name).is_dir() or name.startswith("hydra/") or name == "hydra"
+
+
+def _frames(error: BaseException) -> Iterator[TracebackType]:
+    frame = error.__traceback__
+    while frame is not None:
+        yield frame
+        frame = frame.tb_next
+
+
+def _overrides(arguments: Sequence[str]) -> Iterator[Override]:
+    parser = OverridesParser.create()
+    for argument in arguments:
+        try:
+            yield parser.parse_override(argument)
+        except HydraException:  # an option such as --multirun
+            continue
 
 
 def _missing_option(group: str, option: str, text: str) -> str:

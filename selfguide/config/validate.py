@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
+from selfguide.core.paths import expanded
 
 T = TypeVar("T")
 # What a run may be without.
@@ -31,6 +33,9 @@ def typed(config: DictConfig) -> RunConfig:
 
     Raises `ConfigError` naming the key, the value and what is allowed.
     """
+    for field in dataclasses.fields(RunConfig):
+        if field.name not in config and field.name not in OPTIONAL:
+            raise ConfigError(f"{field.name}: was deleted; allowed: a value, leave ~{field.name} out")
     config = with_targets(config)
     for name, node in config.items():
         key = str(name)
@@ -44,6 +49,7 @@ def typed(config: DictConfig) -> RunConfig:
     run = as_dataclass(config, RunConfig)
     for problem in _problems(run):
         raise ConfigError(problem)
+    expanded(run.store.root, "store.root")
     return run
 
 
@@ -95,11 +101,24 @@ def out_of_range(prefix: str, node: Any) -> Iterator[str]:
             yield from out_of_range(f"{key}.", value)
             continue
         allowed: Allowed | None = field.metadata.get("allowed")
+        if not_finite(value):
+            bounds = "" if allowed is None or not str(allowed) else f" {allowed}"
+            yield f"{key}: {value} is not allowed; allowed: a finite number{bounds}"
+            continue
         if allowed is None or allowed.admits(value):
             continue
         near = difflib.get_close_matches(str(value), allowed.names or (), n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         yield renamed_value(key, value) or f"{key}: {value!r} is not allowed; allowed: {allowed}{hint}"
+
+
+def not_finite(value: Any) -> bool:
+    """Whether a knob holds an infinite number or one that is not a number, also in its list or mapping."""
+    if isinstance(value, dict):
+        return any(map(not_finite, value.values()))
+    if isinstance(value, list):
+        return any(map(not_finite, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _names(run: RunConfig) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from selfguide.core.errors import ConfigError
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 RESOURCES = _PACKAGE / "resources"
 
@@ -19,3 +21,12 @@ def sweeps_dir() -> Path:
 def _shipped(name: str) -> Path:
     installed = _PACKAGE / name
     return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def expanded(path: Path | str, key: str = "") -> Path:
+    """The path with `~` as the home folder. Raises `ConfigError` that names `key` for a user that is not there."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        where = f"{key}: " if key else ""
+        raise ConfigError(f"{where}{path}: there is no home folder of that user; allowed: a whole path") from None

@@ -33,10 +33,13 @@ class SelfICLPredictor:
             raise ConfigError("method.labels: random is not allowed for a task without labels; allowed: zero_shot")
         self._choices = self._task.labels if config.constrain_to_labels and self._task.is_classification else ()
         # Beside model, task, inputs and the longest answer, which the evaluation names.
-        knobs = knobs_of(config, "predictions")
-        del knobs["name"]  # a label
         longest = session.config.generation.max_new_tokens
-        content = {**knobs, "choices": list(self._choices), "max_new_tokens": longest, "seed": session.config.seed}
+        content = {
+            **knobs_of(config, "predictions"),
+            "choices": list(self._choices),
+            "max_new_tokens": longest,
+            "seed": session.config.seed,
+        }
         self.identity = f"self_icl+{fingerprint({'version': 3, **content})}"
 
     def answer(

@@ -1,7 +1,8 @@
 """From the configuration to an engine; its implementation is imported only then."""
 
 from selfguide.config.builtin import ENGINES
-from selfguide.config.schema import EngineConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import EngineConfig
 from selfguide.core.files import canonical_json
 from selfguide.models.base import Engine
 

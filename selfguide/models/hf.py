@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar, cast
 
-from selfguide.config.schema import HFEngineConfig, ModelConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import HFEngineConfig, ModelConfig
 from selfguide.core.errors import EngineError
 from selfguide.models.adapter_cache import AdapterCache
 from selfguide.models.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError, MissingDependencyError
 from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
 from pydantic import ValidationError
 
-from selfguide.config.schema import OpenAIEngineConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import OpenAIEngineConfig
 from selfguide.core.errors import EngineError, RequestError
+from selfguide.core.paths import expanded
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.models.build import engine_identity
 from selfguide.models.limits import check_score, new_tokens
@@ -46,7 +47,7 @@ class OpenAIEngine:
         self._loaded: set[str] = set()
         self._spent = 0  # tokens of requests that were sent; `tokens` also counts answers found again
         self._unfinished = Unfinished(
-            Path(config.store.root).expanduser() / "unfinished",
+            expanded(config.store.root, "store.root") / "unfinished",
             lambda: f"{engine_identity(config.engine)} {model_identity(config.model)}",
         )
 

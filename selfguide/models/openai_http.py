@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
-from selfguide.config.schema import OpenAIEngineConfig
+from selfguide.config.serving import OpenAIEngineConfig
 from selfguide.core.errors import ConfigError, EngineError, RequestError
 
 T = TypeVar("T")

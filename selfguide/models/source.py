@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError
-from selfguide.core.paths import RESOURCES
+from selfguide.core.paths import RESOURCES, expanded
 from selfguide.prompts.tokenization import _read_template
 
 MICRO = RESOURCES / "micro" / "model"
@@ -54,7 +54,7 @@ def resolve_model(cfg: ModelConfig) -> ModelSource:
     path = str(cfg.path)
     if path == "micro":
         return ModelSource(str(model_folder(MICRO, path)), None)
-    folder = Path(path).expanduser()
+    folder = expanded(path, "model.path")
     if folder.exists():
         return ModelSource(str(model_folder(folder.resolve(), path)), None)
     name, _, tagged = path.partition("@")

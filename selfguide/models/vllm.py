@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, Self, cast
 
-from selfguide.config.schema import RunConfig, VLLMEngineConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import VLLMEngineConfig
 from selfguide.core.errors import EngineError, RequestError
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.models.limits import check_score, new_tokens

@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any, cast
 
-from selfguide.config.schema import RunConfig, VLLMEngineConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import VLLMEngineConfig
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models.build import lifetime_of
 from selfguide.models.source import resolve_model

@@ -82,7 +82,7 @@ class PromptTokenizer:
 def _read_template(name: str) -> str:
     path = CHAT_TEMPLATES / f"{name}.jinja"
     path = path if path.exists() else Path(name)
-    if not path.exists():
+    if not path.is_file():
         bundled = ", ".join(sorted(p.stem for p in CHAT_TEMPLATES.glob("*.jinja")))
         raise ConfigError(f"model.chat_template: {name!r} is neither a file nor a bundled template ({bundled})")
     return path.read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from typing import Any
 
 from selfguide import __version__
 from selfguide.config.identity import run_values
-from selfguide.config.schema import EngineConfig, ModelConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import EngineConfig, ModelConfig
 from selfguide.core.files import canonical_json
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.build import engine_identity

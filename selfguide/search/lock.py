@@ -11,6 +11,7 @@ import yaml
 from selfguide.config.renamed import renamed_in
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json, write_text
+from selfguide.core.paths import expanded
 from selfguide.search.fingerprint import differences
 
 VERSION = 2
@@ -115,7 +116,7 @@ def find(reference: str, sweep_folder: Path) -> Path:
 
     A sweep that ran here, and recorded its lock in `sweeps`, comes before the one that is shipped.
     """
-    given = Path(reference).expanduser()
+    given = expanded(reference, "frozen_config")
     places = (given, Path("sweeps") / reference, sweep_folder / reference)
     tried: Sequence[Path] = (given, *(place / "lock.yaml" for place in places))
     for path in tried:

@@ -10,7 +10,7 @@ from typing import cast
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import ConfigError
-from selfguide.core.paths import sweeps_dir
+from selfguide.core.paths import expanded, sweeps_dir
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.source import model_identity
 from selfguide.search.content import data_settings, models_content, prompt_content
@@ -38,7 +38,7 @@ class Openings:
 
     def __init__(self, config: RunConfig, gold: GoldData, run: str, lock: str | None = None) -> None:
         self.last: int | None = None
-        self._ledger = Ledger(Path(config.store.root).expanduser() / "test_openings.jsonl")
+        self._ledger = Ledger(expanded(config.store.root, "store.root") / "test_openings.jsonl")
         self._details = {"model": config.model.name, "lock": lock, "run": run}
         gold.on_open(self._opened)
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from selfguide.core.errors import DataError
 from selfguide.core.files import canonical_json, sync, write_json
+from selfguide.core.paths import expanded
 
 KEY_DIGITS = 20
 
@@ -47,7 +48,7 @@ class Store:
     """Finished stages under `root`; safe for several processes at once."""
 
     def __init__(self, root: Path | str, lock_timeout_s: float = 86400.0) -> None:
-        self.root = Path(root).expanduser().absolute()
+        self.root = expanded(root, "store.root").absolute()
         self.lock_timeout_s = lock_timeout_s
 
     def folder(self, kind: str, key: str) -> Path:

@@ -23,6 +23,7 @@ from tenacity import (
 
 from selfguide.config.schema import DataConfig
 from selfguide.core.errors import ConfigError, DataError
+from selfguide.core.paths import expanded
 from selfguide.tasks.raw import read_text
 from selfguide.tasks.sni import short_id
 
@@ -165,11 +166,11 @@ def _name_and_hash(task_id: str, data: DataConfig) -> tuple[str, str | None]:
 
 
 def _is_good(path: Path, sha256: str | None) -> bool:
-    return path.exists() and (sha256 is None or sha256_of(path) == sha256)
+    return path.is_file() and (sha256 is None or sha256_of(path) == sha256)
 
 
 def _cache_folder(data: DataConfig) -> Path:
-    folder = Path(data.cache).expanduser()
+    folder = expanded(data.cache, "data.cache")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,12 +3,12 @@
 import re
 import string
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import HubConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.optional import optional
+from selfguide.core.paths import expanded
 from selfguide.core.types import Instance
 from selfguide.tasks.raw import RawTask, normalized, read_example, read_instance, require_text, unique_ids
 
@@ -30,7 +30,7 @@ def read_hub(
     training = () if hub.train_split is None else _instances(hub, hub.train_split, name, f"{hub.train_split}-")[0]
     examples = tuple(read_example(item, f"task.demonstrations[{i}]") for i, item in enumerate(demonstrations))
     stated = require_text(instruction, "task.instruction")
-    return RawTask(name, stated, examples, instances, f"{path}[{split}]", labels, training)
+    return RawTask(name, stated, examples, instances, f"{path}[{split}]", labels=labels, training=training)
 
 
 def _instances(
@@ -118,7 +118,7 @@ def _load(hub: HubConfig, split: str, where: str) -> Any:
     datasets = optional("datasets", "task=hub", "hub")
     try:
         path = str(hub.path)
-        folder = Path(path).expanduser()
+        folder = expanded(path, "task.hub.path")
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
             loaded = datasets.load_from_disk(str(folder))
             if hub.train_split is not None and not isinstance(loaded, dict):

@@ -9,10 +9,10 @@
 `output` is a string or a list of accepted strings everywhere.
 """
 
-from pathlib import Path
 from typing import Any
 
 from selfguide.core.errors import ConfigError, DataError
+from selfguide.core.paths import expanded
 from selfguide.core.types import Example, Instance
 from selfguide.tasks.raw import (
     RawTask,
@@ -35,7 +35,7 @@ def read_json_task(path: str | None, name: str) -> RawTask:
     """The task in the file at `path`. Raises ConfigError without a path, DataError for a bad file."""
     if not path:
         raise ConfigError("task.path: required for task=json; give the path of a .json or .jsonl task file")
-    file = Path(path).expanduser()
+    file = expanded(path, "task.path")
     if file.is_dir():
         raise DataError(f"task.path: {file} is a folder; give a .json or .jsonl file")
     text = read_text(file, "task.path")

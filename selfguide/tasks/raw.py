@@ -20,8 +20,8 @@ class RawTask:
     instances: tuple[Instance, ...]
     origin: str  # the file or dataset, for messages
     labels: tuple[str, ...] | None = None  # where the source lists them
-    valid_input: str | None = None  # a regular expression of what is an input of the task at all, whole text, any case
     training: tuple[Instance, ...] = ()  # of the source's own training split; `instances` are then all for the test
+    valid_input: str | None = None  # a regular expression of what is an input of the task at all, whole text, any case
 
     @property
     def rows(self) -> tuple[Instance, ...]:
@@ -37,13 +37,16 @@ def normalized(text: str) -> str:
 def read_text(path: Path, what: str) -> str:
     """The text of a UTF-8 file, or a one-line DataError."""
     try:
+        if not path.is_file() and path.exists():
+            raise DataError(f"{what}: {path} is no regular file; give a text file")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{what}: no file {path}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{what}: {path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{what}: {path} cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{what}: {path} cannot be read ({reason})") from None
 
 
 def parse_json(text: str, where: str, first_line: int = 1) -> Any:

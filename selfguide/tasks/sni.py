@@ -38,7 +38,7 @@ def find_file(root: Path, task_id: str) -> Path:
     short = short_id(task_id)
     stem = task_id.removesuffix(".json")
     names = [f"{stem}.json"] if stem != short else [f"{short}.json", f"{short}_*.json"]
-    found = sorted({path for name in names for path in root.glob(name)})
+    found = sorted({path for name in names for path in root.glob(name) if path.is_file()})
     if not found:
         raise DataError(f"data.root: {root} has no {names[-1]}; set data.root=null to download it")
     if len(found) > 1:

@@ -1,9 +1,8 @@
 """Where tasks come from: one function for each `task.source`, from the configuration to the task as it was read."""
 
-from pathlib import Path
-
 from selfguide.config.schema import DataConfig, TaskConfig
 from selfguide.core.errors import ConfigError
+from selfguide.core.paths import expanded
 from selfguide.tasks.download import task_file, warn_if_changed
 from selfguide.tasks.hub import read_hub
 from selfguide.tasks.json_task import read_json_task
@@ -17,7 +16,7 @@ def sni(task: TaskConfig, data: DataConfig) -> RawTask:
     if not task.id:
         raise ConfigError("task.id: required for task=sni; write e.g. task.id=task1344")
     if data.root:
-        path = find_file(Path(data.root).expanduser(), task.id)
+        path = find_file(expanded(data.root, "data.root"), task.id)
         warn_if_changed(path, task.id)
     else:
         path = task_file(task.id, data)

@@ -7,6 +7,7 @@ from typing import Any
 
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.optional import optional
+from selfguide.core.paths import expanded
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Instance, Split
 from selfguide.tasks.gold import SPLITS
@@ -139,7 +140,7 @@ def split_folder(split_path: str | None, kind: str) -> Path:
     """The folder of a split that is read from disk. Raises ConfigError."""
     if not split_path:
         raise ConfigError(f"data.split_path: required for data.split={kind}")
-    folder = Path(split_path).expanduser()
+    folder = expanded(split_path, "data.split_path")
     if not folder.is_dir():
         raise ConfigError(f"data.split_path: {folder} is not a folder")
     return folder

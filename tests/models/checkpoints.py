@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from selfguide.config.schema import HFEngineConfig, ModelConfig
+from selfguide.config.serving import HFEngineConfig, ModelConfig
 from selfguide.models.base import Weights
 
 CONTEXT = 128

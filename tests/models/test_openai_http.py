@@ -16,7 +16,8 @@ from typing import cast
 import pytest
 
 from selfguide.config.engines import engine_problems
-from selfguide.config.schema import EngineConfig, OpenAIEngineConfig, RunConfig
+from selfguide.config.schema import RunConfig
+from selfguide.config.serving import EngineConfig, OpenAIEngineConfig
 from selfguide.core.errors import ConfigError, EngineError
 from selfguide.models.base import Completion, Request, Sampling, Weights
 from selfguide.models.build import engine_identity

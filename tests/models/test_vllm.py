@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from selfguide.config.schema import VLLMEngineConfig
+from selfguide.config.serving import VLLMEngineConfig
 from selfguide.core.errors import ConfigError, EngineError, PromptTooLongError
 from selfguide.evaluation.predict import BASE, Query, predict
 from selfguide.models.base import Engine, Request, Sampling, ScoreRequest, Weights

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from selfguide.config.knobs import knob
 from selfguide.config.loop import MethodConfig
 from selfguide.config.registry import Entry
-from selfguide.config.schema import HFEngineConfig
+from selfguide.config.serving import HFEngineConfig
 
 
 @dataclass

@@ -10,6 +10,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
 from selfguide.core.optional import optional
+from selfguide.core.paths import expanded
 from selfguide.core.tables import Sheet, to_markdown
 
 
@@ -18,7 +19,7 @@ class TensorboardTracker:
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
         self._config = config
-        root = Path(config.tracking.folder).expanduser() if config.tracking.folder else folder / "tensorboard"
+        root = expanded(config.tracking.folder, "tracking.folder") if config.tracking.folder else folder / "tensorboard"
         self.folder = root / (shown.group_of(config) or "") / f"{config.task.name}-{shown.run_id(config)}"
 
     def start(self) -> None:

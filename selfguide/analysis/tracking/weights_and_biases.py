@@ -11,6 +11,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import write_json
 from selfguide.core.optional import optional
+from selfguide.core.paths import expanded
 from selfguide.store import fingerprint
 
 
@@ -27,7 +28,7 @@ class WandbTracker:
         """See `Tracker.start`."""
         wandb = _wandb()
         tracking = self._config.tracking
-        files = Path(tracking.folder).expanduser() if tracking.folder else self._folder
+        files = expanded(tracking.folder, "tracking.folder") if tracking.folder else self._folder
         files.mkdir(parents=True, exist_ok=True)
         try:
             self._run = wandb.init(
@@ -109,7 +110,7 @@ class WandbTracker:
         self._run.log_artifact(artifact)
 
     def _marker(self) -> Path:
-        root = Path(self._config.store.root).expanduser() / "tracking"
+        root = expanded(self._config.store.root, "store.root") / "tracking"
         root.mkdir(parents=True, exist_ok=True)
         tracking = self._config.tracking
         account = fingerprint({"entity": tracking.entity, "project": tracking.project, "mode": tracking.mode})[:8]

@@ -3,6 +3,7 @@
 from omegaconf import DictConfig
 
 from selfguide.config.command import command
+from selfguide.core.paths import expanded
 
 
 @command("export")
@@ -17,7 +18,7 @@ def main(config: DictConfig) -> None:
     from selfguide.config.commands import ExportConfig, typed_command
 
     options = typed_command(config, ExportConfig)
-    run, target = RunFolder.open(options.run), Path(options.to).expanduser()
+    run, target = RunFolder.open(options.run), expanded(options.to, "to")
     made: dict[str, Path] = {}
     if options.dataset:
         made["dataset"] = export_dataset(run, target / "dataset", options.license)

@@ -8,7 +8,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.apps.export.cards import base_model, card, is_bundled, is_synthetic, slug
 from selfguide.apps.export.folder import copy_regular_files, exported
 from selfguide.apps.run_folder import finetuned_folder
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.files import write_json, write_text
 
 

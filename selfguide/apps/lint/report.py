@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selfguide.apps.lint.checks import Encode, Finding
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import SelfguideError
 from selfguide.core.types import TaskSpec
 from selfguide.tasks.gold import SPLITS, GoldData

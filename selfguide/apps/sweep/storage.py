@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
 from selfguide.core.errors import ConfigError, MissingDependencyError
+from selfguide.core.paths import expanded
 
 ATTEMPTS = 5
 JOURNAL = "study.log"
@@ -28,7 +29,7 @@ def open_storage(storage: str | None, folder: Path, journal_lock: str) -> BaseSt
     where = address(storage, folder)
     if "://" in where:
         return _database(where)
-    path = Path(where).expanduser().absolute()
+    path = expanded(where, "sweep.storage").absolute()
     _check_journal(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = JournalFileOpenLock if journal_lock == "open" else JournalFileSymlinkLock

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from selfguide.config.schema import ModelConfig
+from selfguide.config.serving import ModelConfig
 from selfguide.config.students import EncoderConfig
 from selfguide.core.errors import ConfigError
 from selfguide.models.source import ModelSource, model_identity, resolve_model
