@@ -18,6 +18,7 @@ from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
+from selfguide.methods.gold_use import gold_use
 from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
@@ -55,6 +56,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
 
     drop = config.filters.decontaminate == "drop"
     pool = gold.pool(instances) if config.method.claims_gold else ()
+    use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
@@ -86,6 +88,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in result.pairs]),
             standing=watch.standing(),
+            gold_use=use,
         )
     save(record, folder)
     print_summary(record, folder, terminal)

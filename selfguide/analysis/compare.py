@@ -86,6 +86,11 @@ class Group:
         known = [run.result.get("frozen") for run in self.runs]
         return False if False in known else (True if True in known else None)
 
+    @property
+    def seen(self) -> bool:
+        """Whether a run's model was made with instances that the run is scored on."""
+        return any(run.result.get("seen_instances") for run in self.runs)
+
     def setting(self, key: str) -> Any:
         """A value of the configuration by its dotted key; None if there is none."""
         value: Any = self.runs[0].details["config"]

@@ -33,6 +33,7 @@ CSV_HEADER = (
     "p", "p_holm", *(f"over_control_{end}" for end in ("value", "ci_low", "ci_high", "p", "p_holm")),
     "reference", "over_reference", "over_reference_p_holm",
 )  # fmt: skip
+SEEN = "SEEN"  # beside a score: instances that are scored on were there to learn from when a model was made
 UNFROZEN = "UNFROZEN"  # beside a score: on the test split of a test task, and no frozen setting
 
 
@@ -156,6 +157,7 @@ def note(table: Table) -> str:
         + " Over the control: points over the same model finetuned on the demonstrations alone, tested alike."
         * controlled(table)
         + f" {UNFROZEN}: on the test split of a test task, and no frozen setting." * loose
+        + f" {SEEN}: a model was made with instances that it is scored on." * any(group.seen for group in table.groups)
     )
 
 
@@ -163,7 +165,8 @@ def _figures(groups: Sequence[Group], figure: Figure) -> list[str]:
     loose = any(group.frozen is False for group in groups)
     return [
         str(figure.score.n), with_interval(interval_of(groups, "baseline")),
-        with_interval(figure.score) + f" {UNFROZEN}" * loose, *_difference(figure.gain),
+        with_interval(figure.score) + f" {UNFROZEN}" * loose + f" {SEEN}" * any(group.seen for group in groups),
+        *_difference(figure.gain),
         p_value(figure.gain.holm if figure.gain else None),
     ]  # fmt: skip
 

@@ -40,6 +40,7 @@ def save_details(record: "RunRecord", folder: Path) -> None:
         "losses": {name: losses for name, stage in record.stages.items() if (losses := stage_losses(stage))},
         "stages": {name: dict(stage.info) for name, stage in record.stages.items()},
         "overlaps": [{"pair": o.index, "kind": o.kind, "matched": o.matched} for o in record.overlaps],
+        "provenance": record.gold_use.provenance.to_json(),
         "memory": peak_memory(),
         "machine": machine(),
         "forecast": find_forecast(config),

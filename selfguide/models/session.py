@@ -122,7 +122,7 @@ class Session:
         self.log = RunLog()
         self.student = LanguageModel(config, engine)
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
-        self._store = Store(config.store.root, config.store.lock_timeout_s)
+        self._store = Store(config.store.root, config.store.lock_timeout_s, config.store.damaged)
         self._warned: set[str] = set()
 
     @property

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 
 from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError
+from selfguide.core.hashing import file_hash
 from selfguide.core.paths import RESOURCES, expanded
 from selfguide.prompts.tokenization import _read_template
+from selfguide.tasks.provenance import FILE as PROVENANCE
+from selfguide.tasks.provenance import Provenance
 
 MICRO = RESOURCES / "micro" / "model"
-HASH_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "selfguide" / "hashes"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What decides the answers of a local model, beside its weights.
@@ -97,6 +98,21 @@ def context_length(cfg: ModelConfig) -> int:
             f"model.context_length: {cfg.context_length} is more than the {limit} tokens {cfg.path} takes"
         )
     return int(cfg.context_length)
+
+
+def model_provenance(cfg: ModelConfig) -> Provenance:
+    """Which gold the model was trained on, if it says so: what a run exported does. Raises `ConfigError`, `DataError`.
+
+    Of a model of the hub the file counts that is on this machine or can be fetched.
+    """
+    source = resolve_model(cfg)
+    try:
+        content = model_json(source, PROVENANCE)
+    except ConfigError:
+        if source.folder is not None:
+            raise
+        return Provenance()
+    return Provenance.from_json(content, f"model.path: {source.location}/{PROVENANCE}") if content else Provenance()
 
 
 def weights_folder(cfg: ModelConfig) -> Path:
@@ -193,26 +209,3 @@ def _folder_hash(folder: Path) -> str:
         if path.exists():
             digest.update(f"{path.name}\x1f{file_hash(path)}\x1e".encode())
     return f"sha256:{digest.hexdigest()[:16]}"
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, remembered for large ones by size and modification time."""
-    status = path.stat()
-    if status.st_size < 1 << 20:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    known = (
-        HASH_CACHE
-        / hashlib.sha256(f"{path.resolve()}\x1f{status.st_size}\x1f{status.st_mtime_ns}".encode()).hexdigest()[:32]
-    )
-    if known.exists() and len(remembered := known.read_text()) == 64:
-        return remembered
-    with path.open("rb") as file:
-        value = hashlib.file_digest(file, "sha256").hexdigest()
-    try:
-        known.parent.mkdir(parents=True, exist_ok=True)
-        temporary = known.with_name(f"{known.name}.{os.getpid()}")
-        temporary.write_text(value)
-        temporary.replace(known)
-    except OSError:
-        pass  # a read-only home costs time only
-    return value

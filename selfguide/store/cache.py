@@ -2,12 +2,14 @@
 
 A stage's key is the hash of its spec: the configuration that decides its content, the keys of the
 stages it reads, the model's identity and a version number of the code. What cannot change the
-content (device, batch size, paths) stays out of the spec. `manifest.json` is written last: a folder
-without one is work in progress, and its owner goes on from what is in it.
+content (device, batch size, paths) stays out of the spec. Work in progress is in `<key>.partial`, and its owner goes
+on from what is in it. `manifest.json` is written last, with the hash of every file: a finished stage that is not what
+it says is set aside as `<key>.damaged-1` (never deleted) and computed anew, or refused. No symbolic link is followed.
 """
 
 import hashlib
-import json
+import itertools
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,9 +18,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from selfguide.core.console import log
 from selfguide.core.errors import DataError
+from selfguide.core.escaping import terminal
 from selfguide.core.files import canonical_json, sync, write_json
 from selfguide.core.paths import expanded
+from selfguide.store.manifest import Damaged, stage_files, verify, write_manifest
 
 KEY_DIGITS = 20
 
@@ -45,23 +50,28 @@ def fingerprint(value: Any) -> str:
 
 
 class Store:
-    """Finished stages under `root`; safe for several processes at once."""
+    """Finished stages under `root`; safe for several processes at once.
 
-    def __init__(self, root: Path | str, lock_timeout_s: float = 86400.0) -> None:
+    `damaged` says what becomes of a finished stage that is not what was written: "recompute" or "error".
+    """
+
+    def __init__(self, root: Path | str, lock_timeout_s: float = 86400.0, damaged: str = "recompute") -> None:
         self.root = expanded(root, "store.root").absolute()
         self.lock_timeout_s = lock_timeout_s
+        self.damaged = damaged
 
     def folder(self, kind: str, key: str) -> Path:
         return self.root / kind / key
 
     def find(self, kind: str, spec: Mapping[str, Any]) -> StoredStage | None:
-        """The finished stage with this spec, if there is one."""
-        key = fingerprint(spec)
-        manifest = self.folder(kind, key) / "manifest.json"
-        if not manifest.exists():
+        """The finished stage with this spec, if there is a sound one; writes nothing.
+
+        Raises `DataError` for a symbolic link, and for a damaged stage with `damaged="error"`.
+        """
+        try:
+            return self._verified(self.folder(kind, fingerprint(spec)))
+        except Damaged:
             return None
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-        return StoredStage(kind, key, manifest.parent, True, content["seconds"], content["info"])
 
     def run(self, kind: str, spec: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any] | None]) -> StoredStage:
         """The stage with this spec: found, or made by `build(work_folder)`.
@@ -72,13 +82,17 @@ class Store:
         if stored := self.find(kind, spec):
             return stored
         key = fingerprint(spec)
-        final, work = self.folder(kind, key), self.root / kind / f"{key}.partial"
+        final, work, lock = (self.root / kind / f"{key}{suffix}" for suffix in ("", ".partial", ".lock"))
         final.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_link(lock)
         try:
-            with FileLock(self.root / kind / f"{key}.lock", timeout=self.lock_timeout_s):
-                if stored := self.find(kind, spec):
-                    return stored
-                work.mkdir(exist_ok=True)
+            with FileLock(lock, timeout=self.lock_timeout_s):
+                try:
+                    if stored := self._verified(final):
+                        return stored
+                except Damaged as damage:
+                    _set_aside(final, damage)
+                _open_workspace(work)
                 write_json(work / "spec.json", spec)
                 before = _seconds_so_far(work)
                 start = time.monotonic()
@@ -94,32 +108,67 @@ class Store:
                 "wait for it, or raise store.lock_timeout_s"
             ) from None
 
+    def _verified(self, final: Path) -> StoredStage | None:
+        """The stage in this folder. Raises `Damaged`, or with `damaged="error"` `DataError`."""
+        _refuse_link(final.parent)
+        _refuse_link(final)
+        if not final.exists():
+            return None
+        try:
+            manifest = verify(final)
+        except Damaged as damage:
+            if self.damaged == "error":
+                raise DataError(
+                    f"store.damaged: {final} is damaged: {damage}; remove it, or set store.damaged=recompute"
+                ) from None
+            raise
+        return StoredStage(manifest.stage, manifest.key, final, True, manifest.seconds, manifest.info)
+
     def _commit(self, work: Path, final: Path, info: dict[str, Any], seconds: float) -> StoredStage:
         (work / ".seconds").unlink(missing_ok=True)
-        files = _listing(work)
-        for file in files:
-            sync(work / file)
-        # The manifest is the last file of the folder, and the rename publishes it whole.
-        kind, key = final.parent.name, final.name
-        write_json(
-            work / "manifest.json",
-            {"stage": kind, "key": key, "seconds": round(seconds, 3), "info": info, "files": files},
-        )
+        try:
+            for _, path in stage_files(work):
+                sync(path)
+            # The manifest is the last file of the folder, and the rename publishes it whole.
+            write_manifest(work, final, seconds, info)
+        except Damaged as damage:
+            raise DataError(f"store.root: a stage may hold plain files alone: in {work} {damage}") from None
         work.replace(final)
         sync(final.parent)
-        return StoredStage(kind, key, final, False, seconds, info)
+        return StoredStage(final.parent.name, final.name, final, False, seconds, info)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise DataError(f"store.root: {path} is a symbolic link, and the store follows none; remove it")
+
+
+def _open_workspace(work: Path) -> None:
+    """Make the folder, or go on in it where everything in it is its own."""
+    _refuse_link(work)
+    if work.exists() and not work.is_dir():
+        raise DataError(f"store.root: {work} is not a folder; remove it")
+    work.mkdir(exist_ok=True)
+    for path in work.rglob("*"):
+        _refuse_link(path)
+
+
+def _set_aside(final: Path, damage: Damaged) -> None:
+    names = (final.with_name(f"{final.name}.damaged-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists() and not name.is_symlink())
+    try:
+        final.rename(aside)
+        sync(final.parent)
+    except OSError as error:
+        raise DataError(
+            f"store.root: {final} is damaged: {damage}; it cannot be set aside: {error.strerror}"
+        ) from error
+    log.warning("%s", terminal(f"{final} is damaged: {damage}; set aside as {aside.name}, and computed anew"))
 
 
 def _seconds_so_far(work: Path) -> float:
     try:
-        return float((work / ".seconds").read_text())
-    except (FileNotFoundError, ValueError):
+        seconds = float((work / ".seconds").read_text())
+    except (OSError, ValueError):
         return 0.0
-
-
-def _listing(folder: Path) -> dict[str, int]:
-    return {
-        str(file.relative_to(folder)): file.stat().st_size
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != "manifest.json"
-    }
+    return seconds if math.isfinite(seconds) and seconds >= 0 else 0.0

@@ -28,7 +28,7 @@ from selfguide.config.identity import knobs_of
 from selfguide.core.console import Bar, Terminal
 from selfguide.core.files import canonical_json
 from selfguide.store.cache import Store, StoredStage, fingerprint
-from selfguide.store.journal import Journal
+from selfguide.store.journal import Journal, journal_title
 
 T = TypeVar("T")
 LONGEST = 2000
@@ -50,7 +50,7 @@ class Workspace:
 
     def journal(self, name: str = "journal.jsonl") -> Journal:
         """The finished units of this stage; a context manager."""
-        return Journal(self.path / name)
+        return Journal(self.path / name, journal_title(self.path, name))
 
     def bar(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Bar]:
         """Progress of this stage."""

@@ -234,12 +234,12 @@ def _kept_losses(path: Path, steps: int) -> list[float]:
     """The losses of the first `steps` steps; later or torn lines of a killed run are cut off the file."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:steps]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[:steps]
     kept: list[float] = []
     for line in lines:
         try:
             kept.append(float(json.loads(line)["loss"]))
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             break
     write_text(path, "".join(lines[: len(kept)]))
     return kept

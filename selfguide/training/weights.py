@@ -6,8 +6,8 @@ from pathlib import Path
 
 from selfguide.config.schema import FinetuningConfig
 from selfguide.core.errors import TrainingError
+from selfguide.core.hashing import file_hash
 from selfguide.models.base import Weights
-from selfguide.models.source import file_hash
 
 # What changes the function computed from the same tensors. Not the path of the base model.
 _ADAPTER_FIELDS = ("r", "lora_alpha", "target_modules", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern")

@@ -9,7 +9,10 @@ from selfguide.apps.export.cards import base_model, card, is_bundled, is_synthet
 from selfguide.apps.export.folder import copy_regular_files, exported
 from selfguide.apps.run_folder import finetuned_folder
 from selfguide.config.serving import ModelConfig
+from selfguide.core.errors import DataError
 from selfguide.core.files import write_json, write_text
+from selfguide.tasks.provenance import FILE as PROVENANCE
+from selfguide.tasks.provenance import Provenance
 
 
 def export_weights(run: RunFolder, base: ModelConfig, target: Path, form: str, licence: str | None = None) -> Path:
@@ -30,6 +33,7 @@ def export_weights(run: RunFolder, base: ModelConfig, target: Path, form: str, l
             _forget_local_base(run, made / "adapter_config.json")
         else:
             _save_tokenizer(base, made)
+        write_json(made / PROVENANCE, _provenance(run).to_json())
         write_text(made / "README.md", model_card(run, kind, licence))
     return folder
 
@@ -49,6 +53,13 @@ def model_card(run: RunFolder, kind: str, licence: str | None) -> str:
         ],
     }
     return card("model_card.md.j2", run, front, kind=kind, hub=base_model(run), bundled=is_bundled(run))
+
+
+def _provenance(run: RunFolder) -> Provenance:
+    content = run.details.get("provenance")
+    if content is None and run.result.get("claims_gold", True):
+        raise DataError(f"{run.path}: does not say which gold it saw; run the task again, its stages are in the store")
+    return Provenance() if content is None else Provenance.from_json(content, str(run.path))
 
 
 def _forget_local_base(run: RunFolder, file: Path) -> None:

@@ -32,6 +32,11 @@ class Entry:
         return any(run.result["frozen"] is False for run in self.runs)
 
     @property
+    def seen(self) -> bool:
+        """Whether a run's model was made with instances that the run is scored on."""
+        return any(run.result.get("seen_instances") for run in self.runs)
+
+    @property
     def empty(self) -> int:
         """Runs whose method costs no data to train on: they score as the base model."""
         return sum(run.result["status"] == "empty_dataset" for run in self.runs)

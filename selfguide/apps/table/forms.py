@@ -24,7 +24,7 @@ FIGURE_HEADER = (
     "score", "score_ci_low", "score_ci_high", "gain", "gain_ci_low", "gain_ci_high", "p", "p_holm",
     "over_control", "over_control_ci_low", "over_control_ci_high", "over_control_p", "over_control_p_holm",
     "over_reference", "over_reference_ci_low", "over_reference_ci_high", "over_reference_p", "over_reference_p_holm",
-    "unfrozen", "empty_datasets", "seed_only", "off_budget", "failed", *COSTS, "published", "published_metric",
+    "unfrozen", "seen", "empty_datasets", "seed_only", "off_budget", "failed", *COSTS, "published", "published_metric",
     "published_model", "published_source",
 )  # fmt: skip
 MEAN = "(mean)"
@@ -63,6 +63,7 @@ def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) ->
                         "seeds": " ".join(sorted(str(run.result["seed"]) for run in entry.runs)),
                         "planned_seeds": entry.planned,
                         "unfrozen": entry.unfrozen if entry.runs else "",
+                        "seen": entry.seen if entry.runs else "",
                         "empty_datasets": entry.empty,
                         "seed_only": entry.seed_only,
                         "off_budget": entry.off_budget,

@@ -22,7 +22,7 @@ COSTS = {
 }  # fmt: skip
 SIGNIFICANT = 0.05
 BUNDLED = "micro"  # model.path
-BETTER, WORSE, UNFROZEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "∅", "‡", "≠"
+BETTER, WORSE, UNFROZEN, SEEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "§", "∅", "‡", "≠"
 
 
 def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
@@ -155,7 +155,8 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the test of that interval (and in the "
         "sign-flip test over instances), corrected by Holm over all tasks and methods (averages: over all averages) of "
         "this table: a mark has an interval without 0.",
-        f"{UNFROZEN}: on the test split of a test task without a frozen setting. {EMPTY}: no training data came out in "
+        f"{UNFROZEN}: on the test split of a test task without a frozen setting. {SEEN}: the model of at "
+        f"least one run was made with instances that the run is scored on. {EMPTY}: no training data came out in "
         f"at least one run, which then scores as the base model. {SEED_ONLY}: in at least one run no synthetic row was "
         f"trained on, but the method's seed data alone. {OFF_BUDGET}: at least one run had fewer rows, tokens or steps "
         "than the budget asks for, and is not on an equal footing. (2/3): two of three seeds are there. An empty cell "
@@ -187,7 +188,8 @@ def _cell(entry: Entry) -> str:
     if entry.figure is None:
         return "failed" if entry.failures else ""
     gain = entry.figure.gain
-    marks = (_direction(gain) if gain else "") + UNFROZEN * entry.unfrozen + EMPTY * bool(entry.empty)
+    marks = (_direction(gain) if gain else "") + UNFROZEN * entry.unfrozen
+    marks += SEEN * entry.seen + EMPTY * bool(entry.empty)
     marks += SEED_ONLY * bool(entry.seed_only) + OFF_BUDGET * bool(entry.off_budget)
     return _score(entry.figure, _incomplete([entry]), marks)
 

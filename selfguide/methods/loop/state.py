@@ -8,7 +8,6 @@ from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.core.errors import DataError
 from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example
-from selfguide.methods.loop.transfer import require_source
 from selfguide.models.session import Session
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate, drop_counts
@@ -26,11 +25,9 @@ class Loop:
 
     @classmethod
     def of(cls, session: Session) -> "Loop":
-        """By the method's configuration, which `loop_problems` checked; `DataError` for a run it names in vain."""
+        """By the method's configuration, which `loop_problems` checked."""
         config = session.config.method
         assert isinstance(config, LoopConfig)
-        if config.initial_data.extra_rows_from_run is not None:
-            require_source(session, config.initial_data.extra_rows_from_run)
         return cls(session, config)
 
     @property
