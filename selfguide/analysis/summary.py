@@ -6,7 +6,6 @@ from selfguide.analysis.description import describe
 from selfguide.analysis.result import RunRecord, counts, drops
 from selfguide.core.console import Terminal
 from selfguide.evaluation.evaluate import Evaluated
-from selfguide.methods import gold_behind
 
 # Those that a method or a setting does not leave are not named.
 FILES = (
@@ -74,7 +73,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
 def _about_the_data(record: RunRecord) -> tuple[str, ...]:
     result = {
         "status": record.outcome.status,
-        "claims_gold": gold_behind(record.config.method),
+        "claims_gold": record.gold_use.claims,
+        "seen_instances": record.gold_use.scored,
         "counts": counts(record.outcome),
         "drops": dict(zip(("inputs", "outputs"), drops(record.outcome), strict=True)),
     }
