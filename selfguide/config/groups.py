@@ -8,6 +8,7 @@ from selfguide.config import schema
 from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.commands import SCHEMAS
 from selfguide.config.plugins import register_plugins
+from selfguide.config.secrets import register_check
 
 
 def register() -> None:
@@ -21,6 +22,7 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.RunConfig)
     register_plugins()
+    register_check()
     for registry in (METHODS, ENGINES):
         for name in registry.builtin:
             store.store(name=f"schema_{registry.node}_{name}", node=registry.schema_of(name))

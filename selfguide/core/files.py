@@ -1,6 +1,7 @@
 """Writing files so that a reader or a killed writer never sees half of one."""
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """A JSON file for people: indented, keys in the order given."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, _valid_json(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
@@ -52,5 +53,21 @@ def sync(path: Path) -> None:
 def json_line(row: Any) -> str:
     """A row as one line of a JSONL file."""
     # A lone surrogate from a tokenizer cannot be encoded; everything else stays readable.
-    text = json.dumps(row, ensure_ascii=False)
+    text = _valid_json(row, ensure_ascii=False)
     return text.encode("utf-8", "replace").decode() + "\n"
+
+
+def _valid_json(value: Any, **options: Any) -> str:
+    """JSON has no NaN and no infinity: `null` stands for a number that is not finite."""
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

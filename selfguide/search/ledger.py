@@ -33,16 +33,18 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, task: str, purpose: str, details: Mapping[str, Any]) -> int:
-        """Note one opening; returns how many there are of this task now. Raises DataError if the file was altered."""
+    def append(self, task: str, purpose: str, details: Mapping[str, Any], content: str | None = None) -> int:
+        """Note one opening; returns how many there are now of this gold `content` (None: of the task of this name).
+        Raises DataError if the file was altered."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
             self._cut_torn_line()
             rows = list(self.rows())
-            count: int = 1 + sum(row["task"] == task for row in rows)
+            count: int = 1 + sum(_same(row, task, content) for row in rows)
             row = {
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "task": task,
+                "content": content,
                 "purpose": purpose,
                 "count": count,
                 **details,
@@ -103,6 +105,12 @@ class Ledger:
             content = self.path.read_bytes()
             with self.path.open("r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)
+
+
+def _same(row: Mapping[str, Any], task: str, content: str | None) -> bool:
+    # Lines of an earlier version know the name alone.
+    known = row.get("content")
+    return bool(row["task"] == task) if known is None or content is None else bool(known == content)
 
 
 def _digest(row: Mapping[str, Any]) -> str:

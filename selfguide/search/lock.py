@@ -15,6 +15,8 @@ from selfguide.core.paths import expanded
 from selfguide.search.fingerprint import differences
 
 VERSION = 2
+MAX_BYTES, MAX_NODES = 4_000_000, 400_000
+SECTIONS = ("setting", "values", "tasks")
 HEADER = """\
 # A setting frozen by a sweep. Use it with frozen_config=THIS_FILE; runs refuse it once it is edited, or when
 # the data, the prompts, the metric or the list of tasks is no longer what it was chosen on.
@@ -91,9 +93,10 @@ def _without_texts(prompt: Mapping[str, Any]) -> dict[str, Any]:
 def load(path: Path) -> Lock:
     """Read a lock. Raises ConfigError if it is none, or was edited."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"frozen_config: cannot read {path}: {error}") from error
+        content = _read(path)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        reason = str(error).strip().splitlines()
+        raise ConfigError(f"frozen_config: cannot read {path}: {reason[0] if reason else 'not YAML'}") from error
     if not isinstance(content, dict) or not {"version", "setting", "values", "tasks", "hash"} <= set(content):
         raise ConfigError(f"frozen_config: {path} is not a lock; a sweep writes one as sweeps/NAME/lock.yaml")
     if content["version"] != VERSION:
@@ -101,14 +104,36 @@ def load(path: Path) -> Lock:
             f"frozen_config: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and "
             "what the prompts are made of. Start its sweep again: finished stages are found in the store"
         )
+    for name in SECTIONS:
+        if not isinstance(content.get(name), dict) or not all(isinstance(key, str) for key in content[name]):
+            raise ConfigError(f"frozen_config: {path} is no whole lock: {name} is not a mapping of names")
     for problem in renamed_in(content["values"]):
         raise ConfigError(f"frozen_config: {path} is of an earlier version ({problem}); start its sweep again")
     recorded = content.pop("hash")
     lock = Lock(content, str(path))
-    if lock.hash != recorded:
-        hashes = f"hash {lock.hash[:12]}, recorded {str(recorded)[:12]}"
+    try:
+        actual = lock.hash
+    except (TypeError, ValueError, RecursionError) as error:  # a date, a set, NaN, text that cannot be encoded
+        raise ConfigError(f"frozen_config: {path} was edited after it was frozen ({error})") from None
+    if actual != recorded:
+        hashes = f"hash {actual[:12]}, recorded {str(recorded)[:12]}"
         raise ConfigError(f"frozen_config: {path} was edited after it was frozen ({hashes})")
     return lock
+
+
+def _read(path: Path) -> Any:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"longer than {MAX_BYTES} bytes")
+    text = path.read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    count, nodes = 0, [content]
+    while nodes:  # a few lines of YAML's aliases may stand for gigabytes, or for themselves
+        node = nodes.pop()
+        count += 1
+        nodes += node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+        if max(count, len(nodes)) > MAX_NODES:
+            raise ValueError(f"more than {MAX_NODES} values")
+    return content
 
 
 def find(reference: str, sweep_folder: Path) -> Path:

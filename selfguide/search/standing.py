@@ -38,13 +38,15 @@ class Openings:
 
     def __init__(self, config: RunConfig, gold: GoldData, run: str, lock: str | None = None) -> None:
         self.last: int | None = None
+        self._content = gold.content
         self._ledger = Ledger(expanded(config.store.root, "store.root") / "test_openings.jsonl")
         self._details = {"model": config.model.name, "lock": lock, "run": run}
         gold.on_open(self._opened)
 
     def _opened(self, opening: Opening) -> None:
-        if opening.split == "test":
-            self.last = self._ledger.append(opening.task, opening.purpose, self._details)
+        if opening.test_instances:
+            details = {**self._details, "split": opening.split, "test_instances": opening.test_instances}
+            self.last = self._ledger.append(opening.task, opening.purpose, details, self._content)
 
 
 class Watch:

@@ -16,7 +16,7 @@ class Sample:
     """One answer of the model: what it said, how likely (log), and why it does not vote."""
 
     text: str
-    logprob: float
+    logprob: float | None  # null in a file: the model gave no finite number
     dropped: str | None = None
     answer: str | None = None  # what it votes for: the label, or the text itself
 

@@ -1,5 +1,6 @@
 """Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -56,8 +57,13 @@ def sample_share(candidate: Candidate, config: AnnotationConfig) -> float:
 
 def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
     """The `keep` most likely answers (cumulative log-probability), in the order they were sampled."""
-    ranked = sorted(range(len(samples)), key=lambda index: (-samples[index].logprob, index))[:keep]
+    ranked = sorted(range(len(samples)), key=lambda index: (-_likelihood(samples[index]), index))[:keep]
     return tuple(samples[index] for index in sorted(ranked))
+
+
+def _likelihood(sample: Sample) -> float:
+    """Last of all where the model gave no number."""
+    return -math.inf if sample.logprob is None or math.isnan(sample.logprob) else sample.logprob
 
 
 def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]:

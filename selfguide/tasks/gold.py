@@ -26,6 +26,7 @@ class Opening(NamedTuple):
     task: str
     split: Split
     purpose: str
+    test_instances: int = 0  # of the default test split, which `data` may have moved to another
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,13 @@ class GoldData:
         splits: Mapping[Split, Sequence[Instance]],
         demonstrations: Iterable[Example] = (),
         valid_input: str | None = None,
+        default_test: Iterable[Instance] = (),
     ) -> None:
         self.task = task
+        # Of all instances, whatever their order, their split and the task's name.
+        content = sorted(json.dumps([row.input, row.references]) for rows in splits.values() for row in rows)
+        self.content = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+        self._default_test = {normalized(row.input) for row in default_test}
         self._valid_input = None if valid_input is None else re.compile(valid_input, re.IGNORECASE)
         self.openings: list[Opening] = []
         self._subscribers: list[Callable[[Opening], None]] = []
@@ -75,7 +81,8 @@ class GoldData:
             raise DataError(
                 f"{self.task}: the {split} split has no instances ({other}); choose evaluation.split or data.split"
             )
-        opening = Opening(self.task, split, purpose)
+        test = rows if split == "test" else [row for row in rows if normalized(row.input) in self._default_test]
+        opening = Opening(self.task, split, purpose, len(test))
         self.openings.append(opening)
         for notify in self._subscribers:
             notify(opening)

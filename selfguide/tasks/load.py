@@ -7,13 +7,22 @@ from selfguide.config.builtin import SOURCES
 from selfguide.config.schema import DataConfig, TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.seeding import child_random
-from selfguide.core.types import Example, Family, LabelExtraction, TaskSpec
+from selfguide.core.types import Example, Family, Instance, LabelExtraction, TaskSpec
 from selfguide.tasks.context import split_context
 from selfguide.tasks.declared_labels import check_labels
 from selfguide.tasks.gold import GoldData
 from selfguide.tasks.infer import infer_family, infer_labels
 from selfguide.tasks.raw import RawTask, normalized, read_example
-from selfguide.tasks.splits import Splits, listed_split, published_split, reference_split, seeded_split, split_folder
+from selfguide.tasks.splits import (
+    DEFAULT_FRACTION,
+    DEFAULT_SEED,
+    Splits,
+    listed_split,
+    published_split,
+    reference_split,
+    seeded_split,
+    split_folder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +55,8 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
-    gold = GoldData(raw.name, split_task(raw, data, family), raw.demonstrations, raw.valid_input)
+    splits, default_test = split_task(raw, data, family), _default_test(task, raw, family)
+    gold = GoldData(raw.name, splits, raw.demonstrations, raw.valid_input, default_test)
     _check_gold_labels(raw, labels or ())
     return spec, gold
 
@@ -68,6 +78,13 @@ def split_task(raw: RawTask, data: DataConfig, family: Family) -> Splits:
     if data.split == "reference":
         return reference_split(raw, split_folder(data.split_path, "reference"))
     return seeded_split(raw, data.validation_fraction, data.split_seed, stratify=family == "classification")
+
+
+def _default_test(task: TaskConfig, raw: RawTask, family: Family) -> tuple[Instance, ...]:
+    """The test split as it is unless `data` says otherwise, of a task of the protocol."""
+    if task.group is None or raw.training:
+        return ()
+    return seeded_split(raw, DEFAULT_FRACTION, DEFAULT_SEED, stratify=family == "classification")["test"]
 
 
 def _with_overrides(raw: RawTask, task: TaskConfig) -> RawTask:

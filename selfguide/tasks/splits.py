@@ -13,6 +13,9 @@ from selfguide.core.types import Instance, Split
 from selfguide.tasks.gold import SPLITS
 from selfguide.tasks.raw import RawTask, normalized, read_text
 
+# As in conf/data/default.yaml: the paper's tasks are split so unless the result says otherwise.
+DEFAULT_FRACTION, DEFAULT_SEED = 0.1, 42
+
 Splits = dict[Split, tuple[Instance, ...]]
 
 

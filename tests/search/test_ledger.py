@@ -21,6 +21,12 @@ def test_counts_by_task(tmp_path: Path) -> None:
     assert ledger.count("a") == 2
 
 
+def test_another_name_does_not_restart_the_count(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.jsonl")
+    assert ledger.append("a", "evaluation", {}) == 1, "of an earlier version: by its name"
+    assert [ledger.append(task, "evaluation", {}, content) for task, content in ("ag", "bg", "bh")] == [2, 2, 1]
+
+
 def test_many_processes_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "l.jsonl"
     workers = [multiprocessing.get_context("spawn").Process(target=_append, args=(str(path), 10)) for _ in range(3)]

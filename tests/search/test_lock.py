@@ -1,6 +1,8 @@
 """Locks: what is written is what is read, edits show, and a misfit is named."""
 
+import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -44,6 +46,39 @@ def test_not_a_lock(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("a: 1\n")
     with pytest.raises(ConfigError, match="is not a lock"):
         load(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_an_altered_lock_is_one_line(seed: int, tmp_path: Path) -> None:
+    """Cut, bytes changed, lines lost, types changed, huge: always a `ConfigError` of one line."""
+    random, path = Random(seed), tmp_path / "lock.yaml"
+    Lock(CONTENT).write(path)
+    content = path.read_bytes()
+    at = random.randrange(200, len(content))
+    lines = content.splitlines(keepends=True)
+    line = random.randrange(2, len(lines))
+    junk = random.choice([b"&a", b"\x00", b"\xff", b"[", b"2001-01-01", b".nan", b"null", b"3", b"!!set {a}", b"? [x]"])
+    path.write_bytes(
+        random.choice(
+            [
+                content[:at],
+                content[:at] + junk + content[at + 1 :],
+                b"".join(lines[:line] + lines[line + 1 :]),
+                b"".join([*lines[:line], lines[line].partition(b":")[0] + b": " + junk + b"\n", *lines[line + 1 :]]),
+                re.sub(rb"\n(setting|values|tasks):\n(  .*\n)+", b"\n" + rb"\1: " + junk + b"\n", content),
+                b"a: " + b"[" * 5000,
+                b"a: &a [1, 1]\n"
+                + b"".join(b"%c: &%c [%s]\n" % (i, i, b",".join([b"*%c" % (i - 1)] * 9)) for i in range(98, 110)),
+                content + b"# " + b"x" * 5_000_000,
+            ]
+        )
+    )
+    if path.read_bytes() == content:
+        return
+    try:
+        assert load(path).content == CONTENT  # a change of what YAML does not read
+    except ConfigError as error:
+        assert str(error).startswith("frozen_config: ") and "\n" not in str(error)
 
 
 @pytest.mark.parametrize(

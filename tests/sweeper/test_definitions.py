@@ -112,6 +112,10 @@ def test_frozen_and_unfrozen_runs_and_the_ledger(tmp_path: Path) -> None:
     assert (outside.frozen, outside.test_openings) == (None, None)
     rows = list(Ledger(tmp_path / "store" / "test_openings.jsonl").rows())
     assert [row["lock"] for row in rows] == [None, held.lock["hash"]]
+    peeking = watch(run_config("evaluation.split=validation", "data.validation_fraction=0.9"), tmp_path).standing()
+    assert (peeking.frozen, peeking.test_openings) == (None, 3), "instances of the default test split"
+    renamed = watch(run_config("task.name=another"), tmp_path).standing()
+    assert renamed.test_openings == 4, "the same gold under another name"
 
 
 @pytest.mark.parametrize(

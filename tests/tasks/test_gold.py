@@ -36,7 +36,7 @@ def test_openings_are_observable() -> None:
     assert data.openings == []
     data.open("test")
     data.open("test", purpose="lint")
-    assert data.openings == told == [Opening("t", "test", "evaluation"), Opening("t", "test", "lint")]
+    assert data.openings == told == [Opening("t", "test", "evaluation", 2), Opening("t", "test", "lint", 2)]
 
 
 def test_an_empty_split_is_one_clear_line() -> None:
@@ -71,3 +71,17 @@ def test_the_pool_holds_nothing_that_is_scored_or_in_the_test_split() -> None:
     assert all(opening.split == "validation" for opening in data.openings)
     with pytest.raises(DataError, match="all of them are evaluated or test instances"):
         GoldData("t", {"validation": validation[:1], "test": (row("t1", "in both"),)}).pool(())
+
+
+def test_content_is_of_the_instances_alone() -> None:
+    one, other, third = row("a", "x"), row("b", "y"), row("c", "z")
+    known = GoldData("t", {"validation": (one,), "test": (other, third)}).content
+    assert GoldData("else", {"validation": (third, other), "test": (one,)}).content == known
+    assert GoldData("t", {"validation": (one,), "test": (other,)}).content != known
+
+
+def test_test_instances_of_another_split_are_counted() -> None:
+    one, other, third = row("a", "x"), row("b", "y"), row("c", "z")
+    data = GoldData("t", {"validation": (one, other), "test": (third,)}, default_test=(other, third))
+    data.open("validation")
+    assert data.openings == [Opening("t", "validation", "evaluation", 1)]

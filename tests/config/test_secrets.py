@@ -1,0 +1,88 @@
+"""A secret in an address is refused before any file is written: of the run, of Hydra, of the store."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfguide.config.schema import RunConfig
+from tests.composing import run_config
+from tests.test_cli import command
+
+SECRET = "s3cr3tpw"
+ADDRESSES = [
+    f"http://me:{SECRET}@127.0.0.1:9/x",
+    f"https://{SECRET}@h.example/x",
+    f"http://127.0.0.1:9/x?token={SECRET}",
+]
+URL_KEYS = {
+    "data.url": ["task=task190"],
+    "engine.base_url": ["engine=openai"],
+    "teacher.engine.base_url": ["teacher=openai", "teacher.model.path=x", "annotation.annotator=base"],
+    "task.hub.path": ["task=hub"],
+    "model.path": [],
+    "+data.mirror": [],
+}
+
+
+def refused(folder: Path, *arguments: str, module: str = "selfguide.main") -> str:
+    done = command(*arguments, "store.root=store", cwd=folder, module=module)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and SECRET not in done.stdout + done.stderr, done.stderr
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in written if SECRET in path.read_text(errors="replace")]
+    assert not list(folder.rglob(".hydra"))
+    return done.stderr
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("key", URL_KEYS)
+def test_an_address_with_a_secret_leaves_no_file(key: str, address: str, tmp_path: Path) -> None:
+    said = refused(tmp_path, *URL_KEYS[key], f"{key}='{address}'")
+    assert said.startswith(f"error: {key.lstrip('+')}: holds a user name, a query or a key")
+
+
+def test_every_key_of_an_address_is_tested() -> None:
+    def urls(prefix: str, node: Any) -> set[str]:
+        keys: set[str] = set()
+        for field in dataclasses.fields(node):
+            value, key = getattr(node, field.name), f"{prefix}{field.name}"
+            if dataclasses.is_dataclass(value):
+                keys |= urls(f"{key}.", value)
+            elif "url" in field.name or (isinstance(value, str) and "://" in value):
+                keys.add(key)
+        return keys
+
+    run: RunConfig = run_config("engine=openai", *URL_KEYS["teacher.engine.base_url"], "+sweep=default")
+    assert urls("", run) <= set(URL_KEYS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-m", f"data.url=http://h/a,{ADDRESSES[0]}"],
+        ["-m", "+sweep=default", f"sweep.tasks=['micro_color_word data.url={ADDRESSES[0]}']"],
+        ["-m", "+sweep=default", f"sweep.storage='postgresql://me:{SECRET}@h/db'"],
+        ["--config-dir", "mine", "data=private"],
+        ["--config-dir", "mine", "-m", "data=default,private"],
+    ],
+    ids=["multirun", "sweep", "storage", "file", "file of a job"],
+)
+def test_whichever_way_it_comes(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine" / "data").mkdir(parents=True)
+    text = f"defaults: [default]\nurl: {ADDRESSES[0]}\n"
+    (tmp_path / "mine" / "data" / "private.yaml").write_text(text)
+    before = set(tmp_path.rglob("*"))
+    done = command(*arguments, "store.root=store", cwd=tmp_path)
+    assert done.returncode == 2 and SECRET not in done.stdout + done.stderr, done.stderr
+    assert re.search(r"^error: \S+: holds a (user name|password)", done.stderr), done.stderr
+    new = [path for path in set(tmp_path.rglob("*")) - before if path.is_file()]
+    assert not [path for path in new if SECRET in path.read_text(errors="replace")]
+
+
+def test_texts_and_clean_addresses_are_taken() -> None:
+    text = f"Answer about {ADDRESSES[0]}"
+    run = run_config("task=json", "task.path=x", f"task.instruction='{text}'", "data.url=https://h/gh/x@master/tasks")
+    assert (run.task.instruction, run.data.url) == (text, "https://h/gh/x@master/tasks")
