@@ -86,3 +86,15 @@ def test_killed_while_its_checkpoints_are_deleted_it_still_ends_in_the_same_byte
         name = "adapter_model.safetensors"
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
     shutil.rmtree(work)
+
+
+def test_damaged_losses_of_a_killed_training_are_cut_off(tmp_path: Path) -> None:
+    tiny = tiny_model(tmp_path / "tiny")
+    tokenizer = load_prompt_tokenizer(model_config(tiny))
+    config, rows = run_config(tiny), copy_rows(tokenizer, 4)
+    work = tmp_path / "work"
+    whole = finetune(config, tokenizer, rows, work, 3)
+    written = (work / "losses.jsonl").read_bytes()
+    (work / "losses.jsonl").write_bytes(b'{"loss": null}\n\xff\xfe' + bytes(20))
+    assert finetune(config, tokenizer, rows, work, 3).losses == whole.losses
+    assert (work / "losses.jsonl").read_bytes() == written
