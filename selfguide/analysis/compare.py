@@ -5,7 +5,7 @@ variant that differ in the seed alone.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.core.errors import DataError
 
 BASELINE = "few-shot ICL"
+CONTROL = "few_shot_finetune"
 # Named in a variant by its short form already.
 SHOWN_ALREADY = ("model.", "method.name")
 
@@ -68,6 +69,12 @@ class Group:
         """(seeds, instances), of few-shot ICL."""
         return self._matrix("baseline_score")
 
+    def controls(self, name: str) -> NDArray[np.float64] | None:
+        """(seeds, instances), of a control; None where a run has none of that name."""
+        if not all(name in run.result["controls"] for run in self.runs):
+            return None
+        return self._rows(lambda row: row["controls"][name][1])
+
     @property
     def is_baseline(self) -> bool:
         """Whether this is few-shot ICL itself."""
@@ -92,7 +99,10 @@ class Group:
         return value
 
     def _matrix(self, field: str) -> NDArray[np.float64]:
-        rows = [{row["id"]: row[field] for row in run.predictions} for run in self.runs]
+        return self._rows(lambda row: row[field])
+
+    def _rows(self, of: Callable[[dict[str, Any]], float]) -> NDArray[np.float64]:
+        rows = [{row["id"]: of(row) for row in run.predictions} for run in self.runs]
         return np.array([[row[instance] for instance in self.ids] for row in rows], dtype=np.float64)
 
 

@@ -26,10 +26,12 @@ from selfguide.core.tables import Sheet, to_csv, to_latex, to_markdown
 PAGE = "comparison.html"
 MEAN = "mean"
 HEADER = ("task", "variant", "seeds", "n", BASELINE, "score", "gain", "p", "p (Holm)")
+CONTROL_HEADER = ("over the control", "p (Holm)  ")
 CSV_HEADER = (
     "metric", "extraction", "decoding", "split", "task", "variant", "seeds", "frozen", "n",
     *(f"{name}_{end}" for name in ("baseline", "score", "gain") for end in ("value", "ci_low", "ci_high")),
-    "p", "p_holm", "reference", "over_reference", "over_reference_p_holm",
+    "p", "p_holm", *(f"over_control_{end}" for end in ("value", "ci_low", "ci_high", "p", "p_holm")),
+    "reference", "over_reference", "over_reference_p_holm",
 )  # fmt: skip
 SEEN = "SEEN"  # beside a score: instances that are scored on were there to learn from when a model was made
 UNFROZEN = "UNFROZEN"  # beside a score: on the test split of a test task, and no frozen setting
@@ -115,17 +117,29 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def sheet(table: Table) -> Sheet:
     """Rows for people: percent with intervals, a mean row for each variant that has all tasks."""
-    several = len(table.variants) > 1
+    several, control = len(table.variants) > 1, controlled(table)
+
+    def cells(groups: Sequence[Group], figure: Figure) -> list[str]:
+        over = figure.over_control
+        beside = [_difference(over)[0], p_value(over.holm if over else None)] if control else []
+        return [*_figures(groups, figure), *beside, *(_against(figure) if several else [])]
+
     rows = [
-        [group.task, group.variant, ", ".join(map(str, group.seeds)), *_figures([group], table.figure(group), several)]
+        [group.task, group.variant, ", ".join(map(str, group.seeds)), *cells([group], table.figure(group))]
         for group in table.groups
     ]
     if len(table.tasks) > 1:
         for (variant, _), figure in table.averages.items():
             groups = [group for group in table.groups if group.variant == variant]
-            rows.append([f"mean of {len(table.tasks)}", variant, "", *_figures(groups, figure, several)])
-    more = [f"over {table.variants[0]}", "p (Holm) "] if several else []
+            rows.append([f"mean of {len(table.tasks)}", variant, "", *cells(groups, figure)])
+    more = list(CONTROL_HEADER) if control else []
+    more += [f"over {table.variants[0]}", "p (Holm) "] if several else []
     return Sheet(str(table.column), [*HEADER, *more], rows, text=3)
+
+
+def controlled(table: Table) -> bool:
+    """Whether a variant was scored beside its control."""
+    return any(figure.over_control for figure in table.figures.values())
 
 
 def comma_separated(tables: Sequence[Table]) -> str:
@@ -140,22 +154,25 @@ def note(table: Table) -> str:
         "Percent with 95 % bootstrap intervals over seeds and instances; gain: points over few-shot ICL on the same "
         "instances, with the 95 % t interval over seeds and instances; p: of the same t test, or of sign flips over "
         f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table)."
+        + " Over the control: points over the same model finetuned on the demonstrations alone, tested alike."
+        * controlled(table)
         + f" {UNFROZEN}: on the test split of a test task, and no frozen setting." * loose
         + f" {SEEN}: a model was made with instances that it is scored on." * any(group.seen for group in table.groups)
     )
 
 
-def _figures(groups: Sequence[Group], figure: Figure, several: bool) -> list[str]:
+def _figures(groups: Sequence[Group], figure: Figure) -> list[str]:
     loose = any(group.frozen is False for group in groups)
-    cells = [
+    return [
         str(figure.score.n), with_interval(interval_of(groups, "baseline")),
         with_interval(figure.score) + f" {UNFROZEN}" * loose + f" {SEEN}" * any(group.seen for group in groups),
         *_difference(figure.gain),
         p_value(figure.gain.holm if figure.gain else None),
     ]  # fmt: skip
-    if several:
-        cells += [_difference(figure.against)[0], p_value(figure.against.holm if figure.against else None)]
-    return cells
+
+
+def _against(figure: Figure) -> list[str]:
+    return [_difference(figure.against)[0], p_value(figure.against.holm if figure.against else None)]
 
 
 def _difference(difference: Difference | None) -> tuple[str, str]:
@@ -175,6 +192,9 @@ def _csv_row(table: Table, group: Group) -> dict[str, Any]:
         row |= {f"{name}_{end}": getattr(value, end, None) for end in ("value", "ci_low", "ci_high")}
     if gain is not None:
         row |= {"p": gain.gain.p, "p_holm": gain.holm}
+    if (over := figure.over_control) is not None:
+        row |= {f"over_control_{end}": getattr(over.gain, end) for end in ("value", "ci_low", "ci_high", "p")}
+        row |= {"over_control_p_holm": over.holm}
     if against is not None:
         row |= {"over_reference": against.gain.value, "over_reference_p_holm": against.holm}
     return row

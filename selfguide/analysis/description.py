@@ -129,8 +129,13 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         said = loop_gold(method) if isinstance(method, LoopConfig) else []
         if method.kind == "gold_finetune":
             said = ["the rows are gold instances"]
-        yield f"Gold instances were used: {'; '.join(said) or 'the method is given the gold pool'}."
-        yield "The gold pool holds no instance that was evaluated."
+        elif not said and method.claims_gold:
+            said = ["the method is given the gold pool"]
+        yield f"Gold instances were used: {'; '.join(said) or 'a model that this run builds on was trained on them'}."
+        if method.claims_gold:
+            yield "The gold pool holds no instance that was evaluated."
+        if seen := result.get("seen_instances"):
+            yield f"{count(seen, 'evaluated instance')} were among those that a model was made with."
     elif makes_inputs(config):
         shown = count(len(task.demonstrations), "demonstration")
         yield f"No gold instance was used beside the {shown}."

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from selfguide.analysis.compare import Column, Group, differences_of
+from selfguide.analysis.compare import CONTROL, Column, Group, differences_of
 from selfguide.core.errors import DataError
 from selfguide.evaluation.crossed import crossed_gain, crossed_interval
 from selfguide.evaluation.statistics import Gain, Interval, holm
@@ -37,6 +37,8 @@ class Figure:
     score: Interval
     gain: Difference | None
     against: Difference | None = None
+    over_control: Difference | None = None
+    """Over few-shot finetuning, where every run has it as its control."""
 
 
 Figures = Mapping[Key, Figure]
@@ -74,7 +76,14 @@ def interval_of(groups: Sequence[Group], of: Literal["score", "baseline"], seeds
 def _figure(groups: Sequence[Group], references: Mapping[str, Group], seeds: Sequence[int]) -> Figure:
     gains = [None if group.is_baseline else group.scores - group.baselines for group in groups]
     against = [_differences(group, references.get(group.task)) for group in groups]
-    return Figure(groups[0].column, interval_of(groups, "score", seeds), _difference(gains), _difference(against))
+    controls = [None if (control := group.controls(CONTROL)) is None else group.scores - control for group in groups]
+    return Figure(
+        column=groups[0].column,
+        score=interval_of(groups, "score", seeds),
+        gain=_difference(gains),
+        against=_difference(against),
+        over_control=_difference(controls),
+    )
 
 
 def _differences(group: Group, reference: Group | None) -> NDArray[np.float64] | None:
@@ -97,7 +106,7 @@ def _corrected(figures: Figures, by_variant: bool) -> Figures:
     corrected = dict(figures)
     for family in {key[0] if by_variant else None for key in figures}:
         some = [key for key in figures if family in (None, key[0])]
-        for name in ("gain", "against"):
+        for name in ("gain", "against", "over_control"):
             tested = {key: kept for key in some if (kept := getattr(figures[key], name)) is not None}
             for (key, kept), p in zip(tested.items(), holm([kept.gain.p for kept in tested.values()]), strict=True):
                 corrected[key] = replace(corrected[key], **{name: replace(kept, holm=p)})

@@ -17,7 +17,7 @@ from selfguide.analysis.details import save_details
 from selfguide.config.schema import RunConfig
 from selfguide.core.files import write_json, write_jsonl
 from selfguide.core.types import Example, Instance, TaskSpec
-from selfguide.evaluation.evaluate import Evaluated
+from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.gold_use import GoldUse
@@ -56,6 +56,11 @@ class RunRecord:
     epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
 
     @property
+    def gains(self) -> dict[str, Gain]:
+        """What the method gains over each control on the same instances."""
+        return {name: gain(control, self.tuned, self.config.evaluation) for name, control in self.controls.items()}
+
+    @property
     def floors(self) -> dict[str, float]:
         """Scores that need no model: majority class, copied input, copied demonstration."""
         return {floor.name: floor.mean for floor in floors(self.task, self.instances)}
@@ -83,7 +88,7 @@ def save(record: RunRecord, folder: Path) -> None:
 def result_json(record: RunRecord) -> dict[str, Any]:
     """The machine-readable result; other tools rely on these keys."""
     config, outcome, stages = record.config, record.outcome, record.stages
-    input_drops, output_drops = _drops(outcome)
+    input_drops, output_drops = drops(outcome)
     seconds = {name: round(stage.seconds, 3) for name, stage in stages.items()}
     # A stage may have two names (the control's training is also the annotator's): the total counts it once.
     each = {stage.path: stage.seconds for stage in stages.values()}
@@ -110,6 +115,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "baseline": dataclasses.asdict(record.base.score),
         "score": dataclasses.asdict(record.tuned.score),
         "gain": dataclasses.asdict(record.gain),
+        "gains": {name: dataclasses.asdict(over) for name, over in record.gains.items()},
         "controls": {name: dataclasses.asdict(control.score) for name, control in record.controls.items()},
         # Never the headline: other ways to read a label, another metric of the same answers, {column: {variant: S}}.
         "columns": {
@@ -191,7 +197,8 @@ def cost_block(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _drops(outcome: MethodResult) -> tuple[dict[str, int], dict[str, int]]:
+def drops(outcome: MethodResult) -> tuple[dict[str, int], dict[str, int]]:
+    """Dropped candidates by reason: inputs, then outputs."""
     inputs: dict[str, int] = {}
     outputs: dict[str, int] = {}
     for candidate in outcome.candidates:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from selfguide.analysis.result import RunRecord, counts, other_split
+from selfguide.analysis.description import describe
+from selfguide.analysis.result import RunRecord, counts, drops, other_split
 from selfguide.core.console import Terminal
-from selfguide.evaluation.evaluate import Evaluated, gain
+from selfguide.evaluation.evaluate import Evaluated
 
 # Those that a method or a setting does not leave are not named.
 FILES = (
@@ -36,8 +37,7 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
             f"{method} - few-shot ICL: {_points(record.gain.value)} points "
             f"[{_points(record.gain.ci_low)}, {_points(record.gain.ci_high)}], p = {record.gain.p:.3g} (paired)"
         )
-        for name, control in record.controls.items():
-            over = gain(control, record.tuned, record.config.evaluation)
+        for name, over in record.gains.items():
             terminal.say(
                 f"{method} - {name}: {_points(over.value)} points [{_points(over.ci_low)}, {_points(over.ci_high)}], "
                 f"p = {over.p:.3g} (paired)"
@@ -47,6 +47,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
         more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
         terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
+    for sentence in _about_the_data(record):
+        terminal.say(sentence)
     if record.standing.frozen is False:
         terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and frozen_config=… uses it")
     if record.standing.lock is not None and not record.standing.lock["same_model"]:
@@ -68,6 +70,17 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say("every stage was found in the store; nothing was computed")
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     terminal.say(f"files: {shown}/ ({', '.join(name for name in FILES if (folder / name).exists())})")
+
+
+def _about_the_data(record: RunRecord) -> tuple[str, ...]:
+    result = {
+        "status": record.outcome.status,
+        "claims_gold": record.gold_use.claims,
+        "seen_instances": record.gold_use.scored,
+        "counts": counts(record.outcome),
+        "drops": dict(zip(("inputs", "outputs"), drops(record.outcome), strict=True)),
+    }
+    return describe(record.config, result, record.task).data
 
 
 def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:

@@ -8,7 +8,6 @@ import pytest
 from selfguide.analysis.description import TITLES, Description, describe
 from selfguide.core.paths import config_dir
 from selfguide.core.types import Example, TaskSpec
-from selfguide.methods import gold_behind
 from tests.composing import run_config
 
 LABELS = ("yes", "no")
@@ -27,7 +26,7 @@ def task_with(labels: tuple[str, ...]) -> TaskSpec:
 def described(*overrides: str, labels: tuple[str, ...] = LABELS, **changes: Any) -> Description:
     config = run_config("task=json", "task.path=unused.json", "synthesis=default", *overrides)
     result = {
-        "claims_gold": gold_behind(config.method), "status": "ok", "drops": {"inputs": {}, "outputs": {}},
+        "claims_gold": config.method.claims_gold, "status": "ok", "drops": {"inputs": {}, "outputs": {}},
         "counts": {"demonstration_copies": 0}, **changes,
     }  # fmt: skip
     return describe(config, result, task_with(labels))
@@ -137,9 +136,15 @@ def test_a_step_of_the_loop_changes_its_sentence(override: str) -> None:
     assert expected in getattr(described("method=zerogen", override), field)
 
 
+def test_a_model_that_was_trained_on_gold_is_told() -> None:
+    said = described(claims_gold=True, seen_instances=3)
+    assert "a model that this run builds on was trained on them" in said.gold
+    assert "3 evaluated instances were among those" in said.gold
+    assert "No gold" not in said.gold
+
+
 def test_rows_of_a_run_with_gold_behind_it_are_not_called_free_of_gold(tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text('{"claims_gold": true}')
-    said = described("method=zerogen", f"method.initial_data.extra_rows_from_run={tmp_path}")
+    said = described("method=zerogen", f"method.initial_data.extra_rows_from_run={tmp_path}", claims_gold=True)
     assert "gold may be behind the rows taken from another run" in said.gold
     assert "rounds of another run added" in said.inputs
 

@@ -48,6 +48,9 @@ def scalars(run: RunFolder) -> dict[str, float]:
     for name in ("baseline", "score", "gain"):
         figures[name] = result[name]["value"]
         figures |= {f"{name}/{figure}": value for figure, value in result[name].items() if figure != "value"}
+    for name, over in result.get("gains", {}).items():
+        figures[f"gain over {name}"] = over["value"]
+        figures |= {f"gain over {name}/{figure}": value for figure, value in over.items() if figure != "value"}
     figures |= {f"control/{name}": score["value"] for name, score in result["controls"].items()}
     figures |= {f"floor/{name}": value for name, value in result["floors"].items()}
     for name in ("counts", "seconds", "contamination"):

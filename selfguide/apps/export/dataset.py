@@ -66,6 +66,10 @@ def dataset_card(run: RunFolder, names: list[str], licence: str | None) -> str:
     dropped = {**run.result["drops"]["inputs"], **run.result["drops"]["outputs"]}
     # A knob of a method may hold a path of this machine.
     hidden = ("method.name", "method.kind", "method.initial_data.extra_rows_from_run")
-    settings = [row for row in flat({"method": run.details["config"]["method"]}) if row[0] not in hidden]
+    settings = [
+        (key, value)
+        for key, value in flat({"method": run.details["config"]["method"]})
+        if key not in hidden and value not in ("null", "{}")
+    ]
     more = {"dropped": dropped, "method_settings": settings, "has_candidates": len(names) > 1}
     return card("dataset_card.md.j2", run, front, **more)

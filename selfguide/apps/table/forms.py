@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from selfguide.analysis.compare import CONTROL
 from selfguide.analysis.figures import Difference, Figure
 from selfguide.apps.table.figures import Figures
 from selfguide.apps.table.grid import Grid
@@ -15,12 +16,13 @@ from selfguide.core.tables import Sheet, to_csv, to_latex, to_markdown
 
 RUN_HEADER = (
     "row", "group", "task", "seed", "status", "metric", "split", "n", "score", "score_ci_low", "score_ci_high",
-    "few_shot_icl", "gain", "gain_p", "frozen", "train_rows", "synthetic_rows", "equal_footing", *COSTS, "model",
-    "engine", "version", "git", "folder", "reason",
+    "few_shot_icl", "gain", "gain_p", "over_control", "over_control_p", "frozen", "train_rows", "synthetic_rows",
+    "equal_footing", *COSTS, "model", "engine", "version", "git", "folder", "reason",
 )  # fmt: skip
 FIGURE_HEADER = (
     "row", "label", "group", "task", "metric", "extraction", "decoding", "split", "seeds", "planned_seeds", "n",
     "score", "score_ci_low", "score_ci_high", "gain", "gain_ci_low", "gain_ci_high", "p", "p_holm",
+    "over_control", "over_control_ci_low", "over_control_ci_high", "over_control_p", "over_control_p_holm",
     "over_reference", "over_reference_ci_low", "over_reference_ci_high", "over_reference_p", "over_reference_p_holm",
     "unfrozen", "seen", "empty_datasets", "seed_only", "off_budget", "failed", *COSTS, "published", "published_metric",
     "published_model", "published_source",
@@ -83,7 +85,7 @@ def _run_row(one: Done) -> dict[str, Any]:
     if one.run is None:
         return row
     result = one.run.result
-    costs = result.get("costs", {})
+    costs, over_control = result.get("costs", {}), result.get("gains", {}).get(CONTROL, {})
     answers = {f"answer_{name}": value for name, value in costs.get("answers", {}).items()}
     return {
         **row,
@@ -96,6 +98,8 @@ def _run_row(one: Done) -> dict[str, Any]:
         "few_shot_icl": result["baseline"]["value"],
         "gain": result["gain"]["value"],
         "gain_p": result["gain"]["p"],
+        "over_control": over_control.get("value"),
+        "over_control_p": over_control.get("p"),
         "train_rows": result["counts"]["train"],
         "synthetic_rows": result["counts"].get("synthetic"),
         "equal_footing": (result.get("budget") or {}).get("equal"),
@@ -115,6 +119,7 @@ def _figure_row(figure: Figure | None) -> dict[str, Any]:
         "score_ci_low": score.ci_low,
         "score_ci_high": score.ci_high,
         **_difference_row(figure.gain, "gain", ""),
+        **_difference_row(figure.over_control, "over_control", "over_control_"),
         **_difference_row(figure.against, "over_reference", "over_reference_"),
     }
 

@@ -170,6 +170,10 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
             "Published values: “ours, same model” is blank unless the runs are of the published model. The bundled "
             "model answers the bundled tasks in the metric named: it can show the effect, not the value."
         )
+    for row, labelled in grid.rows.items():
+        run = next((one.run for one in done if one.run is not None and one.cell.row == row), None)
+        if run is not None and run.description.data:
+            said.append(f"{labelled.label}: {' '.join(run.description.data)}")
     failures: dict[str, list[str]] = {}
     for one in done:
         if one.reason is not None:
