@@ -22,7 +22,7 @@ from selfguide.methods.gold_use import gold_use
 from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
-from selfguide.search.standing import Watch
+from selfguide.search.protocol_check import ProtocolCheck
 from selfguide.tasks.gold import GoldData
 from selfguide.tasks.load import load_task
 
@@ -48,7 +48,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     terminal.say(f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}")
     settings = config.evaluation
     split: Split = "test" if settings.split == "test" else "validation"
-    watch = Watch(config, task, gold, folder)
+    protocol = ProtocolCheck(config, task, gold, folder)
     instances = choose_instances(gold.open(split), settings.limit, config.data.split_seed)
 
     def overlap_check(texts: Sequence[str]) -> frozenset[int]:
@@ -87,7 +87,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             columns=columns,
             stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in result.pairs]),
-            standing=watch.standing(),
+            protocol=protocol.status(),
             gold_use=use,
         )
     save(record, folder)

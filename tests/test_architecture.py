@@ -103,7 +103,7 @@ def test_whoever_opens_gold_has_it_counted() -> None:
     openers = {name for name, path in modules().items() if "gold.open(" in path.read_text(encoding="utf-8")}
     assert {"selfguide.pipeline", "selfguide.apps.lint.checks"} <= openers
     commands = {name.replace("lint.checks", "lint.command") for name in openers}
-    assert {name for name in commands if "selfguide.search.standing" not in imports(modules()[name])} == set()
+    assert {name for name in commands if "selfguide.search.protocol_check" not in imports(modules()[name])} == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["seed=-1"]])

@@ -11,7 +11,7 @@ from rich.console import Console
 from selfguide.apps.lint import Finding, lint_task
 from selfguide.apps.lint.report import show
 from selfguide.core.types import Example, Instance, Split, TaskSpec
-from selfguide.search.ledger import Ledger
+from selfguide.search.access_log import AccessLog
 from selfguide.tasks.gold import GoldData
 
 ROOT = Path(__file__).parent.parent
@@ -150,7 +150,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = lint(tmp_path, "task.path=mine.json")
     assert done.returncode == 0, done.stderr
     assert "my_task: classification, labels yes | no, exact_match, 2 demonstrations" in done.stdout
-    (opening,) = Ledger(tmp_path / "runs" / "store" / "test_openings.jsonl").rows()
+    (opening,) = AccessLog(tmp_path / "runs" / "store" / "test_openings.jsonl").rows()
     assert (opening["task"], opening["purpose"], opening["run"]) == ("my_task", "lint", "selfguide.apps.lint")
     assert "warning: demonstrations in gold: 1 of" in done.stdout
     assert "note: prompt length: not measured: model.path" in done.stdout

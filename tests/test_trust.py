@@ -15,7 +15,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.apps.run_folder import config_to_load
 from selfguide.config.trust import is_users_choice, literal
 from selfguide.search.freeze import with_lock
-from selfguide.search.lock import VERSION, Lock
+from selfguide.search.frozen_config import VERSION, FrozenConfig
 from tests.analysis.folders import write_run
 
 PIECES = st.sampled_from(["${", "}", "\\", "oc.env:HOME", "a", "'", '"', " ", "${oc.env:HOME}"])
@@ -65,7 +65,7 @@ def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
 ) -> None:
     monkeypatch.setenv("OTHER", "sesame")
     values = {"filters.noise_terms": ["${oc.env:OTHER}"], "engine.base_url": "http://evil.example/v1"}
-    Lock({"setting": {}, "values": values, "tasks": {}, "version": VERSION}).write(tmp_path / "x.yaml")
+    FrozenConfig({"setting": {}, "values": values, "tasks": {}, "version": VERSION}).write(tmp_path / "x.yaml")
     config = OmegaConf.create(
         {
             "frozen_config": str(tmp_path / "x.yaml"),

@@ -90,13 +90,13 @@ def _ours(llm: Any, config: RunConfig, work: Work) -> tuple[float, Recording]:
 
 def _annotation(config: RunConfig) -> Work:
     from selfguide.models.session import LanguageModel
-    from selfguide.search.standing import Openings
+    from selfguide.search.protocol_check import AccessCounter
     from selfguide.synthesis.candidates import Candidate
     from selfguide.synthesis.outputs import Annotator
     from selfguide.tasks.load import load_task
 
     task, gold = load_task(config.task, config.data, config.seed)
-    Openings(config, gold, "benchmarks.speed")
+    AccessCounter(config, gold, "benchmarks.speed")
     inputs = [instance.input for instance in gold.open("test", "benchmark")[: 2 * (config.evaluation.limit or 0)]]
     candidates = [Candidate(str(place), 0, text) for place, text in enumerate(inputs)]
     settings, heat = config.annotation, config.temperature.output

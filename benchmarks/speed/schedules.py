@@ -92,7 +92,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
     """Seconds of each stage, engine starts and stops included, and where they went."""
     from selfguide.evaluation.predict import Query, System, predict
     from selfguide.models.session import LanguageModel
-    from selfguide.search.standing import Openings
+    from selfguide.search.protocol_check import AccessCounter
     from selfguide.store import Journal
     from selfguide.synthesis.inputs import InputProposer
     from selfguide.synthesis.outputs import Annotator
@@ -101,7 +101,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
 
     config = configuration(schedule, task_name, overrides)
     task, gold = load_task(config.task, config.data, config.seed)
-    Openings(config, gold, "benchmarks.speed")
+    AccessCounter(config, gold, "benchmarks.speed")
     instances = gold.open("test", "benchmark")[: config.evaluation.limit]
     engine = ClockedEngine(config)
     model = LanguageModel(config, engine)

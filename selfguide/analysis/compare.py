@@ -82,7 +82,7 @@ class Group:
 
     @property
     def frozen(self) -> bool | None:
-        """False if a run is on a test task's test split without a lock; None where no lock is due."""
+        """False if a run is on a test task's test split without a frozen setting; None where none is due."""
         known = [run.result.get("frozen") for run in self.runs]
         return False if False in known else (True if True in known else None)
 

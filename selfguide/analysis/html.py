@@ -95,7 +95,7 @@ def score_rows(result: Mapping[str, Any]) -> list[Whisker]:
 
 
 def frozen(result: Mapping[str, Any]) -> str:
-    """The lock that a run took, in words; without one, whether it had to take one."""
+    """The frozen setting that a run took, in words; without one, whether it had to take one."""
     if lock := result.get("lock"):
         return f"{lock['hash']}, of the sweep {lock['study']}"
     return "none: UNFROZEN" if result.get("frozen") is False else "not due"

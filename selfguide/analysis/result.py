@@ -22,7 +22,7 @@ from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.gold_use import GoldUse
 from selfguide.methods.result import MethodResult
-from selfguide.search.standing import Standing
+from selfguide.search.protocol_check import ProtocolStatus
 from selfguide.store import StoredStage
 from selfguide.synthesis.candidates import LATE
 from selfguide.synthesis.inspect import label_agreement
@@ -50,7 +50,7 @@ class RunRecord:
     controls: Mapping[str, Evaluated]
     stages: Mapping[str, StoredStage]
     overlaps: Sequence[Overlap]
-    standing: Standing = dataclasses.field(default_factory=lambda: Standing(None, None, None))
+    protocol: ProtocolStatus = dataclasses.field(default_factory=lambda: ProtocolStatus(None, None, None))
     gold_use: GoldUse = dataclasses.field(default_factory=GoldUse)
     columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
     epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
@@ -108,9 +108,9 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "split": config.evaluation.split,
         # None: the default split, or a task outside the protocol.
         "other_split": other_split(config),
-        "frozen": record.standing.frozen,
-        "lock": record.standing.lock,
-        "test_openings": record.standing.test_openings,
+        "frozen": record.protocol.frozen,
+        "lock": record.protocol.lock,
+        "test_openings": record.protocol.test_openings,
         "metric": record.task.metric,
         "baseline": dataclasses.asdict(record.base.score),
         "score": dataclasses.asdict(record.tuned.score),

@@ -29,8 +29,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"
     if record.gold_use.scored:
         title = f"{title} [SEEN]"
-    if record.standing.mark:
-        title = f"{title} [{record.standing.mark}]"
+    if record.protocol.mark:
+        title = f"{title} [{record.protocol.mark}]"
     terminal.table(title, ("", "score", level, "n"), rows)
     if method != "few_shot_icl":
         terminal.say(
@@ -49,12 +49,14 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
     for sentence in _about_the_data(record):
         terminal.say(sentence)
-    if record.standing.frozen is False:
-        terminal.say("unfrozen: a test task's test split, and no lock; a sweep writes one, and frozen_config=… uses it")
-    if record.standing.lock is not None and not record.standing.lock["same_model"]:
-        terminal.say("the lock was frozen with another model")
-    if record.standing.test_openings is not None:
-        terminal.say(f"openings of this test split so far: {record.standing.test_openings}")
+    if record.protocol.frozen is False:
+        terminal.say(
+            "unfrozen: a test task's test split without a frozen setting; a sweep writes one for frozen_config=…"
+        )
+    if record.protocol.lock is not None and not record.protocol.lock["same_model"]:
+        terminal.say("the setting was frozen with another model")
+    if record.protocol.test_openings is not None:
+        terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
     if (other := other_split(record.config)) is not None:
         terminal.say(f"not the protocol's split of this task: {other}")
     if record.gold_use.scored:

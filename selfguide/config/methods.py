@@ -13,7 +13,7 @@ from selfguide.core.paths import config_dir
 
 
 def kind_of_recipe(name: str) -> str:
-    """The `kind` of a shipped recipe, for a lock or a run folder that is older than the key."""
+    """The `kind` of a shipped recipe, for a frozen setting or a run folder that is older than the key."""
     file = config_dir() / "method" / f"{name}.yaml"
     return str(yaml.safe_load(file.read_text(encoding="utf-8"))["kind"]) if file.is_file() else name
 

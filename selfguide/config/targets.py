@@ -5,7 +5,7 @@
     _target_: my_module.run
 
 The path becomes the value of the choice (here `method.kind`), and the registry knows it from then on. Only what was
-composed for this process gets here: a lock and a run folder hold names alone, and no name is imported for them.
+composed for this process gets here: a frozen setting and a run folder hold names alone, and none is imported for them.
 """
 
 import copy

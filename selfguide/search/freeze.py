@@ -22,24 +22,24 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """The configuration with the values of `lock`, if one is given.
 
     `overrides` is the command line: a locked value that it contradicts is refused with the
-    difference. Raises ConfigError also for a lock that is missing or was edited.
+    difference. Raises ConfigError also for a frozen setting that is missing or was edited.
     """
     if OmegaConf.is_missing(config, "frozen_config") or config.get("frozen_config") is None:
         return config
-    # Behind the check, so that a run without a lock does not read its modules.
-    from selfguide.search.lock import find, load
+    # Behind the check, so that a run without a frozen setting does not read its modules.
+    from selfguide.search.frozen_config import find, load
 
     lock = load(find(config.frozen_config, sweeps_dir()))
     contradicted = list(_contradicted(config, lock.values, overrides))
     if contradicted:
         raise ConfigError(
-            f"frozen_config: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or the lock)"
+            f"frozen_config: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or frozen_config)"
         )
     values = lock.values
     if "method.name" in values:
         values.setdefault("method.kind", kind_of_recipe(values["method.name"]))
         if values["method.kind"] != config.method.kind:
-            # Another method has other knobs; the lock has them all.
+            # Another method has other knobs; the frozen setting has them all.
             config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
     for key, value in values.items():
         if "_target_" in key.split("."):

@@ -1,4 +1,4 @@
-"""A finished sweep as plain data: what the table, the report and the lock are made from."""
+"""A finished sweep as plain data: what the table, the report and the frozen setting are made from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ from selfguide.config.explain import explain
 from selfguide.config.renamed import GONE, KEYS, VALUES, renamed_in, renamed_key, renamed_value
 from selfguide.config.validate import out_of_range, typed
 from selfguide.core.errors import ConfigError, DataError
-from selfguide.search.lock import load
+from selfguide.search.frozen_config import load
 from tests.composing import composed
 
 # The groups in which a key exists.

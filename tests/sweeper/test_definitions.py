@@ -15,12 +15,12 @@ from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.core.paths import config_dir
+from selfguide.search.access_log import AccessLog
 from selfguide.search.content import data_settings, models_content, task_content
 from selfguide.search.freeze import with_lock
-from selfguide.search.ledger import Ledger
-from selfguide.search.lock import VERSION, Lock, load
+from selfguide.search.frozen_config import VERSION, FrozenConfig, load
+from selfguide.search.protocol_check import ProtocolCheck
 from selfguide.search.space import overrides_of, read_space
-from selfguide.search.standing import Watch
 from selfguide.tasks.load import load_task
 from tests.composing import composed as compose
 
@@ -69,14 +69,14 @@ def lock_for(run: RunConfig, tmp_path: Path, **changes: Any) -> Path:
         **changes,
     }
     path = tmp_path / "lock.yaml"
-    Lock(content).write(path)
+    FrozenConfig(content).write(path)
     return path
 
 
-def watch(run: RunConfig, tmp_path: Path) -> Watch:
+def watch(run: RunConfig, tmp_path: Path) -> ProtocolCheck:
     run.store.root = str(tmp_path / "store")
     task, gold = load_task(run.task, run.data, run.seed)
-    watched = Watch(run, task, gold, tmp_path / "run")
+    watched = ProtocolCheck(run, task, gold, tmp_path / "run")
     gold.open("test" if run.evaluation.split == "test" else "validation")
     return watched
 
@@ -102,19 +102,19 @@ def test_a_contradicted_lock_is_refused_with_the_difference(tmp_path: Path, over
 
 
 def test_frozen_and_unfrozen_runs_and_the_ledger(tmp_path: Path) -> None:
-    loose = watch(run_config(), tmp_path).standing()
+    loose = watch(run_config(), tmp_path).status()
     assert (loose.frozen, loose.lock, loose.test_openings, loose.mark) == (False, None, 1, "UNFROZEN")
     path = lock_for(run_config(), tmp_path)
-    held = watch(run_config(f"frozen_config={path}"), tmp_path).standing()
+    held = watch(run_config(f"frozen_config={path}"), tmp_path).status()
     assert held.frozen is True and held.test_openings == 2 and held.mark == ""
     assert held.lock is not None and held.lock["same_model"] is True and held.lock["study"] == "x-1"
-    outside = watch(run_config("evaluation.split=validation"), tmp_path).standing()
+    outside = watch(run_config("evaluation.split=validation"), tmp_path).status()
     assert (outside.frozen, outside.test_openings) == (None, None)
-    rows = list(Ledger(tmp_path / "store" / "test_openings.jsonl").rows())
+    rows = list(AccessLog(tmp_path / "store" / "test_openings.jsonl").rows())
     assert [row["lock"] for row in rows] == [None, held.lock["hash"]]
-    peeking = watch(run_config("evaluation.split=validation", "data.validation_fraction=0.9"), tmp_path).standing()
+    peeking = watch(run_config("evaluation.split=validation", "data.validation_fraction=0.9"), tmp_path).status()
     assert (peeking.frozen, peeking.test_openings) == (None, 3), "instances of the default test split"
-    renamed = watch(run_config("task.name=another"), tmp_path).standing()
+    renamed = watch(run_config("task.name=another"), tmp_path).status()
     assert renamed.test_openings == 4, "the same gold under another name"
 
 
@@ -153,7 +153,7 @@ def test_a_lock_is_refused_on_the_split_that_it_was_chosen_on(tmp_path: Path) ->
     path = lock_for(run, tmp_path, tasks={task.name: task_content(run, "validation")}, test_tasks={})
     with pytest.raises(ConfigError, match=f"{TASK}: chosen on its validation split; allowed: another split"):
         watch(run_config(f"frozen_config={path}", "evaluation.split=validation"), tmp_path)
-    assert watch(run_config(f"frozen_config={path}"), tmp_path).standing().frozen is True
+    assert watch(run_config(f"frozen_config={path}"), tmp_path).status().frozen is True
 
 
 def test_a_lock_brings_its_method_with_all_its_knobs(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From a sweep to its lock to a run that takes it, with the program itself; and what is refused afterwards."""
+"""From a sweep to its frozen setting to a run that takes it, with the program itself; and what is refused then."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from selfguide.config.validate import typed
 from selfguide.core.errors import ConfigError
 from selfguide.pipeline import run
 from selfguide.search.freeze import with_lock
-from selfguide.search.lock import load
+from selfguide.search.frozen_config import load
 from tests.composing import composed
 from tests.tiny_task import write_task
 

@@ -39,7 +39,7 @@ def lint_task(
 
     `encode` gives a prompt's token ids and `context_length` the tokens a model takes; without
     them prompts are not measured. The gold is opened for the purpose "lint":
-    `selfguide.search.standing.Openings` counts it.
+    `selfguide.search.protocol_check.AccessCounter` counts it.
     """
     rows: Rows = {split: gold.open(split, "lint") for split in SPLITS if gold.count(split)}
     findings = [

@@ -14,12 +14,12 @@ def main(config: DictConfig) -> None:
     from selfguide.apps.lint.checks import lint_task
     from selfguide.apps.lint.report import measure_with, show
     from selfguide.config.validate import typed
-    from selfguide.search.standing import Openings
+    from selfguide.search.protocol_check import AccessCounter
     from selfguide.tasks.load import load_task
 
     run = typed(config)
     task, gold = load_task(run.task, run.data, run.seed)
-    Openings(run, gold, "selfguide.apps.lint")
+    AccessCounter(run, gold, "selfguide.apps.lint")
     encode, context_length, unmeasured = measure_with(run.model)
     show(task, gold, [*lint_task(task, gold, encode, context_length), *unmeasured])
 

@@ -21,7 +21,7 @@ from selfguide.apps.sweep.view import STATES, View
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import write_text
 from selfguide.search.fingerprint import fingerprint
-from selfguide.search.lock import VERSION, Lock, load
+from selfguide.search.frozen_config import VERSION, FrozenConfig, load
 from selfguide.search.results import describe
 from selfguide.search.sampler import LOST, setting_of
 from selfguide.search.summary import Summary, TrialRow, columns, markdown
@@ -108,9 +108,9 @@ def _importance(link: StudyLink) -> dict[str, float]:
 
 
 def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
-    lock = Lock(_content(plan, summary, winner))
+    lock = FrozenConfig(_content(plan, summary, winner))
     here = plan.folder / LOCK
-    # The same winner again keeps its lock, date and hash.
+    # The same winner again keeps its frozen setting, date and hash.
     if _lasting(_content_of(here)) != _lasting(lock.content):
         lock.write(here)
     view.say(f"frozen: {here}")
@@ -121,7 +121,9 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
     if there.exists() and not plan.knobs.replace_frozen_config:
         study = _content_of(there).get("study", {}).get("name", "unreadable")
         if study != plan.study:
-            view.say(f"{there} is the lock of another study ({study}) and stays (sweep.replace_frozen_config=true)")
+            view.say(
+                f"{there} is the frozen setting of another study ({study}) and stays (sweep.replace_frozen_config=true)"
+            )
             return
     record.mkdir(parents=True, exist_ok=True)
     for name in (TABLE, REPORT, LOCK):

@@ -28,7 +28,7 @@ class Entry:
 
     @property
     def unfrozen(self) -> bool:
-        """Whether a run on the test split of a test task had no lock."""
+        """Whether a run on the test split of a test task had no frozen setting."""
         return any(run.result["frozen"] is False for run in self.runs)
 
     @property

@@ -24,7 +24,7 @@ HEADER = """\
 
 
 class RunContent(NamedTuple):
-    """What a lock must fit of a run; `prompt` and `models`: see `selfguide.search.content`."""
+    """What a frozen setting must fit of a run; `prompt` and `models`: see `selfguide.search.content`."""
 
     task: str
     split: str
@@ -36,7 +36,7 @@ class RunContent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lock:
+class FrozenConfig:
     """`content` is what the file holds, without its own hash."""
 
     content: Mapping[str, Any]
@@ -54,11 +54,11 @@ class Lock:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every key that the lock decides: the setting, and what stood fixed while it was searched."""
+        """Every key that the frozen setting decides: the setting, and what stood fixed while it was searched."""
         return dict(self.content["values"])
 
     def misfits(self, run: "RunContent") -> list[str]:
-        """Why this lock may not be used for a run; empty if it may.
+        """Why this frozen setting may not be used for a run; empty if it may.
 
         Another student is no misfit, nor are other demonstrations (as many): a setting is to hold whichever a user has.
         """
@@ -93,15 +93,15 @@ def _without_texts(prompt: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in prompt.items() if key != "demonstration_texts"}
 
 
-def load(path: Path) -> Lock:
-    """Read a lock. Raises ConfigError if it is none, or was edited."""
+def load(path: Path) -> FrozenConfig:
+    """Read a frozen setting. Raises ConfigError if it is none, or was edited."""
     try:
         content = _read(path)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         reason = str(error).strip().splitlines()
         raise ConfigError(f"frozen_config: cannot read {path}: {reason[0] if reason else 'not YAML'}") from error
     if not isinstance(content, dict) or not {"version", "setting", "values", "tasks", "hash"} <= set(content):
-        raise ConfigError(f"frozen_config: {path} is not a lock; a sweep writes one as sweeps/NAME/lock.yaml")
+        raise ConfigError(f"frozen_config: {path} is not a frozen setting; a sweep writes one as sweeps/NAME/lock.yaml")
     if content["version"] != VERSION:
         raise ConfigError(
             f"frozen_config: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and "
@@ -109,11 +109,11 @@ def load(path: Path) -> Lock:
         )
     for name in SECTIONS:
         if not isinstance(content.get(name), dict) or not all(isinstance(key, str) for key in content[name]):
-            raise ConfigError(f"frozen_config: {path} is no whole lock: {name} is not a mapping of names")
+            raise ConfigError(f"frozen_config: {path} is no whole frozen setting: {name} is not a mapping of names")
     for problem in renamed_in(content["values"]):
         raise ConfigError(f"frozen_config: {path} is of an earlier version ({problem}); start its sweep again")
     recorded = content.pop("hash")
-    lock = Lock(content, str(path))
+    lock = FrozenConfig(content, str(path))
     try:
         actual = lock.hash
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, NaN, text that cannot be encoded
@@ -140,9 +140,9 @@ def _read(path: Path) -> Any:
 
 
 def find(reference: str, sweep_folder: Path) -> Path:
-    """The lock file that `frozen_config=…` names: a path, a folder that holds `lock.yaml`, or the name of a sweep.
+    """The file that `frozen_config=…` names: a path, a folder that holds `lock.yaml`, or the name of a sweep.
 
-    A sweep that ran here, and recorded its lock in `sweeps`, comes before the one that is shipped.
+    A sweep that ran here, and recorded its frozen setting in `sweeps`, comes before the one that is shipped.
     """
     given = expanded(reference, "frozen_config")
     places = (given, Path("sweeps") / reference, sweep_folder / reference)
@@ -150,4 +150,6 @@ def find(reference: str, sweep_folder: Path) -> Path:
     for path in tried:
         if path.is_file():
             return path
-    raise ConfigError(f"frozen_config: there is no lock {reference!r}; tried {', '.join(str(path) for path in tried)}")
+    raise ConfigError(
+        f"frozen_config: there is no frozen setting {reference!r}; tried {', '.join(str(path) for path in tried)}"
+    )

@@ -1,6 +1,6 @@
 """What a run's score may be taken for: a frozen setting's or not, and the how-manieth look at the test split.
 
-A test task's test split is meant for settings that were chosen elsewhere. A run on it without a lock
+A test task's test split is meant for settings that were chosen elsewhere. A run on it without a frozen setting
 is marked unfrozen, and every opening of a test split is counted beside the store.
 """
 
@@ -13,15 +13,15 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.paths import expanded, sweeps_dir
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.source import model_identity
+from selfguide.search.access_log import AccessLog
 from selfguide.search.content import data_settings, models_content, prompt_content
-from selfguide.search.ledger import Ledger
-from selfguide.search.lock import Lock, RunContent, find, load
+from selfguide.search.frozen_config import FrozenConfig, RunContent, find, load
 from selfguide.tasks.gold import GoldData, Opening
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`frozen` is None where no lock is due: on validation splits and on tasks outside the protocol."""
+class ProtocolStatus:
+    """`frozen` is None where no frozen setting is due: on validation splits and on tasks outside the protocol."""
 
     frozen: bool | None
     lock: dict[str, str | bool] | None
@@ -33,13 +33,13 @@ class Standing:
         return "UNFROZEN" if self.frozen is False else ""
 
 
-class Openings:
+class AccessCounter:
     """From now on every opening of `gold`'s test split is counted, whoever opens it; `last` is the newest count."""
 
     def __init__(self, config: RunConfig, gold: GoldData, run: str, lock: str | None = None) -> None:
         self.last: int | None = None
         self._content = gold.content
-        self._ledger = Ledger(expanded(config.store.root, "store.root") / "test_openings.jsonl")
+        self._ledger = AccessLog(expanded(config.store.root, "store.root") / "test_openings.jsonl")
         self._details = {"model": config.model.name, "lock": lock, "run": run}
         gold.on_open(self._opened)
 
@@ -49,25 +49,25 @@ class Openings:
             self.last = self._ledger.append(opening.task, opening.purpose, details, self._content)
 
 
-class Watch:
-    """Checks the lock of a run before its gold is opened, and counts the openings.
+class ProtocolCheck:
+    """Checks the frozen setting of a run before its gold is opened, and counts the openings.
 
-    Raises ConfigError for a lock that does not fit, with the difference.
+    Raises ConfigError for a frozen setting that does not fit, with the difference.
     """
 
     def __init__(self, config: RunConfig, task: TaskSpec, gold: GoldData, folder: Path) -> None:
         self._config = config
         self._lock = _checked(config, task, gold)
-        self._openings = Openings(config, gold, str(folder), None if self._lock is None else self._lock.hash)
+        self._openings = AccessCounter(config, gold, str(folder), None if self._lock is None else self._lock.hash)
 
-    def standing(self) -> Standing:
+    def status(self) -> ProtocolStatus:
         """What is known once the gold was opened."""
         config, lock = self._config, self._lock
         due = config.evaluation.split == "test" and (config.task.group == "test" or lock is not None)
         about = None if lock is None else self._about(lock)
-        return Standing(lock is not None if due else None, about, self._openings.last)
+        return ProtocolStatus(lock is not None if due else None, about, self._openings.last)
 
-    def _about(self, lock: Lock) -> dict[str, str | bool]:
+    def _about(self, lock: FrozenConfig) -> dict[str, str | bool]:
         return {
             "path": lock.path,
             "hash": lock.hash,
@@ -76,7 +76,7 @@ class Watch:
         }
 
 
-def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> Lock | None:
+def _checked(config: RunConfig, task: TaskSpec, gold: GoldData) -> FrozenConfig | None:
     if config.frozen_config is None:
         return None
     lock = load(find(config.frozen_config, sweeps_dir()))

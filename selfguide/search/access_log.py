@@ -27,7 +27,7 @@ class Head(NamedTuple):
     hash: str
 
 
-class Ledger:
+class AccessLog:
     """The file `path`, and `path`.head; safe for many processes at once."""
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class Ledger:
             return count
 
     def count(self, task: str) -> int:
-        """Openings of this task's test split so far."""
+        """How often this task's test split was opened so far."""
         return sum(row["task"] == task for row in self.rows())
 
     def rows(self) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 
 from selfguide.core.errors import ConfigError
 from selfguide.search.fingerprint import differences, fingerprint, study_name
-from selfguide.search.lock import Lock, RunContent, find, load
+from selfguide.search.frozen_config import FrozenConfig, RunContent, find, load
 
 DATA = {"split": "seeded", "split_seed": 42, "validation_fraction": 0.1}
 PROMPT = {"labels": ["x", "y"], "instruction": "0123", "demonstrations": 3, "demonstration_texts": "4567"}
@@ -27,7 +27,7 @@ CONTENT = {
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    lock = Lock(CONTENT)
+    lock = FrozenConfig(CONTENT)
     lock.write(tmp_path / "lock.yaml")
     again = load(tmp_path / "lock.yaml")
     assert again.content == CONTENT and again.hash == lock.hash
@@ -36,7 +36,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_an_edited_lock_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "lock.yaml"
-    Lock(CONTENT).write(path)
+    FrozenConfig(CONTENT).write(path)
     path.write_text(path.read_text().replace("temperature.input: 0.7", "temperature.input: 0.8"))
     with pytest.raises(ConfigError, match="edited after it was frozen"):
         load(path)
@@ -44,7 +44,7 @@ def test_an_edited_lock_is_refused(tmp_path: Path) -> None:
 
 def test_not_a_lock(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("a: 1\n")
-    with pytest.raises(ConfigError, match="is not a lock"):
+    with pytest.raises(ConfigError, match="is not a frozen setting"):
         load(tmp_path / "x.yaml")
 
 
@@ -52,7 +52,7 @@ def test_not_a_lock(tmp_path: Path) -> None:
 def test_an_altered_lock_is_one_line(seed: int, tmp_path: Path) -> None:
     """Cut, bytes changed, lines lost, types changed, huge: always a `ConfigError` of one line."""
     random, path = Random(seed), tmp_path / "lock.yaml"
-    Lock(CONTENT).write(path)
+    FrozenConfig(CONTENT).write(path)
     content = path.read_bytes()
     at = random.randrange(200, len(content))
     lines = content.splitlines(keepends=True)
@@ -100,14 +100,14 @@ def test_an_altered_lock_is_one_line(seed: int, tmp_path: Path) -> None:
 def test_misfits(change: dict[str, object], expected: list[str]) -> None:
     run = {"task": "b", "split": "test", "metric": "exact_match", "data_hash": "bb", "data": DATA}
     run.update({"prompt": PROMPT, "models": MODELS, **change})
-    assert Lock(CONTENT).misfits(RunContent(**run)) == expected  # type: ignore[arg-type]
+    assert FrozenConfig(CONTENT).misfits(RunContent(**run)) == expected  # type: ignore[arg-type]
 
 
 def test_found_by_path_folder_or_name(tmp_path: Path) -> None:
     path = tmp_path / "mine" / "lock.yaml"
-    Lock(CONTENT).write(path)
+    FrozenConfig(CONTENT).write(path)
     assert find(str(path), tmp_path) == find(str(path.parent), tmp_path) == find("mine", tmp_path) == path
-    with pytest.raises(ConfigError, match="there is no lock 'other'"):
+    with pytest.raises(ConfigError, match="there is no frozen setting 'other'"):
         find("other", tmp_path)
 
 
@@ -115,11 +115,11 @@ def test_the_lock_that_a_sweep_recorded_here_comes_before_the_shipped_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = tmp_path / "shipped" / "mine" / "lock.yaml"
-    Lock(CONTENT).write(shipped)
+    FrozenConfig(CONTENT).write(shipped)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert find("mine", tmp_path / "shipped") == shipped
-    Lock(CONTENT).write(Path("sweeps/mine/lock.yaml"))
+    FrozenConfig(CONTENT).write(Path("sweeps/mine/lock.yaml"))
     assert find("mine", tmp_path / "shipped") == Path("sweeps/mine/lock.yaml")
 
 

@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.errors import DataError
-from selfguide.search.ledger import Ledger
+from selfguide.search.access_log import AccessLog
 
 
 def _append(path: str, count: int) -> None:
     for _ in range(count):
-        Ledger(Path(path)).append("a", "evaluation", {"lock": None})
+        AccessLog(Path(path)).append("a", "evaluation", {"lock": None})
 
 
 def test_counts_by_task(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger = AccessLog(tmp_path / "l.jsonl")
     assert [ledger.append(task, "evaluation", {}) for task in "aab"] == [1, 2, 1]
     assert ledger.count("a") == 2
 
 
 def test_another_name_does_not_restart_the_count(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger = AccessLog(tmp_path / "l.jsonl")
     assert ledger.append("a", "evaluation", {}) == 1, "of an earlier version: by its name"
     assert [ledger.append(task, "evaluation", {}, content) for task, content in ("ag", "bg", "bh")] == [2, 2, 1]
 
@@ -34,7 +34,7 @@ def test_many_processes_lose_nothing(tmp_path: Path) -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [row["count"] for row in Ledger(path).rows()] == list(range(1, 31))
+    assert [row["count"] for row in AccessLog(path).rows()] == list(range(1, 31))
 
 
 ALTERATIONS: dict[str, Callable[[list[str]], list[str]]] = {
@@ -49,7 +49,7 @@ ALTERATIONS: dict[str, Callable[[list[str]], list[str]]] = {
 
 @pytest.mark.parametrize("alter", ALTERATIONS)
 def test_alterations_show(tmp_path: Path, alter: str) -> None:
-    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger = AccessLog(tmp_path / "l.jsonl")
     for task in "abc":
         ledger.append(task, "evaluation", {})
     with ledger.path.open() as file:
@@ -61,7 +61,7 @@ def test_alterations_show(tmp_path: Path, alter: str) -> None:
 
 
 def test_a_removed_file_shows_and_a_line_more_than_the_head_knows_does_not(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger = AccessLog(tmp_path / "l.jsonl")
     ledger.append("a", "evaluation", {})
     head = tmp_path / "l.jsonl.head"
     before = head.read_text()
@@ -77,14 +77,14 @@ def test_a_removed_file_shows_and_a_line_more_than_the_head_knows_does_not(tmp_p
 
 @pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x1e", "\r", "\n"])
 def test_any_path_may_be_noted(tmp_path: Path, odd: str) -> None:
-    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger = AccessLog(tmp_path / "l.jsonl")
     for _ in range(2):
         ledger.append("a", "evaluation", {"run": f"runs/a{odd}b"})
     assert [row["run"] for row in ledger.rows()] == [f"runs/a{odd}b"] * 2
 
 
 def test_a_torn_line_counts_for_nobody(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "l.jsonl")
+    ledger = AccessLog(tmp_path / "l.jsonl")
     ledger.append("a", "evaluation", {})
     with ledger.path.open("a") as file:
         file.write('{"task": "a", "pre')
