@@ -75,8 +75,12 @@ def batches(config: Pretraining) -> int:
 
 
 def digest(files: Sequence[Path]) -> str:
-    """Of the task files that were searched for."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    """Of what was searched for: the task files without their grammar, which holds no pair."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    for content in contents:
+        content.pop("Valid Input", None)
+    texts = [json.dumps(content, ensure_ascii=False, indent=1) + "\n" for content in contents]
+    return hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
 def main() -> None:
