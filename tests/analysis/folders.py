@@ -11,6 +11,7 @@ from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.evaluation.predict import Prediction
 from selfguide.evaluation.statistics import bootstrap_mean
+from selfguide.methods.gold_use import GoldUse
 from selfguide.methods.result import MethodResult
 from selfguide.store import Store, StoredStage
 from selfguide.synthesis.candidates import Candidate, Sample
@@ -86,6 +87,7 @@ def write_run(
         base=base,
         tuned=tuned,
         gain=gain(base, tuned, config.evaluation),
+        gold_use=GoldUse(config.method.claims_gold),
         controls={"few_shot_finetune": base} if trains else {},
         stages=_stages(Store(config.store.root), f"{name} {seed} {skill} {overrides}", len(pairs)),
         overlaps=[Overlap(0, "ngram", " ".join(WORDS[:8]))] if pairs else [],
