@@ -17,6 +17,8 @@ from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.core.paths import config_dir
 
 _OURS = ("selfguide.", "selfguide_", "hydra_plugins.selfguide")
+# What Hydra's composing runs within: an error that passes through them is still Hydra's.
+_AROUND = ("selfguide.config.command", "selfguide.config.secrets")
 LAUNCHERS = {
     "joblib": "joblib",
     "ray": "ray",
@@ -56,7 +58,7 @@ def composing_problem(error: Exception, arguments: Sequence[str]) -> str | None:
     An option that is no name (`task=190`, `method=null`) is a bare ValueError.
     """
     frames = [frame.tb_frame.f_globals.get("__name__", "") for frame in _frames(error)]
-    if any(name.startswith(_OURS) and name != "selfguide.config.command" for name in frames):
+    if any(name.startswith(_OURS) and name not in _AROUND for name in frames):
         return None
     if not frames[-1].startswith(("hydra.", "omegaconf.")):
         return None
