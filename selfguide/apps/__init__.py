@@ -1,1 +1,1 @@
-""""""
+"""The commands beside the main job; `selfguide/NAME.py` starts them."""

@@ -128,7 +128,3 @@ def side_by_side(base: str, tuned: str, target: TextIO) -> None:
 
 def _one_line(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n")
-
-
-if __name__ == "__main__":
-    main()

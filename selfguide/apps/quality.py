@@ -96,7 +96,3 @@ def main(arguments: list[str] | None = None) -> None:
     except SelfguideError as error:
         fail(str(error))
     print(json.dumps({key: round(value, 4) for key, value in asdict(figures).items()}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

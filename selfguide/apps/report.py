@@ -37,7 +37,3 @@ def _report(options: argparse.Namespace) -> None:
         print(terminal((options.to / "comparison.md").read_text(encoding="utf-8")))
     for file in files:
         print(f"{file}: {file.stat().st_size / 1e3:.0f} kB")
-
-
-if __name__ == "__main__":
-    main()

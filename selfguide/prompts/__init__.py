@@ -1,1 +1,1 @@
-""""""
+"""The prompts, one renderer for all of them, and their token ids."""

@@ -33,7 +33,3 @@ def main(config: DictConfig) -> None:
 
         for kind, folder in made.items():
             print(f"{kind}: {push(folder, options.push_to_hub, kind, options.private)}")
-
-
-if __name__ == "__main__":
-    main()

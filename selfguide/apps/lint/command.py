@@ -22,7 +22,3 @@ def main(config: DictConfig) -> None:
     AccessCounter(run, gold, "selfguide.apps.lint")
     encode, context_length, unmeasured = measure_with(run.model)
     show(task, gold, [*lint_task(task, gold, encode, context_length), *unmeasured])
-
-
-if __name__ == "__main__":
-    main()

@@ -88,7 +88,3 @@ def show(config: "RunConfig", predicted: dict[str, Any]) -> None:
             f"({duration(seconds['low'])} to {duration(seconds['high'])}) if every task is like this one; "
             "racing skips jobs"
         )
-
-
-if __name__ == "__main__":
-    main()

@@ -74,7 +74,3 @@ def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[P
     }.items():
         write_text(folder / name, content)
     return text
-
-
-if __name__ == "__main__":
-    main()
