@@ -6,7 +6,7 @@ from typing import Any
 
 from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError, MissingDependencyError
-from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model
+from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model, stop_ids
 from selfguide.prompts.tokenization import PromptTokenizer
 
 _OTHER_ATTENTION = "(allowed here: auto | sdpa | eager)"
@@ -23,7 +23,13 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
         )
     except Exception as error:
         raise not_loadable(source, error) from error
-    return PromptTokenizer(tokenizer, "chat" if cfg.prompt_format == "chat" else "plain", cfg.chat_template)
+    return PromptTokenizer(
+        tokenizer,
+        "chat" if cfg.prompt_format == "chat" else "plain",
+        cfg.chat_template,
+        cfg.template_options,
+        stop_ids(source),
+    )
 
 
 def load_model(

@@ -148,7 +148,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         model=model,
         args=args,
         train_dataset=[*job.rows, *[FILLER] * (-len(job.rows) % (micro * processes) if processes > 1 else 0)],
-        data_collator=lambda batch: collate(batch, job.tokenizer.eos_token_id if pad is None else pad),
+        data_collator=lambda batch: collate(batch, job.tokenizer.end_id if pad is None else pad),
         callbacks=[Recorder(job, lambda folder: _save(trainer, job, folder), progress)],
     )
     shard_on_cpu(trainer)
