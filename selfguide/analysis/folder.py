@@ -72,7 +72,7 @@ class RunFolder:
 
     def vote_share(self, candidate: Candidate) -> float | None:
         """Share of the samples that gave the candidate's output; None: no vote was held."""
-        return None if candidate.share is None else sample_share(candidate, self.config.annotation)
+        return None if candidate.share is None else sample_share(self.task, candidate, self.config.annotation)
 
     @cached_property
     def candidates(self) -> list[Candidate]:

@@ -44,7 +44,7 @@ class TaskSpec:
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: str = field(default="exact_match", metadata={"affects": frozenset()})
+    metric: str = field(default="exact_match", metadata={"affects": frozenset({"dataset"})})
     label_extraction: LabelExtraction = field(
         default="first_line", metadata={"affects": frozenset({"dataset", "proposals"})}
     )
