@@ -62,7 +62,7 @@ class RunFolder:
     def task(self) -> TaskSpec:
         """The task as the method saw it."""
         saved = self.details["task"]
-        texts = {name: tuple(saved[name]) for name in ("labels", "noise_terms")}
+        texts = {name: tuple(saved.get(name, ())) for name in ("labels", "noise_terms", "inputs")}
         return TaskSpec(**{**saved, **texts, "demonstrations": tuple(Example(**d) for d in saved["demonstrations"])})
 
     @cached_property
