@@ -106,6 +106,13 @@ class Terminal:
         """A line that must not be overlooked; also in the log file."""
         log.warning("%s", terminal(text))
 
+    def note(self, text: str) -> None:
+        """A line for the log file alone."""
+        record = log.makeRecord(log.name, logging.INFO, "", 0, terminal(text), (), None)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are figures."""
         rows = [[terminal(cell) for cell in row] for row in rows]
