@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from selfguide.core.console import log_once
 from selfguide.core.errors import SelfguideError
 
 POLL_S = 0.1
@@ -106,7 +107,7 @@ def _relay(folder: Path, shown: int) -> int:
             if not line.endswith("\n"):
                 break
             name, level, message = json.loads(line)
-            logging.getLogger(name).log(level, "%s", message)
+            log_once(logging.getLogger(name), message, level)
             shown += 1
     return shown
 

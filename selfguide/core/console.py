@@ -17,6 +17,14 @@ from selfguide.core.escaping import terminal
 
 PLAIN_EVERY_S = 10.0
 log = logging.getLogger("selfguide")
+_said: set[str] = set()
+
+
+def log_once(logger: logging.Logger, text: str, level: int = logging.WARNING) -> None:
+    """Log a line unless it was logged here before."""
+    if text not in _said:
+        _said.add(text)
+        logger.log(level, "%s", text)
 
 
 class Bar:

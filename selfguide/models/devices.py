@@ -12,7 +12,7 @@ from selfguide.core import child
 GIB = 2**30
 FIELDS = "index,uuid,memory.total,memory.free,compute_cap,name"
 BFLOAT16 = (8, 0)
-"""The first compute capability with bfloat16 of its own: torch emulates it on older cards, at a fraction of the speed."""
+"""The first compute capability with bfloat16 of its own: on older cards torch emulates it, slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,12 @@ def visible_cards(said: str, visible: str | None) -> list[Card]:
         return list(found.values())
     chosen = []
     for wanted in filter(None, (part.strip() for part in visible.split(","))):
-        card = found.get(wanted) or next((c for uuid, c in uuids.items() if uuid.startswith(wanted)), None)
-        if card is None:  # CUDA ignores what follows an unknown one
+        if wanted in found:
+            chosen.append(found[wanted])
+        elif matching := [card for uuid, card in uuids.items() if uuid.startswith(wanted)]:
+            chosen.append(matching[0])
+        else:  # CUDA ignores what follows an unknown one
             break
-        chosen.append(card)
     return chosen
 
 

@@ -158,6 +158,7 @@ class Session:
 
     def run(self, name: str, stage: Stage[T]) -> Finished[T]:
         """The stage's result, found in the store or built; the run's result lists it as `name`, its role."""
+
         def workspace(path: Path) -> Workspace:
             self.terminal.note(f"memory before {name}: {ledger()}")
             return Workspace(path, self.terminal, name, self.free_device)
