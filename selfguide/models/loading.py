@@ -86,8 +86,8 @@ def tidy_generation(config: Any, location: str) -> None:
                 left_out.append(name)
         if _is_valid(config):
             break
-    names = ", ".join(sorted(left_out))
-    log_once(log, f"{location}: its generation config is not valid; without effect and left out: {names}")
+    listed = ", ".join(sorted(left_out))
+    log_once(log, f"{location}: its generation config is not valid; without effect and left out: {listed}")
 
 
 def _is_valid(config: Any) -> bool:
