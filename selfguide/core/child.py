@@ -44,7 +44,7 @@ def warm_up() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(RESOURCES.parents[1]), *filter(None, sys.path)])},
     )
     _server.process, _server.owner = process, os.getpid()
     atexit.register(_stop, process, os.getpid())
@@ -73,7 +73,7 @@ def call(
             statuses = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError):
             _stop(process, os.getpid())
-            raise SelfguideError("the process that starts child processes was killed (out of main memory?)") from None
+            raise SelfguideError("the process that starts child processes has ended: out of main memory?") from None
         except BaseException:
             _stop(process, os.getpid())
             raise
