@@ -23,6 +23,7 @@ from typing import Any
 
 from selfguide.core.console import log_once
 from selfguide.core.errors import SelfguideError
+from selfguide.core.paths import RESOURCES
 
 POLL_S = 0.1
 SHOWN = 2000
