@@ -168,7 +168,10 @@ def model_folder(folder: Path, path: str) -> Path:
         hint = "; it is an adapter, not a model" if (folder / "adapter_config.json").exists() else ""
         raise ConfigError(f"model.path: {path} is not a model folder: it has no config.json{hint}")
     if not any(folder.glob("*.safetensors")):
-        raise ConfigError(f"model.path: {path} has no *.safetensors weights (pickled weights are not loaded)")
+        raise ConfigError(
+            f"model.path: {path} has no *.safetensors weights (pickled ones are not loaded: "
+            f"python -m selfguide.convert {path} FOLDER makes a copy with safetensors)"
+        )
     return folder
 
 
