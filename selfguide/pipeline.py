@@ -6,11 +6,13 @@ for a method that claims gold: it gets the pool, which is never scored on.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
 from selfguide.config.schema import RunConfig
+from selfguide.core import child
 from selfguide.core.console import Terminal
 from selfguide.core.types import Split
 from selfguide.evaluation.columns import label_columns, sibling_columns
@@ -25,6 +27,9 @@ from selfguide.models.session import Session
 from selfguide.search.protocol_check import ProtocolCheck
 from selfguide.tasks.gold import GoldData
 from selfguide.tasks.load import load_task
+from selfguide.training.preflight import preflight
+
+WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     pool = gold.pool(instances) if config.method.claims_gold else ()
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
+        session.before_work(partial(check_training, config, terminal))
         base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
         terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
@@ -93,6 +99,14 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     save(record, folder)
     print_summary(record, folder, terminal)
     return RunResult(result.status, tuned.score, base.score, folder)
+
+
+def check_training(config: RunConfig, terminal: Terminal) -> None:
+    """What a method that trains the language model will need: refused now, not after hours of generation."""
+    if config.method.kind in WITHOUT_TRAINING or config.student.kind != "causal" or config.finetuning.kind == "none":
+        return
+    preflight(config, terminal)
+    child.warm_up()  # loads while the engine answers
 
 
 def _systems(session: Session, result: MethodResult) -> dict[str, System]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from selfguide.config import schema
 from selfguide.config.builtin import ENGINES, METHODS
@@ -19,6 +20,7 @@ def register() -> None:
     # Hydra copies its store, schemas included, for each group that it lists: most of the time of `--help`.
     # The store is a singleton whose `load` hands out copies, so it may stand for its own copy.
     ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined]
+    OmegaConf.register_new_resolver("largest", lambda *values: max(map(int, values)), replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.RunConfig)
     register_plugins()

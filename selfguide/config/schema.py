@@ -162,7 +162,9 @@ class FinetuningConfig:
     dropout: float = knob(ge=0, lt=1)
     target_modules: str = MISSING
     dtype: str = knob(one_of=("auto", "float32", "bfloat16"))
-    gradient_checkpointing: bool = knob(affects=NOTHING)
+    master_weights: str = knob(one_of=("float32", "stochastic_rounding", "none"))
+    optimizer: str = knob(one_of=("adamw", "adamw_8bit"))
+    gradient_checkpointing: bool | None = knob(affects=NOTHING)
     attention: str = knob(one_of=ATTENTION, affects=NOTHING)
     quantization: str = knob(one_of=("none", "4bit"))
     processes: int = knob(ge=1, affects=NOTHING)

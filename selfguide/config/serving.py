@@ -53,7 +53,7 @@ class VLLMEngineConfig(EngineConfig):
 
     separate_process: str = knob(one_of=("auto", "on", "off"), affects=NOTHING)
     tensor_parallel_size: int = knob(ge=1, affects=NOTHING)
-    memory_fraction: float = knob(gt=0, le=1, affects=NOTHING)
+    memory_fraction: float | None = knob(gt=0, le=1, affects=NOTHING)
     cpu_cache_gib: int = knob(ge=1, affects=NOTHING)
     quantization: str | None = MISSING
     prefix_caching: bool = knob(affects=NOTHING)

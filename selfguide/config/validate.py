@@ -155,6 +155,12 @@ def _combinations(run: RunConfig) -> Iterator[str]:
             f"finetuning.epochs: {run.finetuning.epochs} is not allowed; allowed: at most "
             f"finetuning.max_epochs={run.finetuning.max_epochs}"
         )
+    tuning = run.finetuning
+    if tuning.kind == "full" and tuning.optimizer == "adamw_8bit" and tuning.master_weights != "none":
+        yield (
+            f"finetuning.master_weights: {tuning.master_weights} is not allowed with finetuning.kind=full "
+            "finetuning.optimizer=adamw_8bit; allowed: none"
+        )
     if run.annotation.best_of < run.annotation.samples:
         yield (
             f"annotation.best_of: {run.annotation.best_of} is not allowed; allowed: at least "

@@ -39,15 +39,15 @@ def common_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
     return shared if shared >= SHARED_PREFIX_MINIMUM else 0
 
 
-def plan(jobs: Sequence[Job], batch_tokens: int) -> list[list[Job]]:
+def plan(jobs: Sequence[Job], batch_tokens: int, repeated: bool = False) -> list[list[Job]]:
     """Batches of like length, longest first, each holding at most `batch_tokens` positions.
 
-    What counts is what the key-value cache holds: prompt and new tokens of every sample, a prefix
-    that the whole batch shares only once. A request that alone exceeds the bound is its own batch.
+    What counts is what the key-value cache holds: prompt and new tokens of every sample, a prefix that the whole
+    batch shares only once unless it is `repeated`. A request that alone exceeds the bound is its own batch.
     """
     if not jobs:
         return []
-    prefix = common_prefix([job.prompt_ids for job in jobs])
+    prefix = 0 if repeated else common_prefix([job.prompt_ids for job in jobs])
     batches: list[list[Job]] = []
     batch: list[Job] = []
     rows = width = 0
@@ -59,6 +59,11 @@ def plan(jobs: Sequence[Job], batch_tokens: int) -> list[list[Job]]:
         batch.append(job)
         rows, width = rows + job.count, max(width, own)
     return [*batches, batch]
+
+
+def positions(jobs: Sequence[Job]) -> int:
+    """What the cache of these jobs holds at most."""
+    return sum(job.count for job in jobs) * max(len(job.prompt_ids) + job.limit for job in jobs)
 
 
 def halve(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]] | None:

@@ -24,11 +24,12 @@ def build_engine(config: RunConfig) -> Engine:
 def lifetime_of(settings: EngineConfig) -> str:
     """What becomes of an engine while the model is finetuned: keep | sleep | restart.
 
-    `auto`: vLLM on a GPU fills it and goes while the model is trained; any other stays.
+    `auto`: an engine on a GPU goes while the model is trained, which gets all of the memory; any other stays.
     """
     if settings.lifetime != "auto":
         return settings.lifetime
-    if settings.name != "vllm":
+    device = getattr(settings, "device", "auto")
+    if settings.name not in ("vllm", "hf") or device == "cpu":
         return "keep"
     import torch
 

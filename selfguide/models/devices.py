@@ -75,6 +75,13 @@ def has_bfloat16() -> bool:
     return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False))
 
 
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on a GPU now; None for others, and where the driver does not say."""
+    found = cards() if device.startswith("cuda") else []
+    index = int(device.partition(":")[2] or 0)
+    return found[index].free if index < len(found) else None
+
+
 def ledger() -> str:
     """What is held now: by this process, by its children, and on each GPU by whomever."""
     here = psutil.Process()

@@ -2,7 +2,7 @@
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -13,13 +13,15 @@ from selfguide.config.serving import HFEngineConfig, ModelConfig
 from selfguide.core.errors import EngineError
 from selfguide.models.adapter_cache import AdapterCache
 from selfguide.models.base import Completion, Progress, Request, Sampling, ScoreRequest, TokenCount, Weights
-from selfguide.models.batching import Job, halve, plan
+from selfguide.models.batching import Job, halve, plan, positions
 from selfguide.models.debias import decode_debiased
 from selfguide.models.decoding import Row, decode, score
+from selfguide.models.devices import free_memory
 from selfguide.models.limits import check_score, require_room
 from selfguide.models.loading import check_attention, load_model, load_prompt_tokenizer, pick_device
+from selfguide.models.memory import Shape, positions_that_fit
 from selfguide.models.sampling import ChoiceTrie
-from selfguide.models.source import context_length
+from selfguide.models.source import context_length, model_json, resolve_model
 from selfguide.models.stopping import StopStrings
 from selfguide.prompts.tokenization import PromptTokenizer
 
@@ -42,6 +44,9 @@ class HFEngine:
         self._device = pick_device(engine.device)
         check_attention(engine.attention, self._device, model.dtype)
         self._batch_tokens = engine.batch_tokens
+        shape, free = Shape.of(model_json(resolve_model(model), "config.json")), free_memory(self._device)
+        if shape is not None and free is not None:
+            self._batch_tokens = min(engine.batch_tokens, positions_that_fit(shape, free))
         self.tokenizer = tokenizer or load_prompt_tokenizer(model)
         self._adapters = AdapterCache(
             lambda folder: load_model(model, device=self._device, attention=engine.attention, folder=folder)
@@ -63,7 +68,7 @@ class HFEngine:
         results: list[list[Completion]] = [[] for _ in requests]
         for (weights, sampling), group in _groups(jobs, lambda job: (job.request.weights, job.request.sampling)):
             stopper = StopStrings(self.tokenizer.tokenizer, () if sampling.choices else sampling.stop)
-            for batch in plan(group, self._batch_tokens):
+            for batch in self._batches(group):
                 with self._adapters.use(weights) as model:
                     rows = self._decode(model, batch, sampling, stopper, tries.get(sampling.choices))
                 for job, job_rows in zip(batch, rows, strict=True):
@@ -87,7 +92,7 @@ class HFEngine:
                 text = (*request.prompt_ids, *request.completion_ids[:-1])
                 jobs.append(Job(i, Request(text, Sampling(1), weights=request.weights), 0, 1, 0))
         for weights, group in _groups(jobs, lambda job: job.request.weights):
-            for batch in plan(group, self._batch_tokens):
+            for batch in self._batches(group):
                 with self._adapters.use(weights) as model:
                     scored = self._halving(batch, partial(_score, model, requests))
                 for job, values in zip(batch, scored, strict=True):
@@ -136,13 +141,25 @@ class HFEngine:
             rows[job.index] += job_rows
         return [rows[job.index] for job in batch]
 
+    def _batches(self, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+        """Planned again after a batch ran out of memory. A GPU holds a shared prefix once for every row."""
+        left, on_gpu = list(jobs), self._device != "cpu"
+        while left:
+            allowed = self._batch_tokens
+            for batch in plan(left, allowed, repeated=on_gpu):
+                yield batch
+                taken = set(map(id, batch))
+                left = [job for job in left if id(job) not in taken]
+                if self._batch_tokens < allowed:
+                    break
+
     def _halving(self, batch: list[Job], run: Callable[[list[Job]], list[T]]) -> list[T]:
         """Run a batch, in halves of halves if the device's memory asks for it."""
         failure: str | None = None
         try:
             return run(batch)
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             failure = str(error).splitlines()[0][:120]
         # Outside the handler: the exception's frames would keep the tensors alive.
@@ -150,8 +167,9 @@ class HFEngine:
         halves = halve(batch)
         if halves is None:
             raise EngineError(f"out of memory on {self._device} with one prompt of {len(batch[0].prompt_ids)} tokens")
+        self._batch_tokens = max(1, min(self._batch_tokens, positions(batch)) // 2)
         if not self._warned:
-            log.warning("out of memory (%s): the batch is halved; a lower engine.batch_tokens avoids this", failure)
+            log.warning("out of memory (%s): from now on batches are half as large (engine.batch_tokens)", failure)
             self._warned = True
         return [*self._halving(halves[0], run), *self._halving(halves[1], run)]
 
@@ -172,7 +190,8 @@ def _groups(jobs: Iterable[Job], key: Callable[[Job], T]) -> list[tuple[T, list[
     return list(groups.items())
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device, or main memory, had no room for a tensor."""
     import torch
 
     return isinstance(error, torch.OutOfMemoryError) or (

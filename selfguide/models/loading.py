@@ -8,6 +8,7 @@ from typing import Any
 from selfguide.config.serving import ModelConfig
 from selfguide.core.console import log_once
 from selfguide.core.errors import ConfigError, MissingDependencyError
+from selfguide.models.devices import has_bfloat16
 from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model, stop_ids
 from selfguide.prompts.tokenization import PromptTokenizer
 
@@ -48,15 +49,19 @@ def load_model(
     """The causal LM in eval mode on `device` ("cpu", "cuda", …), weights from safetensors only.
 
     `folder` loads other weights of the same kind (a full finetuning) instead of `model.path`.
-    `dtype` is a name of `model.dtype`; "auto" is bfloat16 on a GPU that has it, else float32.
+    `dtype` is a name of `model.dtype`; "auto" is bfloat16 on a GPU that has it, float16 on another, float32 on a CPU.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     source = resolve_model(cfg) if folder is None else ModelSource(str(model_folder(folder, str(folder))), None)
     extra: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
+    if device.startswith("cuda"):
+        # Straight to the device, tensor by tensor: several processes would else hold as many copies in main memory.
+        extra |= {"device_map": {"": device if ":" in device else f"{device}:0"}}
     if quantization == "4bit":
-        extra |= {"quantization_config": _four_bit(device), "device_map": {"": device}}
+        check_quantization(quantization, device)
+        extra |= {"quantization_config": _four_bit(device)}
     quiet = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -74,7 +79,7 @@ def load_model(
         if quiet:
             logging.enable_progress_bar()
     tidy_generation(model.generation_config, source.location)
-    return (model if quantization == "4bit" else model.to(device)).eval()
+    return (model if "device_map" in extra else model.to(device)).eval()
 
 
 def tidy_generation(config: Any, location: str) -> None:
@@ -145,20 +150,27 @@ def torch_dtype(name: str, device: str) -> Any:
 
     if name != "auto":
         return getattr(torch, name)
-    return torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float32
+    if not device.startswith("cuda"):
+        return torch.float32
+    return torch.bfloat16 if has_bfloat16() else torch.float16
 
 
-def _four_bit(device: str) -> Any:
+def check_quantization(quantization: str, device: str) -> None:
+    """Raises `ConfigError` or `MissingDependencyError` where `finetuning.quantization` cannot be had."""
+    if quantization == "none":
+        return
     if not device.startswith("cuda"):
         raise ConfigError("finetuning.quantization: 4bit needs a CUDA device (allowed here: none)")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingDependencyError("finetuning.quantization: 4bit needs the package bitsandbytes")
-    import torch
+
+
+def _four_bit(device: str) -> Any:
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=torch_dtype("auto", device),
         bnb_4bit_use_double_quant=True,
     )

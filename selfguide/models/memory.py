@@ -149,6 +149,12 @@ def training_memory(shape: Shape, training: Training, rows: int, tokens: int, re
     return parts | {"runtime": RUNTIME + int(UNUSED * sum(parts.values()))}
 
 
+def positions_that_fit(shape: Shape, free: int) -> int:
+    """Tokens that engine=hf may hold at once on a GPU with `free` bytes, at least 256; weights in 16 bits."""
+    one, two = (sum(serving_memory(shape, 2, n, 64).values()) for n in (1000, 2000))
+    return max(256, int(1000 + (free - one) / max(1, two - one) * 1000))
+
+
 def serving_memory(shape: Shape, width: int, positions: int, rows: int) -> dict[str, int]:
     """Bytes by part of answering with `positions` tokens of `rows` rows in the key-value cache."""
     parts = {

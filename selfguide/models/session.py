@@ -126,6 +126,7 @@ class Session:
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
         self._store = Store(config.store.root, config.store.lock_timeout_s, config.store.damaged)
         self._warned: set[str] = set()
+        self._before_work: Callable[[], None] | None = None
 
     @property
     def tokenizer(self) -> PromptTokenizer:
@@ -144,6 +145,10 @@ class Session:
 
         return context_length(self.config.model)
 
+    def before_work(self, check: Callable[[], None]) -> None:
+        """What is to be called once, before the first stage that is not in the store is computed."""
+        self._before_work = check
+
     def warn_once(self, text: str) -> None:
         """A line that must not be overlooked, however often this run comes by."""
         if text not in self._warned:
@@ -160,6 +165,9 @@ class Session:
         """The stage's result, found in the store or built; the run's result lists it as `name`, its role."""
 
         def workspace(path: Path) -> Workspace:
+            before, self._before_work = self._before_work, None
+            if before is not None:
+                before()
             self.terminal.note(f"memory before {name}: {ledger()}")
             return Workspace(path, self.terminal, name, self.free_device)
 

@@ -11,6 +11,8 @@ from selfguide.config.schema import RunConfig
 from selfguide.config.serving import VLLMEngineConfig
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models.build import lifetime_of
+from selfguide.models.devices import cards
+from selfguide.models.loading import torch_dtype
 from selfguide.models.source import resolve_model
 
 log = logging.getLogger(__name__)
@@ -114,7 +116,7 @@ def engine_arguments(config: RunConfig, context_length: int, on_cpu: bool) -> di
         # Of a shared beginning only whole blocks are kept. vLLM's own 128 there recompute most of a few-shot prompt.
         arguments["block_size"] = settings.block_tokens or CPU_BLOCK
     else:
-        arguments["gpu_memory_utilization"] = settings.memory_fraction
+        arguments["gpu_memory_utilization"] = settings.memory_fraction or memory_fraction(lifetime_of(settings))
     if config.finetuning.kind == "lora":
         arguments |= {
             "enable_lora": True,
@@ -122,6 +124,12 @@ def engine_arguments(config: RunConfig, context_length: int, on_cpu: bool) -> di
             "max_lora_rank": lora_rank(config.finetuning.rank),
         }
     return arguments
+
+
+def memory_fraction(lifetime: str) -> float:
+    """What the engine takes of the fullest GPU: what is free there, or what leaves room for a training beside it."""
+    free = min((card.free / card.total for card in cards()), default=1.0)
+    return round(max(0.1, min(0.4 if lifetime == "keep" else 0.9, free - 0.03)), 2)
 
 
 def lora_rank(rank: int) -> int:
@@ -157,7 +165,5 @@ def _dtype(name: str, on_cpu: bool) -> str:
         return name
     if on_cpu:
         return "float32"
-    import torch
-
     # The same choice as for training and for engine=hf.
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return str(torch_dtype("auto", "cuda")).removeprefix("torch.")

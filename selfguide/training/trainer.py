@@ -4,32 +4,46 @@ A killed training goes on from its last whole checkpoint and ends in the same we
 """
 
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfguide.config.schema import FinetuningConfig, RunConfig
+from selfguide.config.schema import RunConfig
 from selfguide.core.child import call
+from selfguide.core.console import log_once
 from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.files import write_text
 from selfguide.core.seeding import child_seed
-from selfguide.models.loading import check_attention, load_model, pick_device
+from selfguide.models.devices import free_memory
+from selfguide.models.hf import is_out_of_memory
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
 from selfguide.training.distributed import (
-    check_processes,
     is_first,
     leave_group,
     prepare_process,
     process_count,
     sole_writer,
 )
+from selfguide.training.fitting import (
+    OutOfMemoryError,
+    choose,
+    micro_batches,
+    remember_too_large,
+    training_device,
+    with_fit,
+)
 from selfguide.training.job import TrainingJob, TrainingProgress
+from selfguide.training.preflight import check_settings
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
-from selfguide.training.sharding import check_sharding, resumable, shard_on_cpu, sharding_arguments, whole_weights
+from selfguide.training.sharding import resumable, shard_on_cpu, sharding_arguments, whole_weights
+from selfguide.training.student import optimizer_name, rounding, student_model
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,16 @@ def finetune(
             progress.advance(len(lines) - reported, loss=f"{json.loads(lines[-1])['loss']:.3f}")
         reported = max(len(lines), reported)
 
-    call(train, job, processes=job.settings.processes, watch=report)
+    longest = max(len(row) for row in rows)
+    while True:
+        fit = choose(config, longest, free_memory(_device(job)))
+        try:
+            fitting = replace(config, finetuning=with_fit(config.finetuning, fit))
+            call(train, replace(job, config=fitting), processes=job.settings.processes, watch=report)
+            break
+        except OutOfMemoryError as error:
+            remember_too_large(config, fit)
+            log_once(log, f"{error}; the training goes on with less at once")
     losses = _kept_losses(job.losses, job.steps)
     remove_all(work)
     epochs = job.settings.max_epochs
@@ -90,7 +113,14 @@ def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
         if progress is not None:
             progress.resume(done)
         trainer = _trainer(job, progress)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            size, recompute = job.settings.micro_batch_size, job.settings.gradient_checkpointing
+            how = f"{size} rows at a time" + (" and gradient checkpointing" if recompute else "")
+            raise OutOfMemoryError(f"out of memory in training with {how}") from None
         leave_group()
 
 
@@ -120,17 +150,11 @@ def _check(job: TrainingJob) -> None:
         raise ConfigError(
             f"finetuning.epochs: {settings.epochs} is not allowed; allowed: 1 to max_epochs={settings.max_epochs}"
         )
-    if settings.quantization != "none" and settings.kind != "lora":
-        raise ConfigError(f"finetuning.quantization: {settings.quantization} needs finetuning.kind=lora")
-    check_sharding(settings)
-    device = _device(job)
-    check_attention(settings.attention, device, settings.dtype, "finetuning", "finetuning")
-    if settings.processes > 1:
-        check_processes(settings, device)
+    check_settings(settings, _device(job))
 
 
 def _device(job: TrainingJob) -> str:
-    return pick_device(getattr(job.config.engine, "device", "auto"))
+    return training_device(job.config)
 
 
 def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
@@ -144,8 +168,8 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
-    micro = _micro_batch(settings)
-    recompute = settings.gradient_checkpointing
+    micro, recompute = micro_batches(settings, settings.micro_batch_size)[0], bool(settings.gradient_checkpointing)
+    dtype = next(model.parameters()).dtype
     arguments: dict[str, Any] = {
         "num_train_epochs": settings.max_epochs,
         "per_device_train_batch_size": micro,
@@ -156,8 +180,9 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "warmup_steps": settings.warmup_fraction,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
-        "optim": "adamw_torch",
-        "bf16": next(model.parameters()).dtype == torch.bfloat16,
+        "optim": optimizer_name(settings, device),
+        "bf16": dtype == torch.bfloat16,
+        "fp16": dtype == torch.float16,
         "gradient_checkpointing": recompute,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
         "save_strategy": "no",
@@ -170,47 +195,13 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         train_dataset=[*job.rows, *[FILLER] * (-len(job.rows) % (micro * processes) if processes > 1 else 0)],
         data_collator=lambda batch: collate(batch, job.tokenizer.end_id if pad is None else pad),
         callbacks=[Recorder(job, lambda folder: _save(trainer, job, folder), progress)],
+        optimizer_cls_and_kwargs=rounding(settings, dtype),
     )
     shard_on_cpu(trainer)
     trainer.order_seed = child_seed(job.seed, "order")
     trainer.per_epoch = job.steps_per_epoch
     trainer.rows = len(job.rows)
     return trainer
-
-
-def student_model(config: RunConfig, device: str) -> Any:
-    """The model to train: with adapters on its linear layers, or with every weight free."""
-    settings = config.finetuning
-    model = load_model(
-        config.model,
-        device=device,
-        dtype=settings.dtype,
-        attention=settings.attention,
-        quantization=settings.quantization,
-    )
-    model.config.use_cache = False
-    if settings.kind == "full":
-        return model
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-
-    if settings.quantization != "none":
-        model = prepare_model_for_kbit_training(
-            model,
-            use_gradient_checkpointing=settings.gradient_checkpointing,
-            gradient_checkpointing_kwargs={"use_reentrant": False},
-        )
-    targets = settings.target_modules
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=targets if targets == "all-linear" else [name.strip() for name in targets.split(",")],
-        task_type="CAUSAL_LM",
-    )
-    try:
-        return get_peft_model(model, lora)
-    except ValueError as error:
-        raise ConfigError(f"finetuning.target_modules: {targets}: {str(error).splitlines()[0][:200]}") from error
 
 
 def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
@@ -239,15 +230,6 @@ def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
     if isinstance(saved["target_modules"], list):
         saved["target_modules"].sort()  # a set in peft: its order changes from process to process
     write_text(path, json.dumps(saved, indent=2, sort_keys=True) + "\n")
-
-
-def _micro_batch(settings: FinetuningConfig) -> int:
-    """The largest divisor of the batch that is at most `micro_batch_size`: every step then has whole micro-batches."""
-    return max(
-        size
-        for size in range(1, settings.batch_size + 1)
-        if settings.batch_size % (size * process_count()) == 0 and size <= settings.micro_batch_size
-    )
 
 
 def _kept_losses(path: Path, steps: int) -> list[float]:

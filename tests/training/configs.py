@@ -1,8 +1,7 @@
 """Small training configurations and data."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.prompts.tokenization import PromptTokenizer
@@ -32,6 +31,8 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
         "dropout": 0.0,
         "target_modules": "all-linear",
         "dtype": "auto",
+        "master_weights": "float32",
+        "optimizer": "adamw",
         "gradient_checkpointing": False,
         "attention": "auto",
         "quantization": "none",
@@ -44,12 +45,7 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
 
 def run_config(model: str | Path, **changes: Any) -> RunConfig:
     """The sections that training reads."""
-    return cast(
-        RunConfig,
-        SimpleNamespace(
-            model=model_config(model), engine=engine_config(), finetuning=finetuning_config(**changes), seed=0
-        ),
-    )
+    return RunConfig(model=model_config(model), engine=engine_config(), finetuning=finetuning_config(**changes), seed=0)
 
 
 def copy_rows(tokenizer: PromptTokenizer, count: int) -> list[TrainingRow]:
