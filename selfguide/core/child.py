@@ -21,16 +21,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfguide.core.console import log_once
+from selfguide.core.console import Bar, log_once
 from selfguide.core.errors import SelfguideError
 from selfguide.core.paths import RESOURCES
 
 POLL_S = 0.1
+PROGRESS = "selfguide.progress"
 SHOWN = 2000
 """Characters of a dead child's last words."""
 _server = threading.local()
 peaks: dict[str, int] = {}
 """Bytes: the most that any one child held so far, on the host and on a device."""
+
+
+class ChildProgress:
+    """In a child: steps made, for the bar of the process that waits."""
+
+    def resume(self, done: int) -> None:
+        """Steps that an earlier run made."""
+        self.advance(done)
+
+    def advance(self, count: int, **fields: object) -> None:
+        """Steps made since the last call, with what to show beside them."""
+        shown = {name: str(value) for name, value in fields.items()}
+        logging.getLogger(PROGRESS).info(json.dumps({"count": count, **shown}))
 
 
 def warm_up() -> None:
@@ -52,11 +66,16 @@ def warm_up() -> None:
 
 
 def call(
-    function: Callable[..., Any], *arguments: Any, processes: int = 1, watch: Callable[[], None] = lambda: None
+    function: Callable[..., Any],
+    *arguments: Any,
+    processes: int = 1,
+    watch: Callable[[], None] = lambda: None,
+    progress: Bar | None = None,
 ) -> Any:
     """`function(*arguments)` in a child, or in `processes` of them that torch.distributed can join: the first's result.
 
-    `watch` is called a few times a second. What the children log is logged here. Errors of ours are raised as they
+    `watch` is called a few times a second. What the children log is logged here, and what a `ChildProgress` among the
+    arguments is told is told to `progress`. Errors of ours are raised as they
     were, any other as `ChildError`; a child that died without a word is a `SelfguideError`. Whatever interrupts the
     wait kills the children.
     """
@@ -69,7 +88,7 @@ def call(
             pickle.dump((dict(os.environ), str(Path.cwd()), sys.path, name, processes, payload), process.stdin)
             process.stdin.flush()
             while not select.select([process.stdout], [], [], POLL_S)[0]:
-                shown = _relay(folder, shown)
+                shown = _relay(folder, shown, progress)
                 watch()
             statuses = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError):
@@ -78,7 +97,7 @@ def call(
         except BaseException:
             _stop(process, os.getpid())
             raise
-        _relay(folder, shown)
+        _relay(folder, shown, progress)
         watch()
         return _outcome(folder, statuses)
 
@@ -100,7 +119,7 @@ def _outcome(folder: Path, statuses: list[int]) -> Any:
     return outcomes["outcome-0"][1]
 
 
-def _relay(folder: Path, shown: int) -> int:
+def _relay(folder: Path, shown: int, progress: Bar | None) -> int:
     """Log here what the children have logged since line `shown`."""
     with contextlib.suppress(FileNotFoundError):
         lines = (folder / "log").read_text(encoding="utf-8").splitlines(keepends=True)
@@ -108,7 +127,10 @@ def _relay(folder: Path, shown: int) -> int:
             if not line.endswith("\n"):
                 break
             name, level, message = json.loads(line)
-            log_once(logging.getLogger(name), message, level)
+            if name == PROGRESS and progress is not None:
+                progress.advance(**json.loads(message))
+            elif name != PROGRESS:
+                log_once(logging.getLogger(name), message, level)
             shown += 1
     return shown
 

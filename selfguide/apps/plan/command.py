@@ -28,6 +28,7 @@ def main(config: DictConfig) -> None:
     from selfguide.analysis.forecast import save_forecast
     from selfguide.apps.plan.forecast import forecast, sweep_forecast
     from selfguide.apps.plan.probe import probe
+    from selfguide.models.devices import GIB
 
     if run_config.method.kind not in FORECAST or run_config.student.kind != "causal":
         raise ConfigError(
@@ -42,11 +43,30 @@ def main(config: DictConfig) -> None:
     predicted = forecast(run_config, measured, run_config.plan.draws, gpu)
     if run_config.sweep is not None:
         predicted["sweep"] = sweep_forecast(predicted, *sweep_size(run_config))
+    predicted["memory_gib"] = dict(memory_rows(run_config))
+    if gpu and predicted["memory_gib"]:
+        needed = max(
+            float(size) for name, size in predicted["memory_gib"].items() if name.startswith(("training", "ans"))
+        )
+        size = {"value": needed * GIB, "low": 0.8 * needed * GIB, "high": 1.2 * needed * GIB}
+        predicted["quantities"]["memory.device"] = size
     file = save_forecast(run_config, predicted)
     show(run_config, predicted)
     if measured.busy < BUSY:
         print(f"this machine is busy: the small round got {measured.busy:.0%} of a processor, so times are unsure")
     print(f"kept: {file}; the report of the run puts its facts beside it")
+
+
+def memory_rows(config: "RunConfig") -> list[tuple[str, str]]:
+    """What training and answering take of the device by the memory model, rows as long as they may be."""
+    from selfguide.models.devices import free_memory
+    from selfguide.models.source import context_length
+    from selfguide.training.fitting import memory_table, training_device
+
+    if config.finetuning.kind == "none":
+        return []
+    tokens = min(config.finetuning.max_length, context_length(config.model))
+    return memory_table(config, free_memory(training_device(config)), tokens)
 
 
 def sweep_size(config: "RunConfig") -> tuple[int, int, int, int]:
@@ -80,6 +100,10 @@ def show(config: "RunConfig", predicted: dict[str, Any]) -> None:
     model, engine = config.model.name, config.engine.name
     title = f"forecast: {config.method.name} on {config.task.name}, model {model}, engine {engine}"
     terminal.table(title, ("", "forecast", f"{predicted['level']:.0%} interval"), rows)
+    if predicted.get("memory_gib"):
+        terminal.table(
+            "memory of the device in GiB, by the model's sizes", ("", "GiB"), [*predicted["memory_gib"].items()]
+        )
     if "sweep" in predicted:
         sweep, seconds = predicted["sweep"], predicted["sweep"]["seconds"]
         terminal.say(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from selfguide.config.students import EncoderConfig
+from selfguide.core.child import ChildProgress, call
 from selfguide.core.types import Example
 from selfguide.store import NOT_KEYED, Journal, Stage, StoredStage, Workspace, keyed
 
@@ -59,7 +60,8 @@ class TrainEncoder(Stage[EncoderPredictor]):
         work.free_device()
         with work.bar(f"encoder ({work.name})", None, "steps") as bar:
             data = EncoderData(self.labels, self.pairs, self.validation, self.context_until)
-            done = train_encoder(self.encoder, data, work.path, self.seed, self.device, bar)
+            made = (self.encoder, data, work.path, self.seed, self.device, ChildProgress())
+            done = call(train_encoder, *made, progress=bar)
         return {
             "rows": done.trained,
             "held_out": done.held_out,
