@@ -102,10 +102,12 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
 
 
 def check_training(config: RunConfig, terminal: Terminal) -> None:
-    """What a method that trains the language model will need: refused now, not after hours of generation."""
-    if config.method.kind in WITHOUT_TRAINING or config.student.kind != "causal" or config.finetuning.kind == "none":
+    """What a method that trains will need: refused now, not after hours of generation."""
+    causal = config.student.kind == "causal"
+    if config.method.kind in WITHOUT_TRAINING or (causal and config.finetuning.kind == "none"):
         return
-    preflight(config, terminal)
+    if causal:
+        preflight(config, terminal)
     child.warm_up()  # loads while the engine answers
 
 

@@ -65,6 +65,27 @@ def test_what_it_logs_is_logged_here_and_what_it_prints_is_not(
     assert capfd.readouterr() == ("", "")
 
 
+class Counted:
+    """Keeps what a bar would show."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, dict[str, object]]] = []
+
+    def advance(self, count: int, **fields: object) -> None:
+        self.told.append((count, fields))
+
+
+def steps(progress: child.ChildProgress) -> None:
+    progress.resume(3)
+    progress.advance(1, loss="0.5")
+
+
+def test_steps_are_told_to_the_bar_that_waits() -> None:
+    bar = Counted()
+    child.call(steps, child.ChildProgress(), progress=bar)  # type: ignore[arg-type]
+    assert bar.told == [(3, {}), (1, {"loss": "0.5"})]
+
+
 def test_one_that_fails_ends_the_others(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the first one fails"):
         child.call(meet, tmp_path, processes=2)
