@@ -53,9 +53,11 @@ def preflight(config: RunConfig, terminal: Terminal) -> None:
         return
     check_disk(config, shape, device)
     tokens = min(settings.max_length, context_length(config.model))
-    room = room_for_training(config, shape) if device.startswith("cuda") else None
-    check_memory(config, shape, tokens, room if room is not None else psutil.virtual_memory().total)
-    if room is not None:
+    room = room_for_training(config, shape) if device.startswith("cuda") else psutil.virtual_memory().total
+    if room is None:
+        return
+    check_memory(config, shape, tokens, room)
+    if device.startswith("cuda"):
         title = f"memory in GiB on {cards()[0].name}, rows as long as finetuning.max_length allows"
         terminal.table(title, ("", "GiB"), memory_table(config, room, tokens))
 

@@ -145,7 +145,7 @@ def test_disk_and_target_modules_are_checked_before_anything_is_made(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": "adamw_8bit"}, "finetuning.optimizer: adamw_8bit needs CUDA, not cpu"),
+        ({"optimizer": "adamw_8bit"}, "finetuning.optimizer: adamw_8bit needs a CUDA device, not cpu"),
         ({"quantization": "4bit"}, "finetuning.quantization: 4bit needs a CUDA device"),
         ({"processes": 3}, "finetuning.processes: 3 does not divide"),
         ({"attention": "flash_attention_2"}, "finetuning.attention: flash_attention_2 needs a CUDA device"),

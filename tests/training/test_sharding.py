@@ -48,6 +48,18 @@ def test_shards_train_what_one_process_trains(tmp_path: Path, changes: dict[str,
     )
 
 
+def test_float32_copies_are_cut_up_as_their_weights_are(tmp_path: Path) -> None:
+    tiny = tiny_model(tmp_path / "tiny")
+    one = train(tiny, tmp_path / "one", dtype="bfloat16")
+    with pytest.raises(Killed):
+        train(tiny, tmp_path / "two", KillAt(4), **FSDP, dtype="bfloat16", save_every_s=1e-9)
+    two = train(tiny, tmp_path / "two", **FSDP, dtype="bfloat16")
+    assert two.losses == pytest.approx(one.losses, rel=0.05)
+    left, right = (load_file(result.epoch_dirs[-1] / "model.safetensors") for result in (one, two))
+    for name in left:
+        assert left[name].float().numpy() == pytest.approx(right[name].float().numpy(), abs=2e-2), name
+
+
 def test_a_killed_training_goes_on_from_its_shards(tmp_path: Path) -> None:
     tiny = tiny_model(tmp_path / "tiny")
     changes: dict[str, Any] = {**FSDP, "max_epochs": 12, "epochs": 12}

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from selfguide.config.identity import knobs_of
 from selfguide.core.errors import ConfigError, MissingDependencyError, TrainingError
@@ -177,6 +178,34 @@ assert not any(isinstance(thing, torch.nn.Module) for thing in gc.get_objects())
     given.write_bytes(pickle.dumps((run_config(tiny), tokenizer, copy_rows(tokenizer, 8), tmp_path / "work", 3)))
     subprocess.run([sys.executable, "-c", code, str(given)], check=True, timeout=120)
     assert (tmp_path / "work" / "epoch-2" / "adapter_model.safetensors").exists()
+
+
+def test_bfloat16_weights_are_moved_by_the_paper_s_learning_rate(
+    tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path
+) -> None:
+    start = load_file(tiny / "model.safetensors")
+    moved = {}
+    for kind in ("none", "stochastic_rounding", "float32"):
+        changes = {"kind": "full", "dtype": "bfloat16", "learning_rate": 5e-5, "max_epochs": 10, "epochs": 10}
+        result = trained_on(tiny, tokenizer, tmp_path / kind, master_weights=kind, **changes)
+        end = load_file(result.epoch_dirs[-1] / "model.safetensors")
+        assert {tensor.dtype for tensor in end.values()} == {torch.bfloat16}
+        same = sum(int((end[name] == start[name].to(torch.bfloat16)).sum()) for name in end)
+        moved[kind] = 1 - same / sum(tensor.numel() for tensor in end.values())
+    assert moved["none"] < 0.5 * min(moved["float32"], moved["stochastic_rounding"])
+
+
+@pytest.mark.parametrize("kind", ["stochastic_rounding", "float32"])
+def test_resuming_gives_the_same_bytes_of_rounded_weights(
+    tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, kind: str
+) -> None:
+    changes = {"kind": "full", "dtype": "bfloat16", "learning_rate": 1e-3, "master_weights": kind, "save_every_s": 1e-9}
+    trained_on(tiny, tokenizer, tmp_path / "whole", **changes)
+    job = TrainingJob(run_config(tiny, **changes), tokenizer, copy_rows(tokenizer, 20), tmp_path / "cut", 3)
+    with pytest.raises(Killed):
+        train(job, KillAt(4))
+    trained_on(tiny, tokenizer, tmp_path / "cut", **changes)
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
 def test_full_finetuning_leaves_whole_models(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
