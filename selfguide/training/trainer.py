@@ -112,8 +112,8 @@ def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
         checkpoint, done = _state(job)
         if progress is not None:
             progress.resume(done)
-        trainer = _trainer(job, progress)
         try:
+            trainer = _trainer(job, progress)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except Exception as error:
             if not is_out_of_memory(error):
