@@ -106,9 +106,9 @@ def check_training(config: RunConfig, terminal: Terminal) -> None:
     causal = config.student.kind == "causal"
     if config.method.kind in WITHOUT_TRAINING or (causal and config.finetuning.kind == "none"):
         return
+    child.warm_up()  # before torch is loaded here; it loads while the engine answers
     if causal:
         preflight(config, terminal)
-    child.warm_up()  # loads while the engine answers
 
 
 def _systems(session: Session, result: MethodResult) -> dict[str, System]:
