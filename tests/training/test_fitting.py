@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 
+from selfguide.config.groups import register
 from selfguide.core.errors import ConfigError, TrainingError
+from selfguide.core.paths import config_dir
 from selfguide.models import devices
 from selfguide.models.devices import GIB, Card
 from selfguide.models.loading import load_prompt_tokenizer, torch_dtype
@@ -173,3 +176,15 @@ def test_the_table_of_the_readme_is_what_the_memory_model_says() -> None:
     from benchmarks.memory import table
 
     assert table() in (Path(__file__).parents[2] / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "gpus"),
+    [([], 1), (["finetuning.processes=4"], 4), (["engine=vllm", "engine.tensor_parallel_size=2"], 2)],
+)
+def test_a_slurm_job_asks_for_the_gpus_that_it_will_use(overrides: list[str], gpus: int) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs hydra-submitit-launcher")
+    register()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        job = compose("config", overrides=["hydra/launcher=slurm", *overrides], return_hydra_config=True)
+    assert job.hydra.launcher.gpus_per_node == gpus
