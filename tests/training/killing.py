@@ -1,4 +1,9 @@
-"""A training that dies on the way."""
+"""A training that dies on the way; as a program, by SIGKILL: python -m tests.training.killing FOLDER STEP."""
+
+import os
+import signal
+import sys
+from pathlib import Path
 
 
 class Killed(Exception):
@@ -20,3 +25,19 @@ class KillAt:
         self.left -= count
         if self.left <= 0:
             raise Killed
+
+
+class KillSelfAt(KillAt):
+    """The same without time to clean up."""
+
+    def advance(self, count: int, **fields: object) -> None:
+        self.left -= count
+        if self.left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    from selfguide.training.job import TrainingJob
+    from selfguide.training.trainer import run_job
+
+    run_job(TrainingJob.read(Path(sys.argv[1])), KillSelfAt(int(sys.argv[2])))
