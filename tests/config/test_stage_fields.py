@@ -60,13 +60,13 @@ def stages() -> list[Stage[Any]]:
     )
     request = ProposalRequest("r", ConditionedPrompt("?", "yes", "about"), stream=("a", 1))
     encoder: Any = EncoderStandIn()
-    known, budget = ("k",), CallBudget(3, 40)
+    known, budget, made = ("k",), CallBudget(3, 40), candidates()
     return [
         ProposeInputs(model, TASK, run.generation, run.filters, 0.7, 1),
         AnnotateInputs(model, TASK, run.annotation, 0.7, 1, candidates(), WEIGHTS, TokenLimit(9, 2)),
         ComposeDataset(TASK, run.annotation, run.filters, 1, candidates()),
         AskAttributes(model, TASK, loop, 1),
-        ProposeItems(model, TASK, (request,), loop.propose, loop.filter, run.filters, known, candidates(), budget, 2, 1),
+        ProposeItems(model, TASK, (request,), loop.propose, loop.filter, run.filters, known, made, budget, 2, 1),
         ComposeRows(TASK, run.annotation, candidates(), 1),
         CuratePairs(PAIRS, [[0.1], [0.2]], TASK.labels, run.curation),
         Finetune(model, TASK, PAIRS, run.finetuning, 1),
