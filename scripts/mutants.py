@@ -13,7 +13,7 @@ import ast
 import json
 import os
 import random
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -143,75 +143,72 @@ def _mutations(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _is_text(node: ast.BinOp) -> bool:
-    return any(isinstance(getattr(side, "value", None), str) or isinstance(side, ast.JoinedStr | ast.List | ast.Tuple)
-               for side in (node.left, node.right) if not isinstance(side, ast.Attribute))  # fmt: skip
+    texts = (ast.JoinedStr, ast.List, ast.Tuple)
+    return any(isinstance(s, texts) or isinstance(getattr(s, "value", 0), str) for s in (node.left, node.right))
 
 
 def nearest_tests(name: str) -> tuple[str, ...]:
     """The twelve test files that are nearest to a module: they import it, have its words, or those of its users."""
-    module = _module(ROOT / name)
-    users = [_module(path) for path in _python(ROOT / "selfguide") if f"from {module} import" in path.read_text()]
-    around = set[str]().union(*map(_words, users))
+
+    def module_of(path: Path) -> str:
+        return str(path.relative_to(ROOT)).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+    def words_of(module: str) -> set[str]:
+        return {word for part in module.split(".")[1:] for word in part.split("_")}
+
+    module = module_of(ROOT / name)
+    users = [module_of(path) for path in _python(ROOT / "selfguide") if f"from {module} import" in path.read_text()]
+    around = set[str]().union(*map(words_of, users))
     ranked = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         text, words = path.read_text(encoding="utf-8"), {*path.stem.split("_"), path.parent.name}
-        score = 6 * text.count(f"from {module} import") + 2 * len(words & _words(module)) + len(words & around)
+        score = 6 * text.count(f"from {module} import") + 2 * len(words & words_of(module)) + len(words & around)
         score += sum(f"from {user} import" in text for user in users)
         if score and not any(name in str(path) for name in FAR):
             ranked.append((-score, str(path.relative_to(ROOT))))
     return tuple(path for _, path in sorted(ranked)[:12])
 
 
-def _module(path: Path) -> str:
-    return str(path.relative_to(ROOT)).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+def noticed_by(tests: Sequence[str]) -> str | None:
+    """What fails of these tests in the current folder, in a fork of this process; None if they pass.
 
-
-def _words(module: str) -> set[str]:
-    return {word for part in module.split(".")[1:] for word in part.split("_")}
-
-
-def copy_tree(folder: Path) -> None:
-    """All files that git knows, or would."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-
-
-def passes(tests: Sequence[str]) -> bool:
-    """Whether the tests pass in the current folder, in a fork of this process and within the time limit."""
-    child = os.fork()
+    Raises SystemExit where there are no such tests.
+    """
+    said, child = Path(".said"), os.fork()
     if child == 0:
         os.setsid()
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
+        for descriptor in (1, 2):
+            os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
         import pytest
 
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests])
-        os._exit(int(code))
+        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests])))
     deadline = time.monotonic() + LIMIT_S
     while (status := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    return status == (child, 0)
+    if status[0] == 0:
+        return "the time limit"
+    if (code := os.waitstatus_to_exitcode(status[1])) in (4, 5):
+        raise SystemExit(f"no tests there: {' '.join(tests)}")
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", said.read_text(errors="replace"), re.MULTILINE)
+    return None if code == 0 else failed[1] if failed else f"exit code {code}"
 
 
 def run(mutants: Sequence[Mutant]) -> dict[str, list[Mutant]]:
-    """The survivors of each area. Raises SystemExit if tests fail without any mutant."""
+    """The survivors of each area."""
     survivors: dict[str, list[Mutant]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder).resolve()
-        copy_tree(tree)
+        # All files that git knows, or would.
+        copy = f"git ls-files -zco --exclude-standard | xargs -0 cp --parents -t '{tree}'"
+        subprocess.run(copy, shell=True, cwd=ROOT, check=True)
         os.chdir(tree)
         os.environ |= {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
                        "HF_HUB_OFFLINE": "1"}  # fmt: skip
         sys.path.insert(0, str(tree))
         for library in LIBRARIES:
             import_module(library)
-        sound: dict[tuple[str, ...], bool] = {}
         for number, mutant in enumerate(mutants, 1):
             path = tree / mutant.file
             original, begun = path.read_text(encoding="utf-8"), time.monotonic()
@@ -219,15 +216,17 @@ def run(mutants: Sequence[Mutant]) -> dict[str, list[Mutant]]:
             # Python keeps compiled files by second and size: no two versions may share both.
             os.utime(path, (number, number))
             # The nearest first: most mutants die there.
-            noticed = next((some for some in (mutant.tests[:3], mutant.tests[3:]) if some and not passes(some)), None)
+            halves = (half for half in (mutant.tests[:3], mutant.tests[3:]) if half)
+            killer = next(filter(None, map(noticed_by, halves)), None)
             path.write_text(original, encoding="utf-8")
             os.utime(path, (10**6 + number, 10**6 + number))
-            if noticed is not None and not sound.setdefault(noticed, sound.get(noticed) or passes(noticed)):
-                raise SystemExit(f"these tests fail without any mutant: {' '.join(noticed)}")
-            survivors[mutant.area] += [mutant] if noticed is None else []
-            verdict = "SURVIVED" if noticed is None else "killed"
-            print(f"{verdict:8} {time.monotonic() - begun:5.1f} s  {mutant.id:9} {mutant.file}", flush=True)
-            if noticed is None:
+            verdict = "SURVIVED" if killer is None else "killed"
+            print(
+                f"{verdict:8} {time.monotonic() - begun:5.1f} s  {mutant.id:8} {mutant.file}  {killer or ''}",
+                flush=True,
+            )
+            if killer is None:
+                survivors[mutant.area].append(mutant)
                 print(f"    - {mutant.old.strip()}\n    + {mutant.new.strip()}", flush=True)
     return survivors
 

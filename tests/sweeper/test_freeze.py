@@ -1,10 +1,8 @@
 """From a sweep to its frozen setting to a run that takes it, with the program itself; and what is refused then."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -14,11 +12,22 @@ from selfguide.core.errors import ConfigError
 from selfguide.pipeline import run
 from selfguide.search.freeze import with_lock
 from selfguide.search.frozen_config import load
+from tests import cli
 from tests.composing import composed
 from tests.tiny_task import write_task
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMON = ["method=few_shot_icl", "data.validation_fraction=0.5", "evaluation.limit=3", "evaluation.bootstrap=200"]
+
+
+def sweep(folder: Path, space: str) -> CompletedProcess[str]:
+    done = cli.run(
+        "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
+        f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
+        f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
+        space, "sweep.sampler=grid", f"store.root={folder}/store", cwd=folder, PYTHONPATH=str(cli.ROOT),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +36,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("swept")
     for name, classification in (("valid", True), ("mine", False)):
         write_task(folder, classification=classification).rename(folder / f"{name}.json")
-    command = [
-        sys.executable, "-m", "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
-        f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
-        f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
-        "temperature.input=choice(0.6,0.8)", "sweep.sampler=grid", f"store.root={folder}/store",
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = sweep(folder, "temperature.input=choice(0.6,0.8)")
     assert "recorded: sweeps/small/lock.yaml; use it with frozen_config=sweeps/small" in done.stdout
     return folder
 
@@ -82,3 +81,11 @@ def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> N
     finally:
         file.write_text(before)
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_another_study_leaves_the_recorded_setting_to_its_own(swept: Path) -> None:
+    recorded = swept / "sweeps" / "small" / "lock.yaml"
+    before = recorded.read_bytes()
+    said = sweep(swept, "temperature.input=choice(0.7,0.9)").stdout
+    assert "sweeps/small/lock.yaml is the frozen setting of another study" in " ".join(said.split())
+    assert recorded.read_bytes() == before
