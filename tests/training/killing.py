@@ -1,9 +1,7 @@
-"""A training that dies on the way; as a program, by SIGKILL: python -m tests.training.killing FOLDER STEP."""
+"""A training that dies on the way."""
 
-import os
-import signal
-import sys
-from pathlib import Path
+import time
+from collections.abc import Callable
 
 
 class Killed(Exception):
@@ -27,17 +25,8 @@ class KillAt:
             raise Killed
 
 
-class KillSelfAt(KillAt):
-    """The same without time to clean up."""
-
-    def advance(self, count: int, **fields: object) -> None:
-        self.left -= count
-        if self.left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    from selfguide.training.job import TrainingJob
-    from selfguide.training.trainer import run_job
-
-    run_job(TrainingJob.read(Path(sys.argv[1])), KillSelfAt(int(sys.argv[2])))
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
