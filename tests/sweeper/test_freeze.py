@@ -24,7 +24,7 @@ def sweep(folder: Path, space: str) -> CompletedProcess[str]:
         "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
         f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
         f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
-        space, "sweep.sampler=grid", f"store.root={folder}/store", cwd=folder, PYTHONPATH=str(cli.ROOT),
+        space, "sweep.sampler=grid", f"store.root={folder}/store", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -36,18 +36,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("swept")
     for name, classification in (("valid", True), ("mine", False)):
         write_task(folder, classification=classification).rename(folder / f"{name}.json")
-<<<<<<< HEAD
     done = sweep(folder, "temperature.input=choice(0.6,0.8)")
-=======
-    command = [
-        "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
-        f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
-        f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
-        "temperature.input=choice(0.6,0.8)", "sweep.sampler=grid", f"store.root={folder}/store",
-    ]  # fmt: skip
-    done = cli.run(*command, cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
->>>>>>> main
     assert "recorded: sweeps/small/lock.yaml; use it with frozen_config=sweeps/small" in done.stdout
     return folder
 

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from selfguide.models.loading import load_model, load_prompt_tokenizer
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.hooks import IGNORED, collate
+from selfguide.training.job import TrainingJob
 from selfguide.training.rows import TrainingRow
-from selfguide.training.trainer import TrainingResult, finetune, student_model
+from selfguide.training.trainer import student_model, train
 from tests.models.checkpoints import tiny_model
 from tests.training.configs import copy_rows, run_config
 
@@ -31,8 +32,14 @@ def tokenizer(tiny: Path) -> PromptTokenizer:
     return load_prompt_tokenizer(run_config(tiny).model)
 
 
-def logged(work: Path) -> list[float]:
-    return [json.loads(line)["learning_rate"] for line in (work / "losses.jsonl").read_text().splitlines()]
+def trained(config: Any, tokenizer: PromptTokenizer, rows: list[TrainingRow], work: Path, seed: int) -> list[float]:
+    """The losses of a training in this process."""
+    train(TrainingJob(config, tokenizer, rows, work, seed))
+    return logged(work, "loss")
+
+
+def logged(work: Path, name: str) -> list[float]:
+    return [json.loads(line)[name] for line in (work / "losses.jsonl").read_text().splitlines()]
 
 
 def factor(schedule: str, warmup: int, step: int) -> float:
@@ -82,10 +89,10 @@ def test_losses_and_learning_rates_are_those_of_the_textbook(
     config = run_config(
         tiny, kind="full", schedule=schedule, warmup_fraction=warmup / STEPS, max_epochs=STEPS, epochs=STEPS, **changes
     )
-    result = finetune(config, tokenizer, rows, tmp_path, seed=1)
+    losses = trained(config, tokenizer, rows, tmp_path, seed=1)
     rates = [1e-2 * factor(schedule, warmup, step) for step in range(STEPS)]
-    assert logged(tmp_path) == pytest.approx(rates, rel=1e-6, abs=1e-12)
-    assert result.losses == pytest.approx(by_hand(config, rows, warmup), rel=1e-5)
+    assert logged(tmp_path, "learning_rate") == pytest.approx(rates, rel=1e-6, abs=1e-12)
+    assert losses == pytest.approx(by_hand(config, rows, warmup), rel=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"weight_decay": 0.4}, {"max_grad_norm": 1e-6}, {"warmup_fraction": 0.5}])
@@ -95,10 +102,10 @@ def test_a_setting_moves_the_losses(
     """By far more than the tolerance above. (A gradient is clipped to next to nothing: else Adam makes up for it.)"""
     rows = copy_rows(tokenizer, 6)
     losses = [
-        finetune(run_config(tiny, kind="full", max_epochs=4, epochs=4, **given), tokenizer, rows, tmp_path / name, 1)
+        trained(run_config(tiny, kind="full", max_epochs=4, epochs=4, **given), tokenizer, rows, tmp_path / name, 1)
         for name, given in (("without", {}), ("with", changes))
     ]
-    assert abs(losses[0].losses[-1] / losses[1].losses[-1] - 1) > 3e-3
+    assert abs(losses[0][-1] / losses[1][-1] - 1) > 3e-3
 
 
 def test_the_adapter_is_as_configured(tiny: Path) -> None:
@@ -111,10 +118,10 @@ def test_the_adapter_is_as_configured(tiny: Path) -> None:
     assert set(two.target_modules) == {"q_proj", "v_proj"}
 
 
-def still(tiny: Path, tokenizer: PromptTokenizer, work: Path, seed: int, **changes: Any) -> TrainingResult:
+def still(tiny: Path, tokenizer: PromptTokenizer, work: Path, seed: int, **changes: Any) -> list[float]:
     """Three epochs of one row a step that learn next to nothing: a step's loss tells its row."""
     knobs = {"learning_rate": 1e-12, "batch_size": 1, "micro_batch_size": 1, "max_epochs": 3, "epochs": 3}
-    return finetune(run_config(tiny, **knobs | changes), tokenizer, copy_rows(tokenizer, 8), work, seed)
+    return trained(run_config(tiny, **knobs | changes), tokenizer, copy_rows(tokenizer, 8), work, seed)
 
 
 def test_every_epoch_has_every_row_in_an_order_of_its_own(
@@ -122,7 +129,7 @@ def test_every_epoch_has_every_row_in_an_order_of_its_own(
 ) -> None:
     orders = []
     for seed in (1, 2):
-        losses = [round(loss, 5) for loss in still(tiny, tokenizer, tmp_path / str(seed), seed).losses]
+        losses = [round(loss, 5) for loss in still(tiny, tokenizer, tmp_path / str(seed), seed)]
         orders += [losses[start : start + 8] for start in (0, 8, 16)]
     assert len(set(orders[0])) == 8
     assert all(sorted(order) == sorted(orders[0]) for order in orders)
