@@ -13,15 +13,14 @@ def ids(ran: Ran) -> list[str]:
 
 
 def test_the_same_instances_are_scored_for_every_seed_of_a_run(tmp_path: Path) -> None:
-    some = ("method=few_shot_icl", "evaluation.limit=5")
-    runs = {
-        more: scripted(tmp_path, lambda *_: "light", *some, *more, name="-".join(("run", *more)), loop=False)
-        for more in ((), ("seed=1",), ("seed=2",), ("data.split_seed=1",))
-    }
-    first = ids(runs[()])
+    def evaluated(name: str, *more: str) -> list[str]:
+        few = ("method=few_shot_icl", "evaluation.limit=5", *more)
+        return ids(scripted(tmp_path, lambda *_: "light", *few, name=name, loop=False))
+
+    first = evaluated("first")
     assert len(first) == 5
-    assert ids(runs["seed=1",]) == ids(runs["seed=2",]) == first
-    assert ids(runs["data.split_seed=1",]) != first
+    assert evaluated("one", "seed=1") == evaluated("two", "seed=2") == first
+    assert evaluated("other", "data.split_seed=1") != first
 
 
 def test_data_are_kept_apart_from_the_split_that_is_scored(tmp_path: Path) -> None:
