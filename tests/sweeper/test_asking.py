@@ -1,6 +1,7 @@
 """How many settings are asked, launched and given up, with a real study in memory."""
 
 import random
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,23 @@ class Crashing(TableLauncher):
         return super().launch(job_overrides, initial_job_idx)
 
 
-def sweep(own: Plan, launcher: Launcher) -> StudyLink:
+class Meeting(TableLauncher):
+    """A job waits for another one beside it."""
+
+    def __init__(self) -> None:
+        super().__init__(ROWS, random.Random(0))
+        self.both = threading.Barrier(2)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        self.both.wait(20)
+        return super().launch(job_overrides, initial_job_idx)
+
+
+def sweep(own: Plan, launcher: Launcher, workers: int = 1) -> StudyLink:
     link = StudyLink(own, InMemoryStorage())
     view = View(own, live=False)
     with link.lease, view:
-        Sweep(own, link, Workers(launcher, OmegaConf.create(), 1), view).run()
+        Sweep(own, link, Workers(launcher, OmegaConf.create(), workers), view).run()
     return link
 
 
@@ -81,6 +94,11 @@ def test_the_sweep_ends_with_the_failure_that_reaches_the_limit(most: int, tmp_p
     with pytest.raises(SweepEnded, match=f"{most} trials failed"):
         sweep(plan(tmp_path, retries=0, max_failures=most), launcher)
     assert len(launcher.launches) == most, "each fails at its first job"
+
+
+def test_a_worker_that_would_idle_runs_ahead(tmp_path: Path) -> None:
+    """Of a lone trial both tasks run at once, though the first may decide it."""
+    assert states(sweep(plan(tmp_path, trials=1, retries=0), Meeting(), workers=2)) == ["COMPLETE"]
 
 
 def test_of_sweepers_that_ask_at_the_same_moment_one_more_than_asked_for_gives_way(tmp_path: Path) -> None:
