@@ -20,7 +20,7 @@ from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.generator import Generator
 from selfguide.synthesis.judge import loop_judge
 from selfguide.synthesis.proposals import ProposalPrompt, ProposalRequest
-from selfguide.synthesis.waves import MAX_JOINT_ITEMS, propose_in_waves
+from selfguide.synthesis.waves import propose_in_waves
 from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
 
@@ -37,6 +37,7 @@ class Waves:
 
     def __init__(self, folder: Path, answer: Callable[[int], str], context: int = 4096, **propose: object) -> None:
         assert isinstance(CONFIG.method, LoopConfig)
+        folder.mkdir(exist_ok=True)
         known = CONFIG.method.propose
         draw = replace(known.draw, max_new_tokens=ROOM)
         self.config = replace(known, draw=draw, **{"attempts": 2, "batch": 3, **propose})  # type: ignore[arg-type]
@@ -119,11 +120,11 @@ def test_a_prompt_that_never_fits_is_dropped_with_its_reason(tmp_path: Path) -> 
         assert [one.dropped for one in waves.run(requests(1, bare))] == expected
 
 
-@pytest.mark.parametrize(("grow", "asked"), [(True, [3, 4, 5]), (False, [3, 3, 3])])
+@pytest.mark.parametrize(("grow", "asked"), [(True, [3, 4, 5]), (True, [9, 10, 10]), (False, [3, 3, 3])])
 def test_a_joint_prompt_asks_for_what_is_missing_or_for_more(grow: bool, asked: list[int], tmp_path: Path) -> None:
     waves = Waves(tmp_path, lambda _: "nothing", attempts=3, grow=grow)
     joint = JointPrompt("?", TASK.demonstrations[0], TASK.demonstrations)
-    waves.run(requests(1, joint, count=3))
+    waves.run(requests(1, joint, count=asked[0]))
     counts = [replace(joint, count=count, kept=()) for count in asked]
     assert waves.engine.prompts == [TOKENIZER.decode(TOKENIZER.encode_prompt(prompt)) for prompt in counts]
 
@@ -135,4 +136,3 @@ def test_surplus_items_of_a_joint_reply_are_dropped_as_such(tmp_path: Path) -> N
     assert [(one.output, one.dropped) for one in made if one.dropped in (None, "surplus")] == [
         ("good", None), ("bad", None), ("good", "surplus"),
     ]  # fmt: skip
-    assert MAX_JOINT_ITEMS == 10
