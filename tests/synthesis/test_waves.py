@@ -29,6 +29,7 @@ TOKENIZER = load_prompt_tokenizer(CONFIG.model)
 LABELS = ("good", "bad")
 TASK = TaskSpec("t", "classification", "Good or bad?", (Example("x", "good"), Example("y", "bad")), LABELS)
 ROOM = 10
+LONG = "Write an input of this task, one that nobody has ever seen anywhere before, at any time"
 NO_BOUND, PLAIN = CallBudget(), ConditionedPrompt("?", "good")
 
 
@@ -63,8 +64,8 @@ class Waves:
             return propose_in_waves(self.generator, sent, self.config, budget, each)
 
 
-def requests(count: int, prompt: ProposalPrompt = PLAIN, **more: Any) -> list[ProposalRequest]:
-    return [ProposalRequest(f"0-{n}", prompt, 0, label="good", inherits=True, **more) for n in range(count)]
+def requests(many: int, prompt: ProposalPrompt = PLAIN, **more: Any) -> list[ProposalRequest]:
+    return [ProposalRequest(f"0-{n}", prompt, 0, label="good", inherits=True, **more) for n in range(many)]
 
 
 def test_what_was_dropped_is_asked_again_with_another_seed(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_no_batch_begins_once_the_tokens_are_spent(tmp_path: Path) -> None:
 
 
 def test_a_prompt_is_shortened_until_it_fits_to_the_token(tmp_path: Path) -> None:
-    full = ConditionedPrompt("Write an input of this task", "good", examples=TASK.demonstrations)
+    full = ConditionedPrompt(LONG, "good", examples=TASK.demonstrations)
     length = len(TOKENIZER.encode_prompt(full))
     shorter = full.shorter()
     assert shorter is not None and length + ROOM >= 4 * ROOM
@@ -113,7 +114,7 @@ def test_a_prompt_is_shortened_until_it_fits_to_the_token(tmp_path: Path) -> Non
 
 
 def test_a_prompt_that_never_fits_is_dropped_with_its_reason(tmp_path: Path) -> None:
-    bare = ConditionedPrompt("Write an input of this task, one that nobody has ever seen anywhere before", "good")
+    bare = ConditionedPrompt(LONG, "good")
     length = len(TOKENIZER.encode_prompt(bare))
     for spare, expected in ((0, [None]), (-1, ["prompt_too_long"] * 2)):
         waves = Waves(tmp_path / str(spare), lambda call: f"text {call}", length + ROOM + spare)
