@@ -131,7 +131,7 @@ def test_a_joint_prompt_asks_for_what_is_missing_or_for_more(grow: bool, asked: 
 
 
 def test_surplus_items_of_a_joint_reply_are_dropped_as_such(tmp_path: Path) -> None:
-    reply = "one more\nOutput: good\n\nInput: two more\nOutput: bad\n\nInput: three more\nOutput: good\n\nInput: "
+    reply = "one more\nOutput: good\n\nInput: two more\nOutput: bad\n\nInput: three more\nOutput: good"
     waves = Waves(tmp_path, lambda _: reply, attempts=1)
     made = waves.run(requests(1, JointPrompt("?", TASK.demonstrations[0], count=1), count=2))
     assert [(one.output, one.dropped) for one in made if one.dropped in (None, "surplus")] == [
