@@ -45,6 +45,7 @@ def serve(parent: int) -> None:
         try:
             request = pickle.load(asked)
         except EOFError:
+            gc.unfreeze()  # or libraries complain at the end of what is left
             return
         pickle.dump(_run_all(*request), replies)
         replies.flush()
