@@ -162,12 +162,10 @@ def _percentile_interval(
     return float(low), float(high)
 
 
-def _not_refuted(
-    values: NDArray[np.float64], resamples: int, confidence: float, seed: int
-) -> tuple[float, float]:
+def _not_refuted(values: NDArray[np.float64], resamples: int, confidence: float, seed: int) -> tuple[float, float]:
     """The shifts that flipping the signs of what is left over does not refute.
 
-    Flipped by signs s, differences d less a shift sum to s·d - shift·sum(s): two sums for each pattern serve all shifts.
+    Flipped by signs s, differences d less a shift sum to s·d - shift·sum(s): two sums a pattern serve all shifts.
     """
     count, mean = len(values), float(values.mean())
     if count <= EXACT_PAIRS:

@@ -123,7 +123,8 @@ def _by_task(
 ) -> NDArray[np.float64]:
     """A setting's mean on each task in each resample, over as many trainings as it had or as stated."""
     means = _instance_means(results, tasks, objective)
-    return means + _trainings(noise, (trainings or len(objective.seeds), *means.shape), index).mean(axis=0)
+    fresh = _trainings(noise, (trainings or len(objective.seeds), *means.shape), index)
+    return np.asarray(means + fresh.mean(axis=0))
 
 
 def _instance_means(results: Results, tasks: Sequence[str], objective: Objective) -> NDArray[np.float64]:
@@ -140,7 +141,9 @@ def _trainings(noise: float | None, shape: tuple[int, int, int], index: int) -> 
     """What fresh trainings add: (trainings, tasks, resamples)."""
     if not noise:
         return np.zeros(shape)
-    drawn: NDArray[np.float64] = np.random.default_rng(child_seed(0, "sweep trainings", index)).normal(0.0, noise, shape)
+    drawn: NDArray[np.float64] = np.random.default_rng(child_seed(0, "sweep trainings", index)).normal(
+        0.0, noise, shape
+    )
     return drawn
 
 
