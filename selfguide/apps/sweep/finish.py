@@ -89,11 +89,11 @@ def summarise(plan: Plan, link: StudyLink) -> Summary:
         racing=plan.knobs.racing,
         rows=rows,
         final=plan.final,
-        importance=_importance(rows, plan),
+        importance=importance_of(rows, plan),
     )
 
 
-def _importance(rows: Sequence[TrialRow], plan: Plan) -> dict[str, float]:
+def importance_of(rows: Sequence[TrialRow], plan: Plan) -> dict[str, float]:
     """Of every searched key, by PED-ANOVA; a stopped trial has its running minimum, as the survivors alone mislead."""
     study = optuna.create_study(direction="maximize")
     values = set()
