@@ -23,7 +23,10 @@ def test_importance_counts_the_settings_that_racing_stopped(tmp_path: Path) -> N
     wrong: dict[str, list[float]] = {"stopped": [], "survivors": []}
     for seed in range(10):
         draw = np.random.default_rng(seed)
-        effects = {key: draw.normal(0, spread, 4) for key, spread in zip("abc", draw.permutation([0.02, 0.06, 0.15]), strict=True)}
+        effects = {
+            key: draw.normal(0, spread, 4)
+            for key, spread in zip("abc", draw.permutation([0.02, 0.06, 0.15]), strict=True)
+        }
         ease = np.sort(draw.uniform(0.4, 0.7, 4))
         full, raced, best = [], [], -1.0
         points = space.points()
@@ -32,7 +35,9 @@ def test_importance_counts_the_settings_that_racing_stopped(tmp_path: Path) -> N
         for number, setting in enumerate(points):
             skill = sum(effects[key][value] for key, value in setting.items())
             scores = (ease + skill + draw.normal(0, 0.03, 4)).clip(0, 1)
-            results: dict[Cell, JobResult] = {(t, 0): JobResult(t, 0, float(s)) for t, s in zip(TASKS, scores, strict=True)}
+            results: dict[Cell, JobResult] = {
+                (t, 0): JobResult(t, 0, float(s)) for t, s in zip(TASKS, scores, strict=True)
+            }
             full.append(TrialRow(number, number, setting, results, "finished"))
             ran: dict[Cell, JobResult] = {}
             for cell, result in results.items():
