@@ -54,7 +54,7 @@ def test_a_gain_is_over_the_base_model_of_the_same_seed(runs: dict[tuple[str, in
     figure = singles["selfguide", "task_a"]
     gains = by_hand(runs, "selfguide", "tuned_score") - by_hand(runs, "selfguide", "baseline_score")
     assert figure.gain is not None and figure.gain.gain == crossed_gain([gains])
-    assert figure.score == interval_of([own], "score", [0]) == crossed_interval([own.scores], seeds=[0])
+    assert figure.score == interval_of([own], "score") == crossed_interval([own.scores])
     over = by_hand(runs, "selfguide", "tuned_score") - by_hand(runs, "few_shot_finetune", "tuned_score")
     assert figure.against is not None and figure.against.gain == crossed_gain([over])
     known = [kept.gain for kept in singles.values() if kept.gain is not None]
