@@ -21,7 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfguide.core.child_server import Forked, serve
 from selfguide.core.console import Bar, log_once
 from selfguide.core.errors import SelfguideError
 from selfguide.core.paths import RESOURCES
@@ -53,26 +52,19 @@ def warm_up() -> None:
     process = getattr(_server, "process", None)
     if process is not None and _server.owner == os.getpid() and process.poll() is None:
         return
-    process = Forked(serve) if _is_clean() else _interpreter()
-    _server.process, _server.owner = process, os.getpid()
-    atexit.register(_stop, process, os.getpid())
+    _server.process, _server.owner = start_server(), os.getpid()
+    atexit.register(_stop, _server.process, os.getpid())
 
 
-def _is_clean() -> bool:
-    """Whether a fork of this process can compute: no threads here, Python's or OpenMP's, and no device in use."""
-    torch = sys.modules.get("torch")
-    alone = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
-    return alone and (torch is None or (torch.get_num_threads() == 1 and not torch.cuda.is_initialized()))
-
-
-def _interpreter() -> "subprocess.Popen[bytes]":
-    """The server in an interpreter of its own, in a process group of its own: Ctrl-C is ours to answer."""
+def start_server() -> "subprocess.Popen[bytes]":
+    """A server in a fresh interpreter, and in a process group of its own: Ctrl-C is ours to answer."""
+    path = os.pathsep.join([str(RESOURCES.parents[1]), *filter(None, sys.path)])
     return subprocess.Popen(
         [sys.executable, "-m", "selfguide.core.child_server", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(RESOURCES.parents[1]), *filter(None, sys.path)])},
+        env={**os.environ, "PYTHONPATH": path},
     )
 
 
@@ -146,7 +138,7 @@ def _relay(folder: Path, shown: int, progress: Bar | None) -> int:
     return shown
 
 
-def _stop(process: "subprocess.Popen[bytes] | Forked", owner: int) -> None:
+def _stop(process: "subprocess.Popen[bytes]", owner: int) -> None:
     """Kill the server and its children; only whoever started it may."""
     if os.getpid() != owner:
         return

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import logging
@@ -12,7 +13,6 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,59 +32,20 @@ def _die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Forked:
-    """A fork of this process that serves: what is used of `subprocess.Popen`."""
-
-    def __init__(self, target: Callable[[int], None]) -> None:
-        owner = os.getpid()
-        theirs_in, ours_in = os.pipe()
-        ours_out, theirs_out = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                os.setpgid(0, 0)
-                os.dup2(theirs_in, 0)
-                os.dup2(theirs_out, 1)
-                os.closerange(3, 4096)  # files, locks and sockets of a process that this is none of
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    signal.signal(number, signal.SIG_DFL)
-                target(owner)
-            finally:
-                os._exit(1)
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self.stdin, self.stdout = os.fdopen(ours_in, "wb"), os.fdopen(ours_out, "rb")
-
-    def poll(self) -> int | None:
-        """None while it runs."""
-        return self._waited(os.WNOHANG)
-
-    def wait(self) -> int | None:
-        """Until it has ended."""
-        return self._waited(0)
-
-    def _waited(self, options: int) -> int | None:
-        try:
-            pid, status = os.waitpid(self.pid, options)
-        except ChildProcessError:
-            return 0
-        return status if pid else None
-
-
 def serve(parent: int) -> None:
-    """Answer the requests on standard input until the parent ends."""
+    """Answer what is asked on the standard input until it ends, or the process `parent` does."""
     _die_with(parent)
-    requests = os.fdopen(os.dup(0), "rb")
-    replies = os.fdopen(os.dup(1), "wb")
+    asked, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whoever prints, prints no reply
     for name in PRELOADED:
         importlib.import_module(name)
+    # A child's search for garbage then passes over what it shares with this process.
+    gc.freeze()
     while True:
         try:
-            request = pickle.load(requests)
+            request = pickle.load(asked)
         except EOFError:
+            gc.unfreeze()  # or libraries complain at the end of what is left
             return
         pickle.dump(_run_all(*request), replies)
         replies.flush()
@@ -130,8 +91,6 @@ def _run(folder: Path, rank: int, payload: bytes) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
-        logging.getLogger().handlers.clear()  # of the process that this was forked from, if it was
         logging.getLogger("selfguide").setLevel(logging.INFO)
         if rank == 0:
             logging.getLogger("selfguide").addHandler(_Sent(folder / "log"))

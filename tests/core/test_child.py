@@ -3,9 +3,7 @@
 import logging
 import os
 import signal
-import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -109,9 +107,3 @@ def test_what_a_child_held_is_known_here() -> None:
     child.peaks.clear()
     child.call(bytearray, 200_000_000)
     assert child.peaks["host"] > 200_000_000
-
-
-def test_where_threads_run_the_server_is_an_interpreter_of_its_own() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(child.call, os.path.join, "a", "b").result() == "a/b"
-        assert pool.submit(lambda: type(child._server.process)).result() is subprocess.Popen
