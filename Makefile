@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check sweep micro-benchmark table bench docs check-wheel clean
+.PHONY: help install demo test test-all check mutants sweep micro-benchmark table bench docs check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -37,6 +37,9 @@ test-all: check  ## style, types and all tests
 check: $(STAMP)  ## style and types alone
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+mutants: $(STAMP)  ## which of the small faults in tests/mutants.jsonl the tests notice
+	$(BIN)/python scripts/mutants.py
 
 sweep: $(STAMP)  ## one setting for all bundled validation tasks: searched, frozen, recorded in sweeps/one_parameter_micro/
 	$(BIN)/python -m selfguide.main --multirun +sweep=one_parameter_micro
