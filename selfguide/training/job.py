@@ -58,6 +58,11 @@ class TrainingJob:
         """The file with a line for every step."""
         return self.work / "losses.jsonl"
 
+    @property
+    def packing(self) -> Path:
+        """The file in which the training says whether it packed its rows, while it runs."""
+        return self.work / "packing.json"
+
     def write(self) -> None:
         """Leave in `work` all that `read` needs: `job.json` (seed and sections) and `rows.jsonl` (token ids)."""
         self.work.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,10 @@ class TrainingJob:
 
         saved = json.loads((work / "job.json").read_text(encoding="utf-8"))
         config = cast(RunConfig, SimpleNamespace(**{name: SimpleNamespace(**saved[name]) for name in SECTIONS}))
-        rows = [TrainingRow(tuple(r["prompt_ids"]), tuple(r["answer_ids"])) for r in read_jsonl(work / "rows.jsonl")]
+        rows = [
+            TrainingRow(tuple(r["prompt_ids"]), tuple(r["answer_ids"]), r["group"])
+            for r in read_jsonl(work / "rows.jsonl")
+        ]
         return cls(config, load_prompt_tokenizer(config.model), rows, work, saved["seed"])
 
     def remove_files(self) -> None:

@@ -12,14 +12,15 @@ from typing import Any
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.errors import ConfigError, TrainingError
-from selfguide.core.files import write_text
+from selfguide.core.files import write_json, write_text
 from selfguide.core.seeding import child_seed
 from selfguide.models.loading import check_attention, load_model, pick_device
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
-from selfguide.training.distributed import check_processes, launch, process_count, sole_writer
+from selfguide.training.distributed import check_processes, is_first, launch, process_count, sole_writer
 from selfguide.training.job import TrainingJob, TrainingProgress
+from selfguide.training.packing import grouped, rows_per_pass
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
 from selfguide.training.sharding import check_sharding, resumable, shard_on_cpu, sharding_arguments, whole_weights
@@ -33,6 +34,8 @@ class TrainingResult:
     losses: tuple[float, ...]
     steps: int
     trained_tokens: int
+    unpacked: str = ""
+    """Why the rows were not packed although `finetuning.packing` says so."""
 
 
 def finetune(
@@ -78,6 +81,7 @@ def run_job(job: TrainingJob, progress: TrainingProgress | None = None) -> Train
         losses=tuple(losses),
         steps=job.steps,
         trained_tokens=epochs * sum(len(row.answer_ids) for row in job.rows),
+        unpacked=_unpacked(job.packing),
     )
 
 
@@ -115,7 +119,8 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     import torch
     from transformers import set_seed
 
-    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, collate, trainer_arguments
+    from selfguide.training.batches import choose_batches
+    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, trainer_arguments
 
     settings, processes = job.settings, process_count()
     device = _device(job)
@@ -124,7 +129,14 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
-    micro = _micro_batch(settings)
+    tokenizer = job.tokenizer.tokenizer
+    pad = job.tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
+    if is_first() and settings.packing != "none":
+        write_json(job.packing, {"packing": "none" if unpacked else settings.packing, "reason": unpacked})
+    share = settings.batch_size // processes
+    packed = settings.packing != "none" and not unpacked
+    micro = rows_per_pass(job.rows, share, _tokens_per_pass(settings)) if packed else _micro_batch(settings)
     recompute = settings.gradient_checkpointing
     arguments: dict[str, Any] = {
         "num_train_epochs": settings.max_epochs,
@@ -137,20 +149,23 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "optim": "adamw_torch",
-        "bf16": next(model.parameters()).dtype == torch.bfloat16,
+        "bf16": settings.dtype == "mixed" or next(model.parameters()).dtype == torch.bfloat16,
         "gradient_checkpointing": recompute,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
         "save_strategy": "no",
     }
     args = trainer_arguments(job.work, device, seed, **(arguments | sharding_arguments(settings)))
-    pad = job.tokenizer.tokenizer.pad_token_id
     trainer = RowTrainer(
         model=model,
         args=args,
         train_dataset=[*job.rows, *[FILLER] * (-len(job.rows) % (micro * processes) if processes > 1 else 0)],
-        data_collator=lambda batch: collate(batch, job.tokenizer.eos_token_id if pad is None else pad),
+        data_collator=batches.collate,
+        compute_loss_func=batches.loss,
         callbacks=[Recorder(job, lambda folder: _save(trainer, job, folder), progress)],
     )
+    trainer.batches = batches
+    if packed:
+        trainer.arrange = lambda order, generator: grouped(order, job.rows, settings.batch_size, generator)
     shard_on_cpu(trainer)
     trainer.order_seed = child_seed(job.seed, "order")
     trainer.per_epoch = job.steps_per_epoch
@@ -164,7 +179,7 @@ def student_model(config: RunConfig, device: str) -> Any:
     model = load_model(
         config.model,
         device=device,
-        dtype=settings.dtype,
+        dtype="float32" if settings.dtype == "mixed" else settings.dtype,
         attention=settings.attention,
         quantization=settings.quantization,
     )
@@ -202,7 +217,7 @@ def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
     weights = whole_weights(trainer)
     if first:
         model.save_pretrained(folder, state_dict=weights)
-    write_reference_logprobs(model, job.rows, folder if first else None)
+    write_reference_logprobs(model, job.rows, folder if first else None, trainer.batches)
     if not first:
         return
     if job.settings.kind == "full":
@@ -228,6 +243,20 @@ def _micro_batch(settings: FinetuningConfig) -> int:
         for size in range(1, settings.batch_size + 1)
         if settings.batch_size % (size * process_count()) == 0 and size <= settings.micro_batch_size
     )
+
+
+def _tokens_per_pass(settings: FinetuningConfig) -> int:
+    """What a forward pass may hold: as many tokens as the rows of a plain one, each as long as is allowed."""
+    return settings.micro_batch_size * settings.max_length
+
+
+def _unpacked(path: Path) -> str:
+    """The reason in the file of `TrainingJob.packing`, which goes."""
+    if not path.exists():
+        return ""
+    reason = json.loads(path.read_text(encoding="utf-8"))["reason"]
+    path.unlink()
+    return str(reason)
 
 
 def _kept_losses(path: Path, steps: int) -> list[float]:
