@@ -1,4 +1,4 @@
-"""Rows as a model takes them: padded side by side, or packed into one sequence; and whether a model takes the latter."""
+"""Rows as a model takes them: side by side, or packed into one sequence where the model is found to take that."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -22,7 +22,9 @@ Inputs = dict[str, Any]
 class Batches(Protocol):
     """How rows become inputs, and outputs a loss."""
 
-    loss: Callable[..., torch.Tensor] | None
+    @property
+    def loss(self) -> Callable[..., torch.Tensor] | None:
+        """Of `Trainer`'s `compute_loss_func`; None: the model computes it."""
 
     def collate(self, rows: Sequence[TrainingRow]) -> Inputs:
         """Tensors on the CPU."""
@@ -34,7 +36,7 @@ class Batches(Protocol):
 class Padded:
     """Rows side by side, padded on the right; the model computes the loss itself."""
 
-    loss = None
+    loss: Callable[..., torch.Tensor] | None = None
 
     def __init__(self, pad: int) -> None:
         self._pad = pad
@@ -62,7 +64,7 @@ class Packed:
     def __init__(self, model: Any) -> None:
         self._attention = model.config._attn_implementation
         self._dtype = model.dtype
-        self.loss = answer_loss
+        self.loss: Callable[..., torch.Tensor] | None = answer_loss
 
     def collate(self, rows: Sequence[TrainingRow]) -> Inputs:
         """One sequence of n tokens and its m answer tokens; `labels` (1, 1 + m) begins with an ignored one."""
@@ -82,7 +84,7 @@ class Packed:
 
 
 def tree_mask(ends: torch.Tensor, attention: str, dtype: torch.dtype) -> Any:
-    """Who sees whom, (1, 1, n, n): true and false for sdpa, 0 and minus infinity for eager, blocks for FlexAttention."""
+    """Who sees whom, (1, 1, n, n): booleans for sdpa, 0 and the least number for eager, blocks for FlexAttention."""
     if attention == "flex_attention":
         from torch.nn.attention.flex_attention import create_block_mask
 
@@ -138,37 +140,32 @@ def _difference(model: Any, packed: Packed, padded: Padded, rows: Sequence[Train
     """In which way the packed rows are not what the plain path computes; "" if they are."""
     longest = max(rows, key=len)
     checked = [longest, *[row for row in rows[:CHECKED_ROWS] if row is not longest]][:CHECKED_ROWS]
+    inputs = _on_device(model, padded, checked)
+    labels = inputs.pop("labels")
+    answers = labels[:, 1:] != IGNORED
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            plain = _logprobs_padded(model, padded, checked)
-            found = packed_logprobs(model, packed, checked)
-    except Exception as error:
+            logits = model(**inputs, use_cache=False).logits[:, :-1][answers]
+            plain = -cross_entropy(logits.float(), labels[:, 1:][answers], reduction="none")
+            gap = float((plain - packed_logprobs(model, packed, checked)).abs().mean())
+    except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError) as error:
         # Whatever a model does with inputs that it does not know: the plain path is always there.
-        return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no reason given'}"
+        return f"{type(error).__name__}: {(str(error).splitlines() or ['without a reason'])[0][:200]}"
     finally:
         model.train(was_training)
-    dtype = str(model.dtype).removeprefix("torch.")
-    gap = float((plain - found).abs().mean())
-    if gap <= TOLERANCE.get(dtype, TOLERANCE["float32"]):
+    if gap <= TOLERANCE.get(str(model.dtype).removeprefix("torch."), TOLERANCE["float32"]):
         return ""
     return f"a packed row's log-probabilities differ by {gap:.2g} nats a token from the row's alone"
 
 
-def _logprobs_padded(model: Any, padded: Padded, rows: Sequence[TrainingRow]) -> torch.Tensor:
-    inputs = {name: tensor.to(model.device) for name, tensor in padded.collate(rows).items()}
-    labels = inputs.pop("labels")[:, 1:]
-    keep = labels != IGNORED
-    return _logprobs(model(**inputs, use_cache=False).logits[:, :-1][keep], labels[keep])
-
-
 def packed_logprobs(model: Any, packed: Packed, rows: Sequence[TrainingRow]) -> torch.Tensor:
     """Of all the rows' answer tokens, one row after another, in nats."""
-    inputs = packed.masked({name: tensor.to(model.device) for name, tensor in packed.collate(rows).items()})
+    inputs = packed.masked(_on_device(model, packed, rows))
     labels = inputs.pop("labels")[0, 1:]
-    return _logprobs(model(**inputs, use_cache=False).logits[0], labels)
+    return -cross_entropy(model(**inputs, use_cache=False).logits[0].float(), labels, reduction="none")
 
 
-def _logprobs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return -cross_entropy(logits.float(), targets, reduction="none")
+def _on_device(model: Any, batches: Batches, rows: Sequence[TrainingRow]) -> Inputs:
+    return {name: tensor.to(model.device) for name, tensor in batches.collate(rows).items()}

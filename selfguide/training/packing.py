@@ -11,7 +11,7 @@ from random import Random
 from selfguide.training.rows import TrainingRow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pack:
     """Rows in one sequence of n tokens: token i sees token j if j <= i < ends[j].
 

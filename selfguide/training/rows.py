@@ -15,7 +15,7 @@ from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 
 ORDERS = 4
-"""Orders of the demonstrations in a packed training with `shuffle_demonstrations`: rows of the same order share them."""
+"""Orders of the demonstrations in a packed training with `shuffle_demonstrations`: rows of one order share them."""
 
 
 @dataclass(frozen=True, slots=True)
