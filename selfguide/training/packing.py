@@ -4,10 +4,12 @@ The rows form a tree of tokens, written depth first: what continues a token foll
 token, where its descendants end, is therefore the whole attention mask. Rows that share nothing stand side by side.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from selfguide.config.schema import FinetuningConfig
 from selfguide.training.rows import TrainingRow
 
 
@@ -80,6 +82,23 @@ def rows_per_pass(rows: Sequence[TrainingRow], batch: int, tokens: int) -> int:
     together = sorted(rows, key=lambda row: row.group)
     sizes = [size for size in range(batch, 1, -1) if batch % size == 0]
     return next((size for size in sizes if max(map(packed_tokens, _chunks(together, size))) <= tokens), 1)
+
+
+def tokens_per_pass(settings: FinetuningConfig) -> int:
+    """What a forward pass may hold: as many tokens as the rows of a plain one, each as long as is allowed."""
+    return settings.micro_batch_size * settings.max_length
+
+
+def tokens_per_step(rows: Sequence[TrainingRow], settings: FinetuningConfig, batch: int, packed: bool) -> float:
+    """Mean tokens that go through the model for `batch` rows like these, all of one order of the demonstrations."""
+    mean = sum(map(len, rows)) / len(rows)
+    if not packed:
+        return batch * mean
+    ordered = sorted(map(_tokens, rows))
+    shared = min(_common(ordered[0], ordered[-1]), min(len(row.prompt_ids) for row in rows) - 1)
+    own = mean - 1 - shared
+    passes = math.ceil(batch * own / max(tokens_per_pass(settings) - shared, own))
+    return passes * shared + batch * own
 
 
 def _chunks(rows: Sequence[TrainingRow], size: int) -> Iterator[Sequence[TrainingRow]]:

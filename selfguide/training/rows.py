@@ -71,7 +71,7 @@ def build_rows(
             tokenizer.encode_answer(pair.output),
             demonstration_order(index, config, seed),
         )
-        if not row.prompt_ids or row.answer_ids[-1:] != (tokenizer.eos_token_id,):
+        if not row.prompt_ids or row.answer_ids[-1:] != (tokenizer.end_id,):
             raise TrainingError(f"training row {index} has no prompt, or an answer without end-of-sequence token")
         if len(row) <= config.max_length:
             rows.append(row)

@@ -56,13 +56,12 @@ class Finetune(Stage[Trained]):
         config = replace(self.model.config, finetuning=settings)
         with work.bar(f"finetuning ({work.name})", total, "steps") as bar:
             result = finetune(config, tokenizer, built.rows, work.path, self.seed, bar)
-        if result.unpacked:
-            work.terminal.warn(f"finetuning.packing: rows are not packed, which only takes longer: {result.unpacked}")
         return {
             "rows": len(built.rows),
             "over_length": built.over_length,
             "steps": result.steps,
             "trained_tokens": result.trained_tokens,
+            "packed": result.packed,
         }
 
     def load(self, stored: StoredStage) -> Trained:

@@ -4,38 +4,47 @@ A killed training goes on from its last whole checkpoint and ends in the same we
 """
 
 import json
-import os
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
+from selfguide.core.child import call
 from selfguide.core.errors import ConfigError, TrainingError
-from selfguide.core.files import write_json, write_text
+from selfguide.core.files import write_text
 from selfguide.core.seeding import child_seed
 from selfguide.models.loading import check_attention, load_model, pick_device
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
-from selfguide.training.distributed import check_processes, is_first, launch, process_count, sole_writer
+from selfguide.training.distributed import (
+    check_processes,
+    is_first,
+    leave_group,
+    prepare_process,
+    process_count,
+    sole_writer,
+)
 from selfguide.training.job import TrainingJob, TrainingProgress
-from selfguide.training.packing import grouped, rows_per_pass
+from selfguide.training.packing import grouped, rows_per_pass, tokens_per_pass
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
 from selfguide.training.sharding import check_sharding, resumable, shard_on_cpu, sharding_arguments, whole_weights
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a training left: one folder of weights per epoch, the loss of every step, counts."""
+    """What a training left: one folder of weights per epoch, the loss of every step, counts, whether it was packed."""
 
     epoch_dirs: tuple[Path, ...]
     losses: tuple[float, ...]
     steps: int
     trained_tokens: int
-    unpacked: str = ""
-    """Why the rows were not packed although `finetuning.packing` says so."""
+    packed: bool
 
 
 def finetune(
@@ -52,37 +61,53 @@ def finetune(
     (no rows, a row beyond the model's context, a loss that is not a number) and `ConfigError`
     (a knob that this machine or these packages do not serve).
     """
-    return run_job(TrainingJob(config, tokenizer, rows, work, seed), progress)
-
-
-def run_job(job: TrainingJob, progress: TrainingProgress | None = None) -> TrainingResult:
-    """`finetune` for a job: in this process, which may be one of several, or in workers that it starts."""
+    job = TrainingJob(config, tokenizer, rows, work, seed)
     _check(job)
-    job.work.mkdir(parents=True, exist_ok=True)
-    in_workers = job.settings.processes > 1 and process_count() == 1
-    with sole_writer(job.work):
-        checkpoint = resumable(newest_whole(job.work), job.settings)
-        done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        _kept_losses(job.losses, done)
-        if progress is not None:
-            progress.resume(done)
-        if not in_workers:
-            trainer = _trainer(job, progress)
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if process_count() > 1:
-        return TrainingResult((), (), job.steps, 0)  # what is in the folder is the launching process's to read
-    if in_workers:
-        launch(job, done, progress)
+    with sole_writer(work):
+        _, reported = _state(job)
+    if progress is not None:
+        progress.resume(reported)
+
+    def report() -> None:
+        nonlocal reported
+        lines = job.losses.read_bytes().split(b"\n")[:-1] if job.losses.exists() else []
+        if progress is not None and len(lines) > reported:
+            progress.advance(len(lines) - reported, loss=f"{json.loads(lines[-1])['loss']:.3f}")
+        reported = max(len(lines), reported)
+
+    packed = call(train, job, processes=job.settings.processes, watch=report)
     losses = _kept_losses(job.losses, job.steps)
-    remove_all(job.work)
+    remove_all(work)
     epochs = job.settings.max_epochs
     return TrainingResult(
-        epoch_dirs=tuple(job.work / f"epoch-{epoch}" for epoch in range(1, epochs + 1)),
+        epoch_dirs=tuple(work / f"epoch-{epoch}" for epoch in range(1, epochs + 1)),
         losses=tuple(losses),
         steps=job.steps,
-        trained_tokens=epochs * sum(len(row.answer_ids) for row in job.rows),
-        unpacked=_unpacked(job.packing),
+        trained_tokens=epochs * sum(len(row.answer_ids) for row in rows),
+        packed=packed,
     )
+
+
+def train(job: TrainingJob, progress: TrainingProgress | None = None) -> bool:
+    """The training itself, in this process, which may be one of several. Whether the rows were packed."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    with sole_writer(job.work):
+        checkpoint, done = _state(job)
+        if progress is not None:
+            progress.resume(done)
+        trainer = _trainer(job, progress)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        leave_group()
+        return trainer.arrange is not None
+
+
+def _state(job: TrainingJob) -> tuple[Path | None, int]:
+    """The checkpoint that a killed training left, and its step; what it wrote after that is cut off."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    checkpoint = resumable(newest_whole(job.work), job.settings)
+    done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    _kept_losses(job.losses, done)
+    return checkpoint, done
 
 
 def _check(job: TrainingJob) -> None:
@@ -119,24 +144,22 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     import torch
     from transformers import set_seed
 
-    from selfguide.training.batches import choose_batches
+    from selfguide.training.batches import Packed, choose_batches
     from selfguide.training.hooks import FILLER, Recorder, RowTrainer, trainer_arguments
 
     settings, processes = job.settings, process_count()
-    device = _device(job)
-    if processes > 1 and device.startswith("cuda"):
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    device = prepare_process(_device(job))
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
     tokenizer = job.tokenizer.tokenizer
-    pad = job.tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    pad = job.tokenizer.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
-    if is_first() and settings.packing != "none":
-        write_json(job.packing, {"packing": "none" if unpacked else settings.packing, "reason": unpacked})
-    share = settings.batch_size // processes
-    packed = settings.packing != "none" and not unpacked
-    micro = rows_per_pass(job.rows, share, _tokens_per_pass(settings)) if packed else _micro_batch(settings)
+    if unpacked and is_first():
+        log.warning("finetuning.packing: rows are not packed, which only takes longer: %s", unpacked)
+    packed = isinstance(batches, Packed)
+    limit, share = tokens_per_pass(settings), settings.batch_size // processes
+    micro = rows_per_pass(job.rows, share, limit) if packed else _micro_batch(settings)
     recompute = settings.gradient_checkpointing
     arguments: dict[str, Any] = {
         "num_train_epochs": settings.max_epochs,
@@ -245,20 +268,6 @@ def _micro_batch(settings: FinetuningConfig) -> int:
     )
 
 
-def _tokens_per_pass(settings: FinetuningConfig) -> int:
-    """What a forward pass may hold: as many tokens as the rows of a plain one, each as long as is allowed."""
-    return settings.micro_batch_size * settings.max_length
-
-
-def _unpacked(path: Path) -> str:
-    """The reason in the file of `TrainingJob.packing`, which goes."""
-    if not path.exists():
-        return ""
-    reason = json.loads(path.read_text(encoding="utf-8"))["reason"]
-    path.unlink()
-    return str(reason)
-
-
 def _kept_losses(path: Path, steps: int) -> list[float]:
     """The losses of the first `steps` steps; later or torn lines of a killed run are cut off the file."""
     if not path.exists():
@@ -270,5 +279,6 @@ def _kept_losses(path: Path, steps: int) -> list[float]:
             kept.append(float(json.loads(line)["loss"]))
         except (ValueError, KeyError, TypeError):
             break
-    write_text(path, "".join(lines[: len(kept)]))
+    if is_first():
+        write_text(path, "".join(lines[: len(kept)]))
     return kept

@@ -2,8 +2,6 @@
 
 import io
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from selfguide.apps.plan.probe import probe, shrunk
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Terminal
 from selfguide.pipeline import run
+from tests import cli
 from tests.composing import composed, run_config
 from tests.export.runs import model_overrides
 from tests.models.checkpoints import tiny_model
@@ -31,7 +30,8 @@ CALLS = Calls(16, 1600, 160, 8.0)
 def measured(**changes: object) -> Measured:
     values: dict[str, object] = {
         "start": 1.0, "inputs": CALLS, "passed": 12, "accepted": 12, "outputs": Calls(8, 800, 80, 4.0), "elected": 7,
-        "labels": {}, "training": Training(2.0, (0.5, 0.5)), "base": CALLS, "tuned": CALLS, "memory": {"host": 10**9},
+        "labels": {}, "training": Training(2.0, (0.5, 0.5), 600.0), "base": CALLS, "tuned": CALLS,
+        "memory": {"host": 10**9},
         "instances": 100, "demonstrations": 4,
     }  # fmt: skip
     return Measured(**{**values, **changes})  # type: ignore[arg-type]
@@ -162,8 +162,7 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
     assert 'id="forecast"' in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_method_that_is_not_forecast_is_refused_at_once() -> None:
-    command = [sys.executable, "-m", "selfguide.plan", "method=s3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def test_a_method_that_is_not_forecast_is_refused_at_once(tmp_path: Path) -> None:
+    done = cli.run("selfguide.plan", "method=s3", cwd=tmp_path, before=cli.nothing_heavy)
     assert done.returncode != 0
     assert "method.kind: loop" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr
