@@ -1,6 +1,8 @@
 """Packed rows: the same loss and gradients as rows side by side, for every family of models; else the plain path."""
 
+import json
 import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,9 +12,13 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.training.batches import IGNORED, Packed, Padded, answer_loss, choose_batches
 from selfguide.training.packing import grouped, pack, packed_tokens, rows_per_pass
 from selfguide.training.rows import TrainingRow
+from selfguide.training.trainer import finetune
+from tests.models.checkpoints import tiny_model
+from tests.training.configs import copy_rows, run_config
 
 PREFIX = tuple(range(10, 22))
 ROWS = [
@@ -180,3 +186,34 @@ def test_a_pass_holds_no_more_tokens_than_a_plain_one() -> None:
     assert rows_per_pass(rows, 8, 20) == 8  # 12 shared, 8 of their own
     assert rows_per_pass(rows, 8, 19) == 4
     assert rows_per_pass(rows, 8, 5) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "full", "learning_rate": 1e-3, "gradient_checkpointing": True},
+        {"micro_batch_size": 2, "max_length": 16},  # several passes a step
+    ],
+)
+def test_a_packed_training_is_the_training_side_by_side(tmp_path: Path, changes: dict[str, Any]) -> None:
+    model = tiny_model(tmp_path / "tiny")
+    tokenizer = load_prompt_tokenizer(run_config(model).model)
+    rows = copy_rows(tokenizer, 20)
+    plain, packed = (
+        finetune(run_config(model, packing=packing, **changes), tokenizer, rows, tmp_path / packing, 3)
+        for packing in ("none", "prefix")
+    )
+    assert (plain.packed, packed.packed) == (False, True)
+    assert packed.losses == pytest.approx(plain.losses, rel=1e-3)
+
+
+def test_a_model_that_is_not_packed_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = tiny_model(tmp_path / "tiny")
+    config = json.loads((model / "config.json").read_text())
+    config |= {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 2}
+    (model / "config.json").write_text(json.dumps(config))
+    tokenizer = load_prompt_tokenizer(run_config(model).model)
+    with caplog.at_level("WARNING"):
+        result = finetune(run_config(model), tokenizer, copy_rows(tokenizer, 8), tmp_path / "work", 3)
+    assert not result.packed
+    assert "finetuning.packing: rows are not packed, which only takes longer: the model attends to 2" in caplog.text
