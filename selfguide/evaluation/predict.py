@@ -3,7 +3,7 @@
 The only code that turns gold instances into requests; what it sends is the input, never a reference.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -64,11 +64,27 @@ class Query(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer to one instance. `too_long`: the prompt left no room, so there is no answer."""
+    """A model's answer to one instance. `too_long`: the prompt left no room, so there is no answer.
+
+    `demonstrations` are those that a predictor made for this instance alone (Self-ICL).
+    """
 
     id: str
     text: str
     too_long: bool = False
+    demonstrations: tuple[tuple[str, str], ...] | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """As the stage keeps it."""
+        shown = {} if self.demonstrations is None else {"demonstrations": self.demonstrations}
+        return {"id": self.id, "text": self.text, **shown}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Prediction":
+        """The inverse."""
+        shown = row.get("demonstrations")
+        pairs = None if shown is None else tuple((text, output) for text, output in shown)
+        return cls(row["id"], row["text"], demonstrations=pairs)
 
 
 def predict(
@@ -148,12 +164,16 @@ class Predict(Stage[list[Prediction]]):
                 with work.journal(f"journal-{number}.jsonl") as units:
                     texts = predictor.answer([instance.input for instance in instances], units, bar.advance)
                     spent.append(journal_tokens(units))
-                streams[identity] = (Prediction(i.id, text) for i, text in zip(instances, texts, strict=True))
+                    shown = [few for row in units.rows for few in row.get("demonstrations", ())]
+                streams[identity] = (
+                    Prediction.from_row({"id": i.id, "text": text, "demonstrations": few})
+                    for i, text, few in zip(instances, texts, shown or [None] * len(texts), strict=True)
+                )
         answers = [next(streams[q.system.predictor.identity if q.system.predictor else ""]) for q in self.queries]
-        write_jsonl(work.path / "predictions.jsonl", ({"id": answer.id, "text": answer.text} for answer in answers))
+        write_jsonl(work.path / "predictions.jsonl", (answer.to_row() for answer in answers))
         known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
         tokens = {kind: sum(counts[kind] for counts in spent) for kind in known}
         return {"tokens": tokens, "too_long": sum(answer.too_long for answer in answers)}
 
     def load(self, stored: StoredStage) -> list[Prediction]:
-        return [Prediction(row["id"], row["text"]) for row in read_jsonl(stored.path / "predictions.jsonl")]
+        return [Prediction.from_row(row) for row in read_jsonl(stored.path / "predictions.jsonl")]

@@ -46,7 +46,9 @@ class ProposalRequest:
         if completion is None:
             yield replace(empty, dropped="prompt_too_long")
         elif not isinstance(self.prompt, JointPrompt):
-            yield replace(empty, input=completion.text, output=self.label if self.inherits else None)
+            # Half a text, unless the judge finds its end in it.
+            dropped = "cut_off" if completion.finish == "length" else None
+            yield replace(empty, input=completion.text, output=self.label if self.inherits else None, dropped=dropped)
         else:
             pairs = read_pairs(completion.text, completion.finish == "length")
             for number, (text, output, dropped) in enumerate(pairs):
