@@ -152,7 +152,9 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     curation, curated = config.curation, result["drops"]["outputs"].get("curated", 0)
     by = {
         "confidence": "whose output the base model finds least likely",
-        "dynamics": "that a first training learned least",
+        "dynamics": "that a training on other rows makes least likely"
+        if curation.judged_by == "halves"
+        else "that a training on real rows makes least likely",
     }
     if makes_inputs(config) and curation.kind in by:
         each = " of each label" if curation.within_labels and task.is_classification else ""

@@ -17,7 +17,7 @@ class ModelConfig:
     path: str = MISSING
     revision: str | None = MISSING
     dtype: str = knob(one_of=("auto", "float32", "bfloat16", "float16"))
-    prompt_format: str = knob(one_of=("plain", "chat"))
+    prompt_format: str = knob(one_of=("plain", "chat", "turns"))
     chat_template: str | None = MISSING
     context_length: int | None = knob(ge=16)
     trust_remote_code: bool = knob(affects=NOTHING)

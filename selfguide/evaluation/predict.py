@@ -13,6 +13,7 @@ from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.models.base import Request, Sampling, Weights
 from selfguide.models.requests import build_request, complete
 from selfguide.models.session import LanguageModel
+from selfguide.prompts.rendered import Rendered
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Journal, Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
@@ -101,13 +102,13 @@ def predict(
     """
     sampling = Sampling(config.max_new_tokens, choices=task.labels if config.decoding == "constrained" else ())
     # Systems differ in their weights more often than in their prompts.
-    encoded: dict[tuple[str, tuple[Example, ...] | None], tuple[int, ...]] = {}
+    encoded: dict[tuple[str, tuple[Example, ...] | None], Rendered] = {}
 
     def request(query: Query) -> Request:
         text, shown = query.instance.input, query.system.demonstrations
         if (text, shown) not in encoded:
-            encoded[text, shown] = prompt_ids(model.tokenizer, task, text, shown)
-        built = build_request(model, answer_prompt(task, text, shown), sampling, prompt_ids=encoded[text, shown])
+            encoded[text, shown] = model.render(answer_prompt(task, text, shown))
+        built = build_request(model, answer_prompt(task, text, shown), sampling, rendered=encoded[text, shown])
         return replace(built, weights=query.system.weights)
 
     rows: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]

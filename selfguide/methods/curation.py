@@ -9,6 +9,7 @@ from selfguide.config.builtin import CURATION
 from selfguide.config.curation import CurationConfig
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.seeding import child_seed
 from selfguide.core.types import Example
 from selfguide.evaluation.canary import trusted
 from selfguide.methods.scoring import Losses, ScorePairs
@@ -63,15 +64,43 @@ def curate(session: Session, pairs: Sequence[Example], name: str = "curation") -
 
 
 def judge(session: Session, pairs: Sequence[Example], name: str) -> Finished[list[dict[str, Any]]]:
-    """Every pair with the model's confidence in it; for `dynamics` over the epochs of a training on them."""
-    config, task = session.config, session.task
-    variants: tuple[Weights | None, ...] = (None,)
-    if config.curation.kind == "dynamics":
-        if config.finetuning.kind == "none":
-            raise ConfigError("curation.kind: dynamics is not allowed with finetuning=none: there are no epochs")
-        epochs = train(session, f"{name}_training", pairs).value.epochs
-        for weights in epochs:
-            trusted(session, weights)
-        variants = epochs
-    losses = session.run(f"{name}_scores", ScorePairs(session.student, task, tuple(pairs), variants)).value
-    return session.run(name, CuratePairs(tuple(pairs), losses, task.labels, config.curation))
+    """Every pair with the model's confidence in it; for `dynamics` over the epochs of a training without it."""
+    curation, pairs = session.config.curation, tuple(pairs)
+    if curation.kind != "dynamics":
+        losses = _losses(session, pairs, (None,), f"{name}_scores")
+    elif session.config.finetuning.kind == "none":
+        raise ConfigError("curation.kind: dynamics is not allowed with finetuning=none: there are no epochs")
+    elif curation.judged_by == "real":
+        # The gold pool is there for a method that claims it alone.
+        real = session.gold_pool or session.task.demonstrations * session.config.finetuning.demonstration_copies
+        losses = _losses(session, pairs, _epochs(session, real, f"{name}_training"), f"{name}_scores")
+    else:
+        losses = _crossed(session, pairs, name)
+    return session.run(name, CuratePairs(pairs, losses, session.task.labels, curation))
+
+
+def _crossed(session: Session, pairs: Sequence[Example], name: str) -> Losses:
+    """Each half of the rows judged by a training on the other; the same input is in one half alone."""
+    ranked = sorted({pair.input for pair in pairs}, key=lambda text: child_seed(session.config.seed, "halves", text))
+    first = set(ranked[::2])
+    halves = [[pair for pair in pairs if (pair.input in first) is here] for here in (True, False)]
+    if not all(halves):
+        return _losses(session, pairs, (None,), f"{name}_scores")
+    found: dict[Example, list[float | None]] = {}
+    for number, (mine, others) in enumerate((halves, halves[::-1]), start=1):
+        epochs = _epochs(session, others, f"{name}_training_{number}")
+        found |= zip(mine, _losses(session, mine, epochs, f"{name}_scores_{number}"), strict=True)
+    return [found[pair] for pair in pairs]
+
+
+def _epochs(session: Session, rows: Sequence[Example], name: str) -> tuple[Weights, ...]:
+    """The weights after each epoch of a training; demonstrations among the rows are not in their own prompts."""
+    alone = not {*session.task.demonstrations}.isdisjoint(rows)
+    epochs = train(session, name, rows, leave_one_out=alone).value.epochs
+    for weights in epochs:
+        trusted(session, weights)
+    return epochs
+
+
+def _losses(session: Session, pairs: Sequence[Example], by: tuple[Weights | None, ...], name: str) -> Losses:
+    return session.run(name, ScorePairs(session.student, session.task, tuple(pairs), by)).value

@@ -60,7 +60,7 @@ def fill_context(session: Session, pairs: Sequence[Example]) -> tuple[Example, .
     if config.balance_labels and session.task.is_classification:
         order = in_turn([pair for pair in order if pair.output == label] for label in session.task.labels)
     for pair in order[: config.max_demonstrations]:
-        if len(session.tokenizer.encode_prompt(answer_prompt(session.task, "", [*shown, pair]))) > limit:
+        if session.student.render(answer_prompt(session.task, "", [*shown, pair])).size > limit:
             break
         shown.append(pair)
     return tuple(shown)

@@ -78,7 +78,7 @@ class SelfICLPredictor:
         prompts = [NewInstancesPrompt(self._task.instruction, test, count) for test in batch]
         sampling = Sampling(count * self._longest, self._config.input_temperature)
         replies = self._ask(prompts, sampling, [("inputs", test) for test in batch])
-        opened = self._session.tokenizer.prompt_format == "plain"
+        opened = not self._session.student.speaks_chat
         return [read_instances(reply.text, count, opened=opened, cut=reply.finish == "length") for reply in replies]
 
     def _one_by_one(self, batch: Sequence[str]) -> list[list[str]]:

@@ -72,7 +72,7 @@ def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> AttributePool:
 
 def _calls(config: LoopConfig, model: LanguageModel, missing: int) -> int:
     """A chat model lists all reasons in one reply; a condition, or a base model's sketch, takes a call each."""
-    listed = config.attributes.kind == "rationales" and model.tokenizer.prompt_format == "chat"
+    listed = config.attributes.kind == "rationales" and model.speaks_chat
     return min(missing, 1) if listed else missing
 
 

@@ -73,7 +73,7 @@ class InputProposer:
 
     def draw(self, pool: Sequence[str], number: int, index: int) -> ProposalRequest:
         """The request with this index of round `number`: shuffled demonstrations, random drafts, a random label."""
-        task, config, tokenizer = self.task, self.config, self.model.tokenizer
+        task, config = self.task, self.config
         stream = SeedStream(self.seed).random_of("inputs", "prompt", number, index)
         demonstrations = list(task.demonstrations)
         stream.shuffle(demonstrations)
@@ -89,12 +89,12 @@ class InputProposer:
         max_drafts = min(config.max_drafts, len(pool))
         for count in range(stream.randint(1, max_drafts) if max_drafts else 0, -1, -1):
             prompt = replace(bare, drafts=tuple(stream.sample(pool, count)))
-            ids = tokenizer.encode_prompt(prompt)
-            if len(ids) <= limit:
-                return replace(request, prompt=prompt, prompt_ids=ids)
+            rendered = self.model.render(prompt)
+            if rendered.size <= limit:
+                return replace(request, prompt=prompt, rendered=rendered)
         raise PromptTooLongError(
-            f"task {task.name}: instruction and demonstrations alone take {len(ids)} tokens, but the prompt for a new "
-            f"input may take {limit} (generation.context_cutoff={config.context_cutoff}, model context "
+            f"task {task.name}: instruction and demonstrations alone take {rendered.size} tokens, but the prompt for a "
+            f"new input may take {limit} (generation.context_cutoff={config.context_cutoff}, model context "
             f"{context_length} less {reserved} for the new input); "
             "use fewer demonstrations (task.num_demonstrations=…) or a model with a longer context"
         )

@@ -63,9 +63,9 @@ def _attempted(
     model = generator.model
     limit = model.engine.context_length - min(generator.sampling.max_new_tokens, model.engine.context_length // 4)
     while True:
-        ids = model.tokenizer.encode_prompt(prompt)
-        if len(ids) <= limit:
-            return replace(request, prompt=prompt, prompt_ids=ids)
+        rendered = model.render(prompt)
+        if rendered.size <= limit:
+            return replace(request, prompt=prompt, rendered=rendered)
         if (shorter := prompt.shorter()) is None:
             return request
         prompt = shorter

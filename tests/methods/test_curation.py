@@ -19,6 +19,7 @@ from selfguide.models.session import Session
 from selfguide.synthesis.curation import Quality, reasons_to_drop
 from selfguide.tasks.load import load_task
 from selfguide.testing.scripted import ScriptedEngine
+from selfguide.training.stages import PAIRS
 from tests.composing import run_config
 from tests.methods.running import TOKENIZER, scripted
 from tests.tiny_task import smoke, write_task
@@ -30,6 +31,7 @@ def settings(**more: object) -> CurationConfig:
         "drop_share": 0.0,
         "min_confidence": None,
         "within_labels": True,
+        "judged_by": "halves",
         "hard_confidence": 0.3,
         "hard_variability": 0.1,
         **more,
@@ -148,7 +150,11 @@ def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
         kept = curate(session, rows)
         figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
-        assert session.log.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
+        stages = session.log.stages
+        halves = [{row["input"] for row in read_jsonl(stages[f"curation_training_{n}"].path / PAIRS)} for n in (1, 2)]
+        calls = sum(stages[f"curation_scores_{n}"].info["tokens"]["calls"] for n in (1, 2))
+        assert calls == 2 * len(rows), "each row by both epochs of the training on the other half"
+        assert not halves[0] & halves[1] and halves[0] | halves[1] == {row.input for row in rows}
     assert figures[-1]["confidence"] == min(row["confidence"] for row in figures)
     assert all(row["variability"] > 0 for row in figures)
     assert rows[-1] not in kept
@@ -161,3 +167,12 @@ def test_dynamics_need_a_training(tmp_path: Path) -> None:
         pytest.raises(ConfigError, match=r"curation\.kind"),
     ):
         curate(session, [Example("a", "b")])
+
+
+def test_curated_llm_judges_with_a_model_of_the_demonstrations(tmp_path: Path) -> None:
+    config = run_config(*smoke(write_task(tmp_path), tmp_path / "store", "curation=curated_llm"))
+    task, _ = load_task(config.task, config.data, config.seed)
+    with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
+        curate(session, [Example("The red ball.", "red"), Example("The blue hat.", "blue")])
+        trained = list(read_jsonl(session.log.stages["curation_training"].path / PAIRS))
+    assert {row["input"] for row in trained} == {shown.input for shown in task.demonstrations}
