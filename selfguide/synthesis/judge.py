@@ -113,14 +113,14 @@ class Judge:
         text, start = strip_field_name(reply), request.start
         if start is not None and self.marker is not None:
             text = without_repeated_start(text, start, self.marker)
-        if request.open_quote:
+        required = self.rules.must_contain
+        if required is not None and required in text:
+            text = text[: text.index(required) + len(required)]  # it ends there
+        elif request.open_quote:
             cut = closing_cut(text)
             if cut is None:
                 return text, "no_end"
             text = cut
-        required = self.rules.must_contain
-        if required is not None and required in text:
-            text = text[: text.index(required) + len(required)]  # it ends there
         text = self.unquote(text)
         if start is not None:
             return (f"{start} {text}", None) if text else ("", "empty")
