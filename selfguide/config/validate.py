@@ -187,6 +187,8 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
     yield from _given_inputs(run)
+    if run.curation.correct and run.curation.kind == "dynamics":
+        yield "curation.correct: true is not allowed with curation.kind=dynamics; allowed: false, or curation=clear"
     yield from budget_problems(run.budget)
     if isinstance(run.method, LoopConfig):
         yield from vote_problems(run.method, run.annotation)
