@@ -163,7 +163,7 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         each = " of each label" if curation.within_labels and task.is_classification else ""
         some = f"{share(curation.drop_share)} of the rows{each}"
         did = "corrected or dropped" if curation.correct else "dropped"
-        yield f"Curation {did} the rows {by[curation.kind]} ({some}; {count(curated, 'row')} dropped in this run)."
+        yield f"Curation {did} the rows {by[curation.kind]} ({some}; {count(curated, 'row')} in this run)."
     elif makes_inputs(config):
         yield "No row was curated or corrected by hand."
     if copies := result["counts"].get("demonstration_copies", 0):
