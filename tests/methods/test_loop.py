@@ -111,6 +111,22 @@ def test_no_gold_in_what_is_made(tmp_path: Path) -> None:
     assert {"copy_of_known", "contaminated"} <= drops
 
 
+def test_llm2llm_knows_its_seed_and_not_the_rest_of_the_gold_pool(tmp_path: Path) -> None:
+    validation, _ = gold(tmp_path)
+    known = sorted(validation)
+
+    def copying(prompt: str, seed: int, sample: int) -> str:
+        return student(prompt) if prompt.endswith("Output:") else f"{known[seed % len(known)]}\nOutput: dark"
+
+    more = ("method.initial_data.share=null", "method.initial_data.items=6", "method.filter.novelty=null")
+    ran = scripted(tmp_path, copying, "method=llm2llm", *more, "method.propose.attempts=3")
+    seeds = {row["input"] for row in ran.rows("dataset")} & validation
+    made = ran.rows("candidates")
+    kept = {row["input"] for row in made if row["dropped"] is None}
+    assert kept & validation, "a row of the pool that it has not seen is news to it"
+    assert {row["input"] for row in made if row["dropped"] == "copy_of_known"} <= seeds
+
+
 @pytest.mark.parametrize("method", ["s3", "goldgen", "llm2llm"])
 def test_no_test_input_reaches_a_prompt_for_data(method: str, tmp_path: Path) -> None:
     answer = pairs_writer if method == "llm2llm" else writer
