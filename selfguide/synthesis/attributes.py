@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from selfguide.config.loop import LoopConfig
+from selfguide.core.errors import PromptTooLongError
 from selfguide.core.seeding import SeedStream
 from selfguide.core.text import normalised, strip_field_name, strip_quotes
 from selfguide.core.types import TaskSpec
@@ -47,7 +48,7 @@ def ask_attributes(
                     _request(model, task, config, seeds.child("plan"), (label or "", attempt, number))
                     for label, number in batch
                 ]
-                replies = [_finished(completion) for [completion] in model.engine.generate(requests)]
+                replies = [_finished(completions) for completions in model.engine.generate(requests)]
                 row = {"texts": replies, "tokens": (model.engine.tokens - before).counts()}
                 journal.append(row)
             for (label, _), reply in zip(batch, row["texts"], strict=True):
@@ -92,8 +93,13 @@ def _request(
     return build_request(model, prompt, sampling, seeds.seed_of("sample", *stream))
 
 
-def _finished(reply: Completion) -> str:
-    """The reply, without the line in which it was cut off by its length."""
+def _finished(completions: Sequence[Completion]) -> str:
+    """The reply, without the line in which it was cut off by its length. Raises `PromptTooLongError` without one."""
+    if not completions:
+        raise PromptTooLongError(
+            "method.attributes: the server's context has no room for the prompt that asks for them"
+        )
+    [reply] = completions
     return reply.text.rpartition("\n")[0] if reply.finish == "length" else reply.text
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfguide.core.errors import PromptTooLongError
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Completion
 from selfguide.prompts.neighbours import ConditionedPrompt, JointPrompt
@@ -63,9 +64,11 @@ def test_half_an_answer_has_no_vote() -> None:
 
 
 def test_a_list_loses_the_line_in_which_it_was_cut() -> None:
-    assert _finished(Completion("it is dull\nit is lo", (), 0.0, "length")) == "it is dull"
-    assert _finished(Completion("a film about be", (), 0.0, "length")) == ""
-    assert _finished(Completion("a film\nbees", (), 0.0, "stop")) == "a film\nbees"
+    assert _finished([Completion("it is dull\nit is lo", (), 0.0, "length")]) == "it is dull"
+    assert _finished([Completion("a film about be", (), 0.0, "length")]) == ""
+    assert _finished([Completion("a film\nbees", (), 0.0, "stop")]) == "a film\nbees"
+    with pytest.raises(PromptTooLongError):
+        _finished([])
 
 
 @given(st.lists(st.text(max_size=300), max_size=4))
