@@ -24,6 +24,7 @@ from tests.methods.test_chat_teacher import LLM2LLM, S3, taught
 from tests.models.checkpoints import model_config, tiny_adapter
 from tests.models.vllm_runs import CONTEXT, prompts_of_tasks
 
+pytestmark = pytest.mark.slow  # another start of vLLM
 START_S = 240
 
 
