@@ -30,7 +30,7 @@ TEACHER = (
     "teacher.engine.retries=0",
     "teacher.engine.concurrency=1",
 )
-S3 = ("method=s3", "method.initial_data.items=8", "method.attributes.items=3", "method.loop.rounds=1")
+S3 = ("method=s3", "method.initial_data.items=12", "method.attributes.items=3", "method.loop.rounds=1")
 LLM2LLM = ("method=llm2llm", "method.initial_data.share=null", "method.initial_data.items=10", "method.loop.rounds=1")
 
 

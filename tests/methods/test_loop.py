@@ -118,7 +118,7 @@ def test_llm2llm_knows_its_seed_and_not_the_rest_of_the_gold_pool(tmp_path: Path
     def copying(prompt: str, seed: int, sample: int) -> str:
         return student(prompt) if prompt.endswith("Output:") else f"{known[seed % len(known)]}\nOutput: dark"
 
-    more = ("method.initial_data.share=null", "method.initial_data.items=6", "method.filter.novelty=null")
+    more = ("method.initial_data.share=null", "method.initial_data.items=10", "method.filter.novelty=null")
     ran = scripted(tmp_path, copying, "method=llm2llm", *more, "method.propose.attempts=3")
     seeds = {row["input"] for row in ran.rows("dataset")} & validation
     made = ran.rows("candidates")

@@ -9,7 +9,7 @@ import pytest
 from tests.methods.running import Ran, scripted
 from tests.shared_data import shared
 
-SMALL = ("method.initial_data.items=20", "filters.decontaminate=drop", "evaluation.limit=10")
+SMALL = ("method.initial_data.items=20", "evaluation.limit=10")
 SCRIPTED_ENGINE = ("method.propose.open_quote=false",)
 
 
@@ -32,8 +32,7 @@ def adversarial_qa(folder: Path) -> Path:
     lines = shared("neighbours", "adversarial_qa_test_500.jsonl").read_text().splitlines()[:60]
     rows = []
     for row in map(json.loads, lines):
-        answers = row["answers"]["text"] if isinstance(row["answers"], dict) else row["answers"]
-        rows.append({"input": f"Passage: {row['context']}\nQuestion: {row['question']}", "output": answers[0]})
+        rows.append({"input": f"Passage: {row['context']}\nQuestion: {row['question']}", "output": row["answer"]})
     return write_task(folder, "adversarial_qa", rows)
 
 
@@ -58,7 +57,7 @@ def test_premises_are_gold_and_hypotheses_are_new(method: str, tmp_path: Path) -
         f"method={method}",
         *SMALL,
         *SCRIPTED_ENGINE,
-        'task.context_until="\\nHypothesis:"',
+        f"task.context_until='{marker}'",
         "task.family=classification",
     )
     ran = scripted(tmp_path, writing, *more, task=task)
@@ -76,7 +75,7 @@ def test_premises_are_gold_and_hypotheses_are_new(method: str, tmp_path: Path) -
 @pytest.mark.parametrize("method", ["s3_pairs", "goldgen_pairs", "zerogen_qa"])
 def test_an_answer_is_inherited_where_the_passage_has_it(method: str, tmp_path: Path) -> None:
     marker = "\nQuestion:"
-    more = (f"method={method}", *SMALL, *SCRIPTED_ENGINE, 'task.context_until="\\nQuestion:"', "task.metric=token_f1")
+    more = (f"method={method}", *SMALL, *SCRIPTED_ENGINE, f"task.context_until='{marker}'", "task.metric=token_f1")
     ran = scripted(tmp_path, writing, *more, "task.family=generation", task=adversarial_qa(tmp_path))
     rows = [row for row in ran.rows("candidates") if row["dropped"] is None and row["output"] is not None]
     inherited = [row for row in rows if not row["samples"]]
