@@ -5,6 +5,7 @@ seconds is there at once. A fresh one is needed only where importing itself, or 
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -12,14 +13,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 from typing import Any
 
+from tests import forked_server
+
+ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "transformers", "peft", "optuna", "pandas", "scipy")
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.preloaded"])
+_ENVIRONMENT = dict(os.environ)
 Before = Callable[[], object]
 
 
@@ -33,6 +39,7 @@ class Command:
         pipes = [multiprocessing.Pipe(duplex=False) for _ in range(3)]
         theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
         inherited = {**os.environ, **environment}
+        _start_server()
         self._process: Any = _SERVER.Process(target=_enter, args=(arguments, str(cwd), inherited, theirs, before))
         self._process.start()
         for end in theirs:
@@ -98,6 +105,19 @@ def nothing_heavy() -> None:
     sys.modules.update(dict.fromkeys(HEAVY))  # type: ignore[arg-type]
 
 
+def _start_server() -> None:
+    """Once, as if at the start of the tests: whatever folder and variables a test has set by now."""
+    now = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
+    try:
+        with contextlib.chdir(ROOT):
+            forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(now)
+
+
 def _enter(
     arguments: tuple[str, ...], cwd: str, environment: dict[str, str], pipes: list[Connection], before: Before | None
 ) -> None:
@@ -115,6 +135,7 @@ def _enter(
     os.chdir(cwd)
     sys.path[:0] = [cwd, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = list(arguments)
+    forked_server.use_it()
     try:
         if before is not None:
             before()

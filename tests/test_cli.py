@@ -112,7 +112,7 @@ def test_a_task_file_that_is_no_regular_file_is_one_line(kind: str, tmp_path: Pa
         assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1, done.stderr
 
 
-@pytest.mark.parametrize("blocks", [1, 16, 256])
+@pytest.mark.parametrize("blocks", [1, pytest.param(16, marks=pytest.mark.slow), 256])
 def test_a_full_disk_is_one_line(blocks: int, tmp_path: Path) -> None:
     """Wherever it is met: in our files, the libraries' or a copy; a limit on the size of files acts as a full disk."""
     few = "task=micro_color_word generation.target=4 finetuning.epochs=1 evaluation.limit=2 annotation.samples=2"
@@ -208,6 +208,11 @@ def test_the_paper_protocol_holds_the_reference_numbers() -> None:
     assert (run.temperature.output, annotation.balance, run.filters.length_sigmas) == (0.2, "downsample", 2.0)
     assert (run.finetuning.kind, run.finetuning.learning_rate, run.finetuning.max_epochs) == ("full", 5e-5, 3)
     assert run.finetuning.max_length == 2000
+
+
+def test_where_the_paper_says_a_number_the_default_is_it() -> None:
+    run = run_config("task=task1516", "synthesis=default")
+    assert (run.filters.length_sigmas, run.annotation.balance, run.generation.max_drafts) == (2.0, "downsample", 10)
 
 
 def test_the_paper_protocol_is_the_same_for_every_model() -> None:

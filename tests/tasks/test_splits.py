@@ -1,6 +1,7 @@
 from collections import Counter
 from pathlib import Path
 
+import datasets
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,14 @@ def test_seeded_is_stratified_and_seeded() -> None:
     assert Counter(row.references[0] for row in first["validation"]) == {"yes": 90, "no": 10}
     assert first == seeded_split(raw, 0.1, 42, stratify=True)
     assert first != seeded_split(raw, 0.1, 43, stratify=True)
+
+
+@pytest.mark.parametrize(("count", "fraction", "validation"), [(19, 0.1, 2), (14, 0.1, 1), (7, 0.5, 4), (3, 0.01, 1)])
+def test_the_fraction_is_rounded_to_the_nearest_and_never_to_none(count: int, fraction: float, validation: int) -> None:
+    raw = task([(f"input {i}", "yes" if i % 3 else "no") for i in range(count)])
+    for stratify in (True, False):
+        splits = seeded_split(raw, fraction, 42, stratify=stratify)
+        assert (len(splits["validation"]), len(splits["test"])) == (validation, count - validation)
 
 
 @given(
@@ -82,7 +91,6 @@ def test_listed_without_a_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["validation", "eval"])
 def test_reference_reads_saved_datasets(tmp_path: Path, folder: str) -> None:
-    datasets = pytest.importorskip("datasets")
     rows = {"input_col": ["b", "unknown"], "output_col": ["x", "x"]}
     datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "test" / "t")
     datasets.Dataset.from_dict({"input_col": ["a"], "output_col": ["x"]}).save_to_disk(tmp_path / folder / "t")
@@ -92,7 +100,6 @@ def test_reference_reads_saved_datasets(tmp_path: Path, folder: str) -> None:
 
 
 def test_reference_mistakes(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
     with pytest.raises(DataError, match="has no t "):
         reference_split(task([("a", "x")]), tmp_path)
     (tmp_path / "test" / "t").mkdir(parents=True)
