@@ -69,4 +69,4 @@ def _training_dtype(settings: FinetuningConfig, device: str) -> str:
     """`finetuning.dtype`; a GPU without bfloat16 trains adapters on float16 weights, and all weights in float32."""
     if settings.dtype == "auto" and settings.kind == "full" and device.startswith("cuda") and not has_bfloat16():
         return "float32"
-    return settings.dtype
+    return "float32" if settings.dtype == "mixed" else settings.dtype

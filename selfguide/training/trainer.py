@@ -37,6 +37,7 @@ from selfguide.training.fitting import (
     with_fit,
 )
 from selfguide.training.job import TrainingJob, TrainingProgress
+from selfguide.training.packing import grouped, rows_per_pass, tokens_per_pass
 from selfguide.training.preflight import check_settings
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
@@ -48,12 +49,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a training left: one folder of weights per epoch, the loss of every step, counts."""
+    """What a training left: one folder of weights per epoch, the loss of every step, counts, whether it was packed."""
 
     epoch_dirs: tuple[Path, ...]
     losses: tuple[float, ...]
     steps: int
     trained_tokens: int
+    packed: bool
 
 
 def finetune(
@@ -84,12 +86,14 @@ def finetune(
             progress.advance(len(lines) - reported, loss=f"{json.loads(lines[-1])['loss']:.3f}")
         reported = max(len(lines), reported)
 
-    longest = max(len(row) for row in rows)
+    # Packed rows fill a pass up to `micro_batch_size` rows of the greatest length; side by side they have their own.
+    packing = config.finetuning.packing == "prefix"
+    longest = config.finetuning.max_length if packing else max(len(row) for row in rows)
     while True:
         fit = choose(config, longest, free_memory(_device(job)))
         try:
             fitting = replace(config, finetuning=with_fit(config.finetuning, fit))
-            call(train, replace(job, config=fitting), processes=job.settings.processes, watch=report)
+            packed = call(train, replace(job, config=fitting), processes=job.settings.processes, watch=report)
             break
         except OutOfMemoryError as error:
             remember_too_large(config, fit)
@@ -102,11 +106,12 @@ def finetune(
         losses=tuple(losses),
         steps=job.steps,
         trained_tokens=epochs * sum(len(row.answer_ids) for row in rows),
+        packed=packed,
     )
 
 
-def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
-    """The training itself, in this process, which may be one of several."""
+def train(job: TrainingJob, progress: TrainingProgress | None = None) -> bool:
+    """The training itself, in this process, which may be one of several. Whether the rows were packed."""
     job.work.mkdir(parents=True, exist_ok=True)
     with sole_writer(job.work):
         checkpoint, done = _state(job)
@@ -122,6 +127,7 @@ def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
             how = f"{size} rows at a time" + (" and gradient checkpointing" if recompute else "")
             raise OutOfMemoryError(f"out of memory in training with {how}") from None
         leave_group()
+        return trainer.arrange is not None
 
 
 def _state(job: TrainingJob) -> tuple[Path | None, int]:
@@ -161,15 +167,24 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     import torch
     from transformers import set_seed
 
-    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, collate, trainer_arguments
+    from selfguide.training.batches import Packed, choose_batches
+    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, trainer_arguments
 
     settings, processes = job.settings, process_count()
     device = prepare_process(_device(job))
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
-    micro, recompute = micro_batches(settings, settings.micro_batch_size)[0], bool(settings.gradient_checkpointing)
     dtype = next(model.parameters()).dtype
+    tokenizer = job.tokenizer.tokenizer
+    pad = job.tokenizer.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
+    if unpacked and is_first():
+        log.warning("finetuning.packing: rows are not packed, which only takes longer: %s", unpacked)
+    packed = isinstance(batches, Packed)
+    limit, share = tokens_per_pass(settings), settings.batch_size // processes
+    micro = rows_per_pass(job.rows, share, limit) if packed else micro_batches(settings, settings.micro_batch_size)[0]
+    recompute = bool(settings.gradient_checkpointing)
     arguments: dict[str, Any] = {
         "num_train_epochs": settings.max_epochs,
         "per_device_train_batch_size": micro,
@@ -181,22 +196,25 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "optim": optimizer_name(settings, device),
-        "bf16": dtype == torch.bfloat16,
+        "bf16": settings.dtype == "mixed" or dtype == torch.bfloat16,
         "fp16": dtype == torch.float16,
         "gradient_checkpointing": recompute,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
         "save_strategy": "no",
     }
     args = trainer_arguments(job.work, device, seed, **(arguments | sharding_arguments(settings)))
-    pad = job.tokenizer.tokenizer.pad_token_id
     trainer = RowTrainer(
         model=model,
         args=args,
         train_dataset=[*job.rows, *[FILLER] * (-len(job.rows) % (micro * processes) if processes > 1 else 0)],
-        data_collator=lambda batch: collate(batch, job.tokenizer.end_id if pad is None else pad),
+        data_collator=batches.collate,
+        compute_loss_func=batches.loss,
         callbacks=[Recorder(job, lambda folder: _save(trainer, job, folder), progress)],
         optimizer_cls_and_kwargs=rounding(settings, dtype),
     )
+    trainer.batches = batches
+    if packed:
+        trainer.arrange = lambda order, generator: grouped(order, job.rows, settings.batch_size, generator)
     shard_on_cpu(trainer)
     trainer.order_seed = child_seed(job.seed, "order")
     trainer.per_epoch = job.steps_per_epoch
@@ -213,7 +231,7 @@ def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
     weights = whole_weights(trainer)
     if first:
         model.save_pretrained(folder, state_dict=weights)
-    write_reference_logprobs(model, job.rows, folder if first else None)
+    write_reference_logprobs(model, job.rows, folder if first else None, trainer.batches)
     if not first:
         return
     if job.settings.kind == "full":

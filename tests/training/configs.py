@@ -30,6 +30,7 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
         "alpha": 16,
         "dropout": 0.0,
         "target_modules": "all-linear",
+        "packing": "prefix",
         "dtype": "auto",
         "master_weights": "float32",
         "optimizer": "adamw",

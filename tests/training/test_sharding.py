@@ -60,6 +60,7 @@ def test_float32_copies_are_cut_up_as_their_weights_are(tmp_path: Path) -> None:
         assert left[name].float().numpy() == pytest.approx(right[name].float().numpy(), abs=2e-2), name
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_from_its_shards(tmp_path: Path) -> None:
     tiny = tiny_model(tmp_path / "tiny")
     changes: dict[str, Any] = {**FSDP, "max_epochs": 12, "epochs": 12}
