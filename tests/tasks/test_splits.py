@@ -18,10 +18,10 @@ def task(rows: list[tuple[str, str]]) -> RawTask:
 
 def test_seeded_is_stratified_and_seeded() -> None:
     raw = task([(f"input {i}", "yes" if i % 10 else "no") for i in range(1000)])
-    first = seeded_split(raw, 0.1, 42, stratify=True)
+    first = seeded_split(raw, 0.1, 42, "t", stratify=True)
     assert Counter(row.references[0] for row in first["validation"]) == {"yes": 90, "no": 10}
-    assert first == seeded_split(raw, 0.1, 42, stratify=True)
-    assert first != seeded_split(raw, 0.1, 43, stratify=True)
+    assert first == seeded_split(raw, 0.1, 42, "t", stratify=True)
+    assert first != seeded_split(raw, 0.1, 43, "t", stratify=True)
 
 
 @given(
@@ -34,13 +34,13 @@ def test_seeded_is_a_partition_that_keeps_equal_inputs_together(
     rows: list[tuple[str, str]], fraction: float, seed: int, stratify: bool
 ) -> None:
     raw = task(rows)
-    splits = seeded_split(raw, fraction, seed, stratify=stratify)
+    splits = seeded_split(raw, fraction, seed, "t", stratify=stratify)
     assert sorted(row.id for rows in splits.values() for row in rows) == sorted(row.id for row in raw.instances)
     assert not {row.input for row in splits["validation"]} & {row.input for row in splits["test"]}
 
 
 def test_two_instances_are_enough_for_both_splits() -> None:
-    splits = seeded_split(task([("a", "x"), ("b", "x")]), 0.1, 0, stratify=False)
+    splits = seeded_split(task([("a", "x"), ("b", "x")]), 0.1, 0, "t", stratify=False)
     assert len(splits["validation"]) == len(splits["test"]) == 1
 
 
