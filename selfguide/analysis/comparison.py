@@ -153,7 +153,8 @@ def note(table: Table) -> str:
     return (
         "Percent with 95 % bootstrap intervals over seeds and instances; gain: points over few-shot ICL on the same "
         "instances, with the 95 % t interval over seeds and instances; p: of the same t test, or of sign flips over "
-        f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table)."
+        f"the instances if larger, corrected by Holm over the variant's tasks ({len(table.tasks)} in this table). "
+        "A single run has the intervals and the test of its own report."
         + " Over the control: points over the same model finetuned on the demonstrations alone, tested alike."
         * controlled(table)
         + f" {UNFROZEN}: on the test split of a test task, and no frozen setting." * loose

@@ -1,13 +1,14 @@
 """What groups of runs add up to: scores with intervals, gains over few-shot ICL and over a reference, tests.
 
 The one protocol of comparisons and tables. A task's score is the mean over seeds and instances, an
-average the mean over its tasks. The scores' intervals resample seeds and instances, task by task, and
-one run's is its own; the differences' intervals and tests are those of `selfguide.evaluation.crossed`.
+average the mean over its tasks. The scores' intervals resample seeds and instances, task by task; the
+differences' intervals and tests are those of `selfguide.evaluation.crossed`. A single run keeps the intervals
+and tests of its `result.json`, so that it reads the same wherever it is shown.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from selfguide.analysis.compare import CONTROL, Column, Group, differences_of
 from selfguide.core.errors import DataError
 from selfguide.evaluation.crossed import crossed_gain, crossed_interval
-from selfguide.evaluation.statistics import Gain, Interval, holm
+from selfguide.evaluation.statistics import Gain, Interval, holm, paired_gain
 
 Key = tuple[str, str]
 """(variant, task) or (variant, average)."""
@@ -80,10 +81,20 @@ def _figure(groups: Sequence[Group], references: Mapping[str, Group], seeds: Seq
     return Figure(
         column=groups[0].column,
         score=interval_of(groups, "score", seeds),
-        gain=_difference(gains),
+        gain=_difference(gains, _own(groups, "gain")),
         against=_difference(against),
-        over_control=_difference(controls),
+        over_control=_difference(controls, _own(groups, "gains", CONTROL)),
     )
+
+
+def _own(groups: Sequence[Group], *keys: str) -> Gain | None:
+    """What a single run's `result.json` says of a difference; None for several runs."""
+    if len(groups) != 1 or len(groups[0].runs) != 1:
+        return None
+    found: Any = groups[0].runs[0].result
+    for key in keys:
+        found = found.get(key) or {}
+    return Gain(**found) if found else None
 
 
 def _differences(group: Group, reference: Group | None) -> NDArray[np.float64] | None:
@@ -96,9 +107,13 @@ def _differences(group: Group, reference: Group | None) -> NDArray[np.float64] |
         return None
 
 
-def _difference(tasks: Sequence[NDArray[np.float64] | None]) -> Difference | None:
+def _difference(tasks: Sequence[NDArray[np.float64] | None], own: Gain | None = None) -> Difference | None:
     known = [task for task in tasks if task is not None]
-    return Difference(crossed_gain(known)) if len(known) == len(tasks) else None
+    if len(known) < len(tasks):
+        return None
+    if own is None and len(known) == 1 and len(known[0]) == 1:  # two runs: as one run is compared with its baseline
+        own = paired_gain(known[0][0], np.zeros(known[0].shape[1]))
+    return Difference(own or crossed_gain(known))
 
 
 def _corrected(figures: Figures, by_variant: bool) -> Figures:

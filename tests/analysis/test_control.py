@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from selfguide.analysis.comparison import comma_separated, compare, markdown
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.html import write_report
 from selfguide.analysis.tracking.shown import scalars
+from selfguide.apps.table.figures import figures
+from selfguide.apps.table.forms import latex
+from selfguide.apps.table.forms import markdown as table_markdown
+from selfguide.apps.table.grid import grid
+from selfguide.apps.table.sheets import notes, sheets
+from selfguide.apps.table.work import Done
+from selfguide.config.table import GroupConfig, RowConfig, SizeConfig, TableConfig
 from selfguide.core.files import read_jsonl, write_json, write_jsonl
 from selfguide.evaluation.statistics import paired_gain
 from tests.analysis.folders import write_run
@@ -72,3 +80,39 @@ def test_without_a_control_nothing_is_said_of_one(tmp_path: Path) -> None:
     run = RunFolder.open(write_run(tmp_path / "run", "method=few_shot_icl", proposals=0, instances=20))
     assert run.result["gains"] == {}
     assert "over the control" not in markdown(compare([run])) + (run.path / "report.html").read_text()
+
+
+def test_a_run_has_the_same_intervals_in_its_result_a_comparison_and_a_table(tmp_path: Path) -> None:
+    run = beside_an_equal_control(tmp_path / "run")
+    config = TableConfig(
+        name="t", title="A table", rows={"selfguide": RowConfig("SELF-GUIDE")}, size="micro",
+        sizes={"micro": SizeConfig([0], [], {"all": GroupConfig("all", ["task_a"])})},
+        reference=None, overrides=[], runs="", again=[], output="", published=None,
+    )  # fmt: skip
+    plan = grid(config)
+    (cell,) = plan.cells
+    done = [Done(cell, run)]
+    found = figures(plan, done)
+    (table,) = compare([run])
+    expected = [run.result["score"], run.result["gain"], run.result["gains"][CONTROL]]
+    for figure in (found.entries["selfguide", "task_a"].figure, found.averages["selfguide", "all"],
+                   table.figure(table.groups[0])):  # fmt: skip
+        assert figure is not None and figure.gain is not None and figure.over_control is not None
+        shown = [asdict(figure.score), asdict(figure.gain.gain), asdict(figure.over_control.gain)]
+        assert shown == expected
+    laid_out = sheets(config, plan, found, [])
+    text = table_markdown("A table", "command", laid_out, notes(config, plan, found, done))
+    assert "over the control" in text.split("## Averages")[1].splitlines()[2]
+    assert "## Points over the control" in text
+    assert "over the control" in latex(laid_out, []).split(r"\midrule")[0]
+
+
+def test_two_runs_are_compared_as_a_run_is_with_its_baseline(tmp_path: Path) -> None:
+    runs = [
+        RunFolder.open(write_run(tmp_path / str(rank), f"temperature.input={rank}", skill=skill))
+        for rank, skill in ((1, 0.9), (2, 0.4))
+    ]
+    (table,) = compare(runs)
+    first, second = [[row["tuned_score"] for row in sorted(run.predictions, key=lambda r: r["id"])] for run in runs]
+    against = table.figure(table.groups[1]).against
+    assert against is not None and against.gain == paired_gain(second, first)

@@ -1,6 +1,6 @@
 """The figures of a table laid out for people: sheets of cells, and the notes under them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from selfguide.analysis.compare import BASELINE, Column
 from selfguide.analysis.figures import Difference, Figure, with_interval
@@ -29,8 +29,11 @@ def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequenc
     """Averages, each group's tasks, the comparison with the reference row, costs, published values."""
     laid_out = [_averages(grid, figures)]
     laid_out += [_tasks(grid, figures, group) for group in grid.groups]
+    if any(entry.figure and entry.figure.over_control for entry in figures.entries.values()):
+        laid_out.append(_differences(grid, figures, "Points over the control", lambda figure: figure.over_control))
     if config.reference is not None:
-        laid_out.append(_against(grid, figures, config.reference))
+        title = f"Points over “{grid.rows[config.reference].label}”"
+        laid_out.append(_differences(grid, figures, title, lambda figure: figure.against))
     laid_out.append(_costs(grid, figures))
     if published:
         laid_out.append(_published(config, grid, figures, published))
@@ -43,10 +46,12 @@ def metric_name(column: Column) -> str:
 
 
 def _averages(grid: Grid, figures: Figures) -> Sheet:
+    controlled = any(figure.over_control for figure in figures.averages.values())
     header = ["method"]
     for group, content in grid.groups.items():
         metric = _metric(figures, grid, group)
         header += [f"{content.label}, mean of {len(content.tasks)}" + (f" ({metric})" if metric else ""), "gain"]
+        header += ["over the control"] * controlled
     rows = []
     for row, labelled in grid.rows.items():
         cells = [labelled.label]
@@ -54,6 +59,7 @@ def _averages(grid: Grid, figures: Figures) -> Sheet:
             figure = figures.averages.get((row, group))
             incomplete = _incomplete([figures.entries[row, task] for task in grid.groups[group].tasks])
             cells += [_score(figure, incomplete if figure else ""), _difference(figure.gain if figure else None)]
+            cells += [_difference(figure.over_control if figure else None)] * controlled
         rows.append(cells)
     return Sheet("Averages", header, rows)
 
@@ -71,23 +77,20 @@ def _tasks(grid: Grid, figures: Figures, group: str) -> Sheet:
     return Sheet(f"{content.label}: {metric}" if metric else content.label, header, rows)
 
 
-def _against(grid: Grid, figures: Figures, reference: str) -> Sheet:
+def _differences(grid: Grid, figures: Figures, title: str, of: Callable[[Figure], Difference | None]) -> Sheet:
+    """One kind of difference for each average and task; rows that have none are left out."""
     header = ["method"]
     for content in grid.groups.values():
         header += [f"{content.label}, mean of {len(content.tasks)}", *content.tasks]
     rows = []
     for row, labelled in grid.rows.items():
-        if row == reference:
-            continue
-        cells = [labelled.label]
+        cells = []
         for group, content in grid.groups.items():
-            average = figures.averages.get((row, group))
-            cells.append(_difference(average.against if average else None))
-            for task in content.tasks:
-                figure = figures.entries[row, task].figure
-                cells.append(_difference(figure.against if figure else None))
-        rows.append(cells)
-    return Sheet(f"Points over “{grid.rows[reference].label}”", header, rows)
+            shown = [figures.averages.get((row, group)), *(figures.entries[row, t].figure for t in content.tasks)]
+            cells += [_difference(of(figure) if figure else None) for figure in shown]
+        if any(cells):
+            rows.append([labelled.label, *cells])
+    return Sheet(title, header, rows)
 
 
 def _costs(grid: Grid, figures: Figures) -> Sheet:
@@ -151,7 +154,9 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         f"Model: {_models(figures) or 'none run'}. Instances per task: {_range(figures) or 'none run'}.",
         "Percent: mean over seeds and instances, for an average also over tasks, with 95 % bootstrap intervals that "
         "resample seeds and instances. Gain: points over few-shot ICL on the same instances, with 95 % t intervals of "
-        "the spread over seeds and over instances (three seeds that differ give wide ones). "
+        "the spread over seeds and over instances (three seeds that differ give wide ones); a single run has the "
+        "intervals and the test of its own report. Over the control: points over the same model finetuned on the "
+        "demonstrations alone. "
         f"{BETTER} {WORSE}: better or worse than it with p < {SIGNIFICANT} in the test of that interval (and in the "
         "sign-flip test over instances), corrected by Holm over all tasks and methods (averages: over all averages) of "
         "this table: a mark has an interval without 0.",
@@ -207,7 +212,9 @@ def _difference(difference: Difference | None) -> str:
 
 
 def _direction(difference: Difference) -> str:
-    if difference.holm is None or difference.holm >= SIGNIFICANT:
+    # A single run's interval is its bootstrap's: it may touch 0 where the test just passes.
+    gain = difference.gain
+    if difference.holm is None or difference.holm >= SIGNIFICANT or gain.ci_low <= 0 <= gain.ci_high:
         return ""
     return BETTER if difference.gain.value > 0 else WORSE
 
