@@ -17,6 +17,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.fsync = lambda descriptor: None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--campaign-size", default="0.02", help="1: the campaigns at the sizes of docs/campaigns.md")
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

@@ -35,5 +35,6 @@ def expanded(path: Path | str, key: str = "") -> Path:
 
 def user_cache() -> Path:
     """What is kept for all runs of a user: $SELFGUIDE_CACHE, else selfguide in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "selfguide"
-    return expanded(os.environ.get("SELFGUIDE_CACHE") or default, "SELFGUIDE_CACHE").absolute()
+    home = Path(os.environ.get("HOME", "."))
+    default = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "selfguide"
+    return Path(os.environ.get("SELFGUIDE_CACHE") or default).absolute()

@@ -26,11 +26,16 @@ NEUTRAL = {**NO_PENALTIES, "repetition_penalty": 1.0, "min_p": 0.0}
 Logprob = Annotated[float, Field(strict=True, allow_inf_nan=False, le=1e-4)]
 Index = Annotated[int, Field(strict=True, ge=0)]
 C = TypeVar("C")
+T = TypeVar("T")
+# What is longer is refused while it is read.
+Tokens = Annotated[list[T], Field(max_length=1_000_000)]
+LONGEST_TOKEN = 256
+"""Characters."""
 
 
 class _TokenLogprobs(BaseModel):
-    token_logprobs: list[Logprob] | None = None
-    top_logprobs: list[dict[str, Logprob] | None] | None = None
+    token_logprobs: Tokens[Logprob] | None = None
+    top_logprobs: Tokens[dict[str, Logprob] | None] | None = None
 
 
 class _TokenLogprob(BaseModel):
@@ -38,7 +43,7 @@ class _TokenLogprob(BaseModel):
 
 
 class _MessageLogprobs(BaseModel):
-    content: list[_TokenLogprob] | None = None
+    content: Tokens[_TokenLogprob] | None = None
 
 
 class _Message(BaseModel):
@@ -50,7 +55,7 @@ class _Choice(BaseModel):
 
 
 class _VLLMChoice(_Choice):
-    token_ids: list[Index]
+    token_ids: Tokens[Index]
     logprobs: _TokenLogprobs
     finish_reason: Literal["stop", "length"]
 
@@ -75,7 +80,7 @@ class _ChatChoice(_PlainChoice):
 
 
 class _Reply(BaseModel, Generic[C]):
-    choices: list[C]
+    choices: Annotated[list[C], Field(max_length=10_000)]
 
 
 class Dialect(Protocol):
@@ -191,6 +196,8 @@ class PlainDialect:
                 logprobs = (choice.logprobs and choice.logprobs.token_logprobs) or []
             if len(logprobs) > limit:
                 raise ValueError(f"{len(logprobs)} tokens where {limit} were requested")
+            if len(text) > limit * LONGEST_TOKEN:
+                raise ValueError(f"{len(text)} characters where {limit} tokens were requested")
             if text and not logprobs and request.sampling.n > 1:
                 self._warn_once("the server gives no log-probabilities: annotation.best_of ranks all answers alike")
             ids = tuple(self._tokenizer.tokenizer(text, add_special_tokens=False).input_ids)

@@ -39,7 +39,7 @@ class Identity:
     @classmethod
     def of(cls, raw: RawTask, task: TaskConfig, family: Family) -> "Identity":
         """That of a task as it was read; `task.group` is believed of a task that no preset is."""
-        rows = list(map(_row, raw.rows))
+        rows = list(map(_row, raw.instances))
         content = content_of(rows)
         preset = _by_source(raw, task) or _by_instances(content, rows)
         if preset is None:
@@ -60,7 +60,7 @@ def content_of(rows: Iterable[str]) -> str:
 
 def entry_of(raw: RawTask) -> dict[str, Any]:
     """What the table says of a task's instances."""
-    rows = list(map(_row, raw.rows))
+    rows = list(map(_row, raw.instances))
     sample = sorted(map(_hash, rows))[:SAMPLE]
     return {"content": content_of(rows), "ordered": _hash("\n".join(rows)), "sample": sample}
 

@@ -3,12 +3,11 @@
 An engine that serves those weights must agree (`selfguide.evaluation.canary`).
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfguide.core.files import write_text
+from selfguide.core.files import json_text, write_text
 from selfguide.training.rows import TrainingRow
 
 FILE = "reference_logprobs.json"
@@ -48,4 +47,4 @@ def write_reference_logprobs(model: Any, rows: Sequence[TrainingRow], folder: Pa
     if folder is None:
         return
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-    write_text(folder / FILE, json.dumps({"dtype": dtype, "rows": kept}) + "\n")
+    write_text(folder / FILE, json_text({"dtype": dtype, "rows": kept}) + "\n")

@@ -14,7 +14,7 @@ from selfguide.core.escaping import csv_cell, html, latex, markdown_cell, termin
 from selfguide.core.tables import Sheet, to_csv, to_latex, to_markdown
 
 CLIPBOARD = "\x1b]52;c;ZXZpbA==\x07"
-HOSTILE = [CLIPBOARD, "\x1b[2J", "\u202egnp.exe", "a\rb", "\x9b31m", "line\u2028two"]
+HOSTILE = [CLIPBOARD, "half \ud800", "\x1b[2J", "\u202egnp.exe", "a\rb", "\x9b31m", "line\u2028two"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
