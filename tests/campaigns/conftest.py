@@ -19,5 +19,5 @@ def tally(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) ->
     yield make
     for each in made:
         with capsys.disabled():
-            print(f"\n{each}", *each.defects[:10], sep="\n  ")
+            print(f"\n{each}", *(defect[:1000] for defect in each.defects[:10]), sep="\n  ")
         assert each.tried == each.size and not each.defects, str(each)

@@ -3,6 +3,7 @@
 import io
 import signal
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
@@ -13,7 +14,8 @@ from selfguide.core.escaping import terminal
 
 SECONDS = 20
 """A fault that takes longer hangs. Some of what is tried takes seconds when it is well."""
-MAX_LINE = 4000
+MAX_LINE = 2100
+UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
 
 
 class Hang(BaseException):
@@ -58,7 +60,7 @@ class Tally:
             except SystemExit as left:
                 if left.code not in (0, None):
                     line = errors.getvalue()
-                    if left.code != 2 or not line.startswith("error: "):
+                    if left.code != 2 or not line.startswith("error: ") or len(line) > MAX_LINE:
                         raise AssertionError(f"ended with {left.code}: {line}") from left
                     raise SelfguideError(line.removeprefix("error: ").removesuffix("\n")) from left
 
@@ -66,9 +68,9 @@ class Tally:
 
     def refuse(self, fault: object, line: str) -> None:
         """Count a refusal, which must be one line that a terminal can show."""
-        if "\n" in line.strip() or not line.strip() or len(line) > MAX_LINE:
-            self.defects.append(f"{fault!r}: {len(line.splitlines())} lines, {len(line)} characters: {line[:200]!r}")
-        elif not terminal(line).isprintable():
+        if "\n" in line.strip() or not line.strip():
+            self.defects.append(f"{fault!r}: not a line: {line!r}")
+        elif any(unicodedata.category(character) in UNSHOWN for character in terminal(line)):
             self.defects.append(f"{fault!r}: control characters in {line!r}")
         else:
             self.refused += 1

@@ -38,6 +38,13 @@ def test_an_error_says_what_a_file_holds_without_obeying_it(capsys: pytest.Captu
     assert said.startswith("error: bad task name \\x1b]52") and "\x1b" not in said and "\u202e" not in said
 
 
+def test_an_error_that_quotes_a_book_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fail(f"task.name: {'x' * 100_000} is too long; allowed: a name")
+    said = capsys.readouterr().err
+    assert len(said) < 2100 and said.startswith("error: task.name: xx") and said.endswith("allowed: a name\n")
+
+
 @given(st.text())
 def test_plain_text_stays_and_all_else_is_visible(text: str) -> None:
     shown = terminal(text)
