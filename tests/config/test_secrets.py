@@ -107,7 +107,6 @@ def test_no_key_that_takes_a_text_may_hold_a_secret(overrides: list[str], monkey
         refused, address = set(), variable == "ADDRESS"
         for key, way in zip(leaves("", config), cycle(WAYS), strict=False):
             with suppress(ValidationError), put(config, key, way.format(secret)):
-                OmegaConf.select(config, key)  # an interpolated text is none for a number, either
                 about = re.compile(re.escape(key) + r"(\[0\])?: holds ")
                 lines = [line for line in secret_problems(config) if about.match(line)]
                 assert lines or (address and TEXTS.search(key)), key
@@ -135,8 +134,11 @@ def put(config: DictConfig, key: str, value: str) -> Iterator[None]:
     kind = OmegaConf.get_type(before)
     if isinstance(before, DictConfig):
         raise ValidationError("takes no text")
-    holder[name] = [value] if isinstance(before, ListConfig) or kind is list else value
+    listed = isinstance(before, ListConfig) or kind is list
+    holder[name] = [value] if listed else value
     try:
+        # An interpolated text is none for a number, either.
+        OmegaConf.select(config, f"{key}[0]" if listed else key)
         yield
     finally:
         holder._set_item_impl(name, before)
