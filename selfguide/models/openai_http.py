@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import random
+import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -56,6 +58,7 @@ class Endpoint:
         self._client = httpx.AsyncClient(
             headers={"Accept-Encoding": "gzip", **({"Authorization": f"Bearer {self._key}"} if self._key else {})},
             timeout=httpx.Timeout(settings.timeout_s, connect=min(settings.timeout_s, 30.0)),
+            verify=_certificates(),
             limits=httpx.Limits(max_connections=settings.concurrency),
         )
         self._runner = asyncio.Runner()
@@ -169,6 +172,12 @@ class Endpoint:
         if not self._warned and not self._stopped.is_set() and state.outcome:
             self._warned = True
             log.warning("engine=openai: %s; trying again (said once)", state.outcome.exception())
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    # Reading them takes longer than most requests, and a failure ends a client.
+    return httpx.create_ssl_context()
 
 
 def _outside_loops(call: Callable[[], T]) -> T:
