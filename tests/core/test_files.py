@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from selfguide.core.files import json_line, read_jsonl, write_json, write_jsonl
+from selfguide.core.files import canonical_json, json_line, read_jsonl, write_json, write_jsonl, write_text
 
 
 def refuse(name: str) -> Any:
@@ -46,3 +46,19 @@ def test_whoever_writes_json_writes_it_with_core_files() -> None:
     files = [path for path in package.rglob("*.py") if re.search(r"json\.dumps?\(", path.read_text())]
     dumping = {str(path.relative_to(package)) for path in files}
     assert dumping <= NO_WRITERS
+
+
+def test_a_file_whose_writing_fails_stays_what_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_canonical_json_is_one_text_a_value() -> None:
+    assert canonical_json({"b": [1, 2.5], "a": "é"}) == '{"a":"é","b":[1,2.5]}'
+    with pytest.raises(ValueError):
+        canonical_json({"a": math.nan})
