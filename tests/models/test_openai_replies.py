@@ -90,8 +90,9 @@ def body(draw: random.Random) -> bytes:
         return draw.randbytes(draw.randrange(300))
     document: Any = {"choices": [sample(index, draw) for index in range(draw.choice([2, 2, 2, 2, 1, 3]))]}
     for _ in range(draw.choice([0, 1, 1, 2])):
-        document = document or {"choices": []}
-        holder, key = draw.choice(list(holders(document)))
+        if not (parts := list(holders(document))):
+            break
+        holder, key = draw.choice(parts)
         if draw.random() < 0.7:
             holder[key] = draw.choice(draw.choice([NUMBERS, NUMBERS, SHAPES, TEXTS]))
         else:
