@@ -7,7 +7,8 @@ import random
 import resource
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,14 +19,17 @@ from selfguide.core.errors import EngineError
 from selfguide.models.base import Completion, Request, Sampling
 from selfguide.models.openai import OpenAIEngine
 from selfguide.models.openai_http import MAX_REPLY_BYTES
+from selfguide.prompts.selfguide import Turn
 from tests.composing import run_config
 from tests.models.raw_server import RawServer, raw_server
+from tests.models.test_openai_dialects import TURNS as SERVED
 
 REPLIES = 2000
 DEADLINE_S = 2.0
 LIMIT = 8
 ASKED = Request((5, 6, 7), Sampling(LIMIT, temperature=1.0, n=2), seed=4)
 HEALTHY = list(HealthCheck)
+TURN = replace(ASKED, prompt_ids=(), turns=(Turn("user", "Say red."),))
 DIALECTS = ("vllm", "completions", "chat")
 
 
@@ -39,7 +43,10 @@ def server() -> Iterator[RawServer]:
 def engines(server: RawServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, OpenAIEngine]]:
     fixed = ["task=task1516", "engine=openai", f"engine.base_url={server.url}", "engine.retries=0"]
     fixed += [f"engine.deadline_s={DEADLINE_S}", "engine.timeout_s=1", f"store.root={tmp_path_factory.mktemp('store')}"]
-    made = {name: OpenAIEngine.from_config(run_config(*fixed, f"engine.dialect={name}")) for name in DIALECTS}
+    made = {}
+    for name in DIALECTS:
+        more = [f"engine.dialect={name}", *(SERVED if name == "chat" else ())]
+        made[name] = OpenAIEngine.from_config(run_config(*fixed, *more))
     yield made
     for engine in made.values():
         engine.close()
@@ -144,18 +151,24 @@ def given_by(dialect: str, raw: bytes) -> list[tuple[Any, float, str]]:
 
 
 def heard(dialect: str, engine: OpenAIEngine, answer: list[Completion]) -> list[tuple[Any, float, str]]:
-    tokenize = engine._tokenizer.tokenizer
-    return [
-        (list(one.token_ids) if dialect == "vllm" else tokenize.decode(one.token_ids), one.logprob, one.finish)
-        for one in answer
-    ]
+    def what(one: Completion) -> Any:
+        if dialect == "completions":
+            return spelled(engine, one.token_ids)
+        return list(one.token_ids) if dialect == "vllm" else one.text
+
+    return [(what(one), one.logprob, one.finish) for one in answer]
 
 
-def ask(engine: OpenAIEngine) -> list[Completion] | None:
+def spelled(engine: OpenAIEngine, ids: Sequence[int]) -> str:
+    assert engine._tokenizer is not None
+    return str(engine._tokenizer.tokenizer.decode(ids))
+
+
+def ask(engine: OpenAIEngine, asked: Request = ASKED) -> list[Completion] | None:
     """The answer; None for an error in one line. Nothing takes longer than the deadline."""
     start = time.monotonic()
     try:
-        [answer] = engine.generate([ASKED])
+        [answer] = engine.generate([asked])
     except EngineError as error:
         assert "\n" not in str(error) and len(str(error)) < 1000
         return None
@@ -173,16 +186,17 @@ def tried(server: RawServer, engines: dict[str, OpenAIEngine], size: int, number
     @given(st.sampled_from(DIALECTS), st.integers(0, 2**32).map(random.Random).map(reply_of))
     def reply(dialect: str, pieces: list[bytes]) -> None:
         server.pieces = pieces
-        answer = ask(engines[dialect])
+        answer = ask(engines[dialect], TURN if dialect == "chat" else ASKED)
         counts["refused" if answer is None else "answers"] += 1
         if answer is not None:
             assert all(one.logprob <= 1e-2 and len(one.token_ids) <= LIMIT * 4 for one in answer)
             said = given_by(dialect, b"".join(pieces))
-            tokenize = engines[dialect]._tokenizer.tokenizer
-            if dialect != "vllm":  # a text as its tokens spell it
-                said = [
-                    (tokenize.decode(tokenize(what, add_special_tokens=False).input_ids), *rest) for what, *rest in said
-                ]
+            if dialect == "chat":
+                said = [(what.strip(), *rest) for what, *rest in said]
+            if dialect == "completions":  # a text as its tokens spell it
+                tokenize = engines[dialect]._tokenizer.tokenizer  # type: ignore[union-attr]
+                tokens = [tokenize(what, add_special_tokens=False).input_ids for what, *_ in said]
+                said = [(spelled(engines[dialect], ids), *rest) for ids, (_, *rest) in zip(tokens, said, strict=True)]
             assert heard(dialect, engines[dialect], answer) == said
 
     reply()
