@@ -43,9 +43,7 @@ class Identity:
         content = content_of(rows)
         preset = _by_source(raw, task) or _by_instances(content, rows)
         if preset is None:
-            # The number of a published task is no name that a user chose.
-            stream = raw.name if task.source == "sni" else content
-            return cls(content, stream, family, group=cast(Group | None, task.group))
+            return cls(content, raw.name, family, group=cast(Group | None, task.group))
         entry = _table()[preset]
         group = entry.get("group")
         known = entry.get("content", content)
