@@ -22,7 +22,8 @@ demo: $(STAMP)  ## the main job on the bundled model: one classification and one
 
 # The tests that start vLLM run beside the others, in a process of their own that starts it once.
 define tests
-	@$(BIN)/python -m pytest -m "vllm and ($(1))" > $(VENV)/.vllm.log 2>&1 & vllm=$$!; trap "kill $$vllm" INT TERM; \
+	@$(BIN)/python -m pytest -m "vllm and ($(1))" $$(grep -rl vllm tests --include='test_*.py') > $(VENV)/.vllm.log 2>&1 & \
+	vllm=$$!; trap "kill $$vllm" INT TERM; \
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not vllm and ($(1))"; rest=$$?; \
 	wait $$vllm; other=$$?; cat $(VENV)/.vllm.log; exit $$((rest | other))
 endef
