@@ -44,3 +44,8 @@ def test_canonical_json_is_one_text_a_value() -> None:
     assert canonical_json({"b": [1, 2.5], "a": "é"}) == '{"a":"é","b":[1,2.5]}'
     with pytest.raises(ValueError):
         canonical_json({"a": math.nan})
+
+
+def test_a_file_for_people_is_indented_and_keeps_its_order(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": [1], "a": "é"})
+    assert (tmp_path / "a.json").read_text() == '{\n  "b": [\n    1\n  ],\n  "a": "é"\n}\n'
