@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,23 @@ def test_a_number_that_is_none_is_null(number: float, tmp_path: Path) -> None:
 def test_finite_numbers_stay_as_they_are() -> None:
     row = {"a": 0.1, "b": [1e-300, -0.0, 3], "c": "\u00e9"}
     assert json_line(row) == json.dumps(row, ensure_ascii=False) + "\n"
+
+
+# Of what is hashed, sent, compared or said, and never read from a file again.
+NO_WRITERS = {
+    *(f"apps/sweep/{name}.py" for name in ("study", "finish")),
+    *(f"core/{name}.py" for name in ("child_server", "files")),
+    *("config/explain.py", "methods/loop/transfer.py", "models/openai_http.py", "prompts/tokenization.py"),
+    *("search/access_log.py", "store/manifest.py", "tasks/gold.py", "tasks/identity.py", "testing/method.py"),
+    "training/weights.py",
+}
+
+
+def test_whoever_writes_json_writes_it_with_core_files() -> None:
+    package = Path(__file__).parents[2] / "selfguide"
+    files = [path for path in package.rglob("*.py") if re.search(r"json\.dumps?\(", path.read_text())]
+    dumping = {str(path.relative_to(package)) for path in files}
+    assert dumping <= NO_WRITERS
 
 
 def test_a_file_whose_writing_fails_stays_what_it_was(tmp_path: Path) -> None:
