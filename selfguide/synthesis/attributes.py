@@ -96,9 +96,7 @@ def _request(
 def _finished(completions: Sequence[Completion]) -> str:
     """The reply, without the line in which it was cut off by its length. Raises `PromptTooLongError` without one."""
     if not completions:
-        raise PromptTooLongError(
-            "method.attributes: the server has no room for the prompt that asks for them"
-        )
+        raise PromptTooLongError("method.attributes: the server has no room for the prompt that asks for them")
     [reply] = completions
     return reply.text.rpartition("\n")[0] if reply.finish == "length" else reply.text
 
