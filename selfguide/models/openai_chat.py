@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from selfguide.core.errors import ConfigError
 from selfguide.models.base import Completion, Request
-from selfguide.models.openai_dialects import Logprob, PlainChoice, PlainNotes, plain_body, reply_of, samples_of
+from selfguide.models.openai_dialects import Logprob, PlainChoice, PlainNotes, Tokens, plain_body, reply_of, samples_of
 
 CONTEXT = re.compile(r"maximum (?:context|model) length (?:is|of) (\d+)", re.IGNORECASE)
 PROMPT = re.compile(r"(\d+) in the messages|contains (?:at least )?(\d+) input tokens|resulted in (\d+) tokens")
@@ -21,7 +21,7 @@ class _TokenLogprob(BaseModel):
 
 
 class _MessageLogprobs(BaseModel):
-    content: list[_TokenLogprob] | None = None
+    content: Tokens[_TokenLogprob] | None = None
 
 
 class _Message(BaseModel):
