@@ -100,7 +100,7 @@ def stepper(config: RunConfig) -> tuple[Callable[[], None], float]:
     from selfguide.training.batches import choose_batches
     from selfguide.training.packing import grouped
     from selfguide.training.rows import build_rows
-    from selfguide.training.trainer import student_model
+    from selfguide.training.student import student_model
 
     settings = config.finetuning
     task, gold = load_task(config.task, config.data, config.seed)

@@ -104,6 +104,17 @@ class Shape:
             return fixed + 8 * i + 4 * k + ((18 * h + 6 * q + 14 * rank) if rank else (16 * h + 4 * q))
         return fixed + 16 * i + 8 * k + 8 * q + ((16 * h + 28 * rank) if rank else 24 * h)
 
+    def masked(self, width: int, positions: int) -> int:
+        """Bytes that a layer keeps for a token beside `saved` where `positions` tokens are a sequence with a mask.
+
+        Fused attention makes numbers of the mask, and repeats keys and values that several heads share.
+        """
+        return width * (positions + 2 * (self.query - self.key))
+
+    def saved_once(self, half: bool) -> int:
+        """Bytes that autograd keeps for a token beside the layers': rotary angles, and the last norm's."""
+        return (8 if half else 12) * self.hidden + (4 if half else 8) * (self.query // self.heads)
+
     def cached(self, width: int) -> int:
         """Bytes of a token in the key-value cache, each number `width` bytes."""
         return 2 * self.layers * self.key * width
@@ -114,7 +125,7 @@ class Training:
     """What a training is, as far as its memory depends on it. `rank` is 0 for all weights; widths are in bytes.
 
     `state` are the optimizer's bytes for each trained weight, a float32 copy of the weight among them. `shared_by` is
-    the number of devices that weights, gradients and state are cut up over.
+    the number of devices that weights, gradients and state are cut up over. `packed`: a pass is one masked sequence.
     """
 
     rank: int
@@ -123,6 +134,7 @@ class Training:
     four_bit: bool
     state: int
     shared_by: int = 1
+    packed: bool = False
 
 
 def training_memory(shape: Shape, training: Training, rows: int, tokens: int, recompute: bool) -> dict[str, int]:
@@ -130,20 +142,23 @@ def training_memory(shape: Shape, training: Training, rows: int, tokens: int, re
 
     `recompute`: gradient checkpointing, which keeps a layer's input and computes the layer again.
     """
+    positions, cut = rows * tokens, training.shared_by
     adapters = shape.adapter_weights(training.rank, training.targets)
     trained = adapters if training.rank else shape.weights
     base = shape.linear_weights * (FOUR_BIT if training.four_bit else training.width)
     weights = int(base) + shape.other_weights * training.width + 4 * adapters
     layer = shape.saved(training.width == 2, training.rank)
+    if training.packed:
+        layer += shape.masked(training.width, positions)
     # The backward pass holds the gradients of about one layer's activations beside what is saved.
     kept = shape.layers * shape.hidden * training.width + 2 * layer if recompute else (shape.layers + 1) * layer
-    positions, cut = rows * tokens, training.shared_by
     parts = {
         "weights": weights // cut,
         "gradients": trained * (4 if training.rank else training.width) // cut,
         "optimizer": trained * training.state // cut,
-        "activations": positions * (kept + (9 if training.width == 2 else 14) * shape.hidden),
-        # In 16 bits, in float32, and its logarithm, of which the gradient takes the place again.
+        "activations": positions * (kept + shape.saved_once(training.width == 2)),
+        # In 16 bits, in float32, and its logarithm, of which the gradient takes the place again. Of all positions: of a
+        # packed pass this is a bound, as only the answers' have logits.
         "logits": positions * shape.vocabulary * (training.width + 8),
     }
     return parts | {"runtime": RUNTIME + int(UNUSED * sum(parts.values()))}

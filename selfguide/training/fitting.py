@@ -37,8 +37,7 @@ class Fit:
 def fits(shape: Shape | None, settings: FinetuningConfig, device: str, tokens: int) -> Iterator[Fit]:
     """What may be tried, fastest first. On a CPU that is what is set; without a known shape no bytes are known."""
     cuda = device.startswith("cuda")
-    chosen = settings.gradient_checkpointing
-    for recompute in (False, True) if chosen is None and cuda else (bool(chosen),):
+    for recompute in _recomputing(settings, cuda):
         for size in micro_batches(settings, settings.micro_batch_size):
             parts = training_memory(shape, _training(settings, cuda), size, tokens, recompute) if shape else {}
             yield Fit(size, recompute, tokens, parts)
@@ -101,6 +100,14 @@ def kept_by_engine(config: RunConfig, shape: Shape, total: int) -> int:
     return shape.weights * 2  # a second copy of the weights
 
 
+def _recomputing(settings: FinetuningConfig, cuda: bool) -> tuple[bool, ...]:
+    """Where nothing is set: on a GPU if it must be, and always with sharded weights, of a model that leaves no room."""
+    chosen = settings.gradient_checkpointing
+    if chosen is None and settings.sharding == "none":
+        return (False, True) if cuda else (False,)
+    return (chosen is not False,)
+
+
 def _training(settings: FinetuningConfig, cuda: bool) -> Training:
     lora = settings.kind == "lora"
     half = settings.dtype == "bfloat16" or (settings.dtype == "auto" and cuda and (lora or has_bfloat16()))
@@ -118,6 +125,7 @@ def _training(settings: FinetuningConfig, cuda: bool) -> Training:
         four_bit=settings.quantization == "4bit",
         state=state,
         shared_by=settings.processes if settings.sharding == "fsdp" else 1,
+        packed=settings.packing == "prefix",
     )
 
 

@@ -37,7 +37,7 @@ def sharding_arguments(settings: FinetuningConfig) -> dict[str, Any]:
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",  # one piece for each layer, as the model names them
             "reshard_after_forward": True,
             "state_dict_type": "SHARDED_STATE_DICT",  # of checkpoints: each process writes its own part
-            "activation_checkpointing": bool(settings.gradient_checkpointing),
+            "activation_checkpointing": settings.gradient_checkpointing is not False,
         },
         # The weights are trained in the dtype they have, as without sharding: no second copy in float32.
         "bf16": False,

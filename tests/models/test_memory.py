@@ -9,7 +9,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from selfguide.models.devices import Card, visible_cards
 from selfguide.models.memory import GIB, Shape, Training, training_memory
+from selfguide.training.batches import Packed
 from selfguide.training.optimizer import RoundedAdamW
+from selfguide.training.rows import TrainingRow
 
 SIZES = (
     {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 4},
@@ -35,8 +37,8 @@ def llama(layers: int, rank: int, dtype: torch.dtype, sizes: dict[str, int]) -> 
     return model, shape
 
 
-def saved(model: Any, tokens: int, half: bool) -> int:
-    """Bytes that autograd keeps of a forward pass, parameters left out."""
+def saved(model: Any, tokens: int, half: bool, packed: bool = False) -> int:
+    """Bytes that autograd keeps of a forward pass over so many tokens, parameters left out."""
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, tuple[int, Any]] = {}
 
@@ -47,11 +49,17 @@ def saved(model: Any, tokens: int, half: bool) -> int:
         return tensor
 
     ids = torch.randint(5, 90, (1, tokens))
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    if packed:
+        batches = Packed(model)
+        first, second = (tuple(part.tolist()) for part in ids[0].chunk(2))
+        inputs = batches.masked(batches.collate([TrainingRow(first, (90,)), TrainingRow((1, *second[1:]), (90,))]))
+        del inputs["labels"]
     with (
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=half),
     ):
-        model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids)
+        model(**inputs)
     return sum(size for size, _ in kept.values())
 
 
@@ -66,8 +74,19 @@ def test_what_autograd_saves_is_predicted_to_the_byte(dtype: torch.dtype, rank: 
         seen[layers] = (saved(model, 96, half) - saved(model, 32, half)) / 64
     assert seen[2] - seen[1] == shape.saved(half, rank)
     if not rank:
-        rest = (9 if half else 14) * shape.hidden + 4 * shape.vocabulary + 20
-        assert 2 * seen[1] - seen[2] == rest
+        assert 2 * seen[1] - seen[2] == shape.saved_once(half) + 4 * shape.vocabulary + 20
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_packed_pass_keeps_its_mask_as_numbers_in_every_layer(dtype: torch.dtype, rank: int) -> None:
+    half = dtype == torch.bfloat16
+    seen = {}
+    for layers in (1, 2):
+        model, shape = llama(layers, rank, dtype, SIZES[1])
+        seen[layers] = saved(model, 96, half, packed=True) - saved(model, 32, half, packed=True)
+    kept = {tokens: shape.saved(half, rank) + shape.masked(dtype.itemsize, tokens) for tokens in (32, 96)}
+    assert seen[2] - seen[1] == 96 * kept[96] - 32 * kept[32]
 
 
 def test_gradient_checkpointing_saves_a_layer_s_input_alone() -> None:

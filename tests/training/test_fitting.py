@@ -19,6 +19,7 @@ from selfguide.training import fitting, trainer
 from selfguide.training.fitting import OutOfMemoryError, choose, fits, remember_too_large
 from selfguide.training.job import TrainingJob
 from selfguide.training.preflight import check_disk, check_memory, check_targets, preflight
+from selfguide.training.sharding import sharding_arguments
 from tests.models.checkpoints import tiny_model
 from tests.models.test_memory import LLAMA_2_7B
 from tests.training.configs import copy_rows, finetuning_config, run_config
@@ -67,6 +68,16 @@ def test_a_small_card_gets_fewer_rows_first_and_then_computes_twice() -> None:
     assert tried == [(4, False), (2, False), (1, False), (4, True), (2, True), (1, True)]
     on_cpu = [(fit.micro_batch, fit.recompute) for fit in fits(SHAPE, settings(), "cpu", 700)]
     assert on_cpu == tried[:3]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+@pytest.mark.usefixtures("h100")
+def test_sharded_weights_are_computed_twice_unless_that_is_said(device: str) -> None:
+    shared: dict[str, Any] = {"kind": "full", "sharding": "fsdp", "processes": 2}
+    for chosen, expected in ((None, True), (True, True), (False, False)):
+        sharded = settings(**shared, gradient_checkpointing=chosen)
+        assert {fit.recompute for fit in fits(SHAPE, sharded, device, 700)} == {expected}
+        assert sharding_arguments(sharded)["fsdp_config"]["activation_checkpointing"] is expected
 
 
 def test_what_ran_out_of_memory_is_not_tried_again(tmp_path: Path) -> None:
