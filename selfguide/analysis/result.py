@@ -22,6 +22,7 @@ from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.gold_use import GoldUse
 from selfguide.methods.result import MethodResult
+from selfguide.models.source import model_identity
 from selfguide.search.protocol_check import ProtocolStatus
 from selfguide.store import StoredStage
 from selfguide.synthesis.candidates import LATE
@@ -102,6 +103,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         # Of the instances that are scored on: how many a model or run that this one builds on was trained on.
         "seen_instances": record.gold_use.scored,
         "model": config.model.name,
+        "model_identity": model_identity(config.model),
         "engine": config.engine.name,
         "protocol": config.protocol,
         "seed": config.seed,

@@ -18,6 +18,14 @@ from selfguide.tasks.provenance import Provenance
 
 MICRO = RESOURCES / "micro" / "model"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_NETWORK = (
+    "ConnectionError",
+    "ConnectError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "ProxyError",
+    "LocalEntryNotFoundError",
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What decides the answers of a local model, beside its weights.
 _SMALL_FILES = (
@@ -193,27 +201,28 @@ def _resolve_commit(name: str, revision: str) -> str:
 
 
 def not_loadable(source: ModelSource, error: Exception) -> ConfigError:
-    """One line that says what to do, from the many errors of the hub and of transformers."""
-    kind = type(error).__name__
+    """One line that says what to do, from the many errors of the hub and of transformers, which wraps the hub's."""
     if isinstance(error, ConfigError):
         return error
     reasons = {
-        "RepositoryNotFoundError": "no such model on the hub (or it is private: set HF_TOKEN)",
         "GatedRepoError": "gated on the hub: accept its licence there and set HF_TOKEN",
+        "RepositoryNotFoundError": "no such model on the hub (or it is private: set HF_TOKEN)",
         "RevisionNotFoundError": f"the hub has no revision {source.revision}",
         "HFValidationError": "not a hub id",
         "OfflineModeIsEnabled": "not on this machine, and the hub is switched off (HF_HUB_OFFLINE)",
+        **dict.fromkeys(_NETWORK, "the hub cannot be reached"),
     }
-    network = (
-        "ConnectionError",
-        "ConnectError",
-        "ConnectTimeout",
-        "ReadTimeout",
-        "ProxyError",
-        "LocalEntryNotFoundError",
-    )
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), kind)
-    reason = reasons.get(kind) or ("the hub cannot be reached" if kind in network else f"{kind}: {first[:200]}")
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    reason = f"{type(error).__name__}: {first[:200]}"
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ in reasons:
+            reason = reasons[type(cause).__name__]
+            break
+        if getattr(getattr(cause, "response", None), "status_code", None) == 401:
+            reason = "the hub does not take the token of HF_TOKEN"
+            break
+        cause = cause.__cause__ or cause.__context__
     return ConfigError(f"model.path: cannot load {source.location}: {reason}")
 
 
