@@ -35,8 +35,9 @@ def test_the_contract_of_a_run_folder(finished: tuple[Path, RunResult, str]) -> 
     folder = finished[0] / "first"
     content = json.loads((folder / "result.json").read_text())
     for key in (
-        "status", "task", "family", "method", "model", "model_identity", "engine", "seed", "split", "metric", "baseline", "score",
-        "gain", "controls", "counts", "drops", "seconds", "tokens", "cache", "keys", "versions", "git",
+        "status", "task", "family", "method", "model", "model_identity", "engine", "seed", "split", "metric",
+        "baseline", "score", "gain", "controls", "counts", "drops", "seconds", "tokens", "cache", "keys", "versions",
+        "git",
     ):  # fmt: skip
         assert key in content, key
     assert content["status"] == "ok"

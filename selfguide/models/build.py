@@ -24,7 +24,7 @@ def build_engine(config: RunConfig) -> Engine:
 def lifetime_of(settings: EngineConfig) -> str:
     """What becomes of an engine while the model is finetuned: keep | sleep | restart.
 
-    `auto`: vLLM on a GPU fills it and goes while the model is trained; any other stays.
+    `auto`: vLLM on a GPU fills it, and sleeps (where it cannot, goes) while the model is trained; any other stays.
     """
     if settings.lifetime != "auto":
         return settings.lifetime
@@ -32,4 +32,13 @@ def lifetime_of(settings: EngineConfig) -> str:
         return "keep"
     import torch
 
-    return "restart" if torch.cuda.is_available() else "keep"
+    if not torch.cuda.is_available():
+        return "keep"
+    return "sleep" if settings.name == "vllm" and _can_sleep() else "restart"
+
+
+def _can_sleep() -> bool:
+    """Whether vLLM's allocator, which gives memory back under a running engine, works here."""
+    from vllm.device_allocator.cumem import cumem_available
+
+    return bool(cumem_available)

@@ -15,6 +15,7 @@ from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.files import write_text
 from selfguide.core.seeding import child_seed
 from selfguide.models.loading import check_attention, load_model, pick_device
+from selfguide.models.lora import lora_config
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
@@ -191,7 +192,7 @@ def student_model(config: RunConfig, device: str) -> Any:
     model.config.use_cache = False
     if settings.kind == "full":
         return model
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model, prepare_model_for_kbit_training
 
     if settings.quantization != "none":
         model = prepare_model_for_kbit_training(
@@ -199,18 +200,11 @@ def student_model(config: RunConfig, device: str) -> Any:
             use_gradient_checkpointing=settings.gradient_checkpointing,
             gradient_checkpointing_kwargs={"use_reentrant": False},
         )
-    targets = settings.target_modules
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=targets if targets == "all-linear" else [name.strip() for name in targets.split(",")],
-        task_type="CAUSAL_LM",
-    )
     try:
-        return get_peft_model(model, lora)
+        return get_peft_model(model, lora_config(settings))
     except ValueError as error:
-        raise ConfigError(f"finetuning.target_modules: {targets}: {str(error).splitlines()[0][:200]}") from error
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigError(f"finetuning.target_modules: {settings.target_modules}: {reason}") from error
 
 
 def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
