@@ -19,6 +19,8 @@ from benchmarks.speed.schedules import composed
 from selfguide.config.schema import RunConfig
 from selfguide.models.base import Request, Sampling, ScoreRequest
 from selfguide.models.devices import GIB, cards
+from selfguide.models.memory import Shape, Training, training_memory
+from selfguide.models.source import model_json, resolve_model
 from selfguide.training.rows import TrainingRow
 
 JOB = ("task=micro_color_word", "model=local", "model.prompt_format=plain", "method=few_shot_finetune")
@@ -184,7 +186,6 @@ def _agree(report: Report, model: Path, dtype: str) -> None:
 
 
 def _train(report: Report, size: str, tokens: int, *overrides: str) -> None:
-    from selfguide.training.fitting import choose
 
     from selfguide.models.loading import load_prompt_tokenizer
     from selfguide.training.trainer import finetune
@@ -198,7 +199,7 @@ def _train(report: Report, size: str, tokens: int, *overrides: str) -> None:
     rows = [TrainingRow(text[:-answer], (*text[-answer:], tokenizer.end_id)) for text in ids]
     shutil.rmtree(work, ignore_errors=True)
     before = min((card.free for card in cards()), default=None)
-    forecast = choose(config, tokens, before).needed
+    forecast = _forecast(config, tokens)
     began = time.perf_counter()
     with _lowest_free() as lowest:
         finetune(config, tokenizer, rows, work, 0)
@@ -213,6 +214,23 @@ def _train(report: Report, size: str, tokens: int, *overrides: str) -> None:
     figures |= {"measured_gib": round(measured / GIB, 2)}
     report.say(measured < 1.1 * forecast, f"training: {size} {tokens} tokens {' '.join(overrides)}", **figures)
     report.say(before - after < GIB, "all of its memory is given back", free_gib=round(after / GIB, 2))
+
+
+def _forecast(config: RunConfig, tokens: int) -> int:
+    """Bytes that the training takes by the model of `selfguide.models.memory`."""
+    settings, half = config.finetuning, bool(cards())
+    shape = Shape.of(model_json(resolve_model(config.model), "config.json"))
+    assert shape is not None
+    training = Training(
+        rank=settings.rank if settings.kind == "lora" else 0,
+        targets=settings.target_modules,
+        width=2 if half else 4,
+        four_bit=settings.quantization == "4bit",
+        state=8 if settings.kind == "lora" or not half else 4,
+        shared_by=settings.processes if settings.sharding == "fsdp" else 1,
+    )
+    rows = min(settings.micro_batch_size, settings.batch_size)
+    return sum(training_memory(shape, training, rows, tokens, bool(settings.gradient_checkpointing)).values())
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from selfguide.core.console import Terminal
 from selfguide.pipeline import run
 from tests.architectures.families import CONTEXT, FAMILIES, tiny_family
 from tests.composing import run_config
-from tests.models.vllm_runs import need_vllm
 from tests.tiny_task import smoke, write_task
 
 SERVED_BY_VLLM = ("llama", "qwen3", "gemma3", "gpt2")
@@ -44,5 +43,4 @@ def test_engine_hf(name: str, prompt_format: str, kind: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", ["lora", "full"])
 @pytest.mark.parametrize("name", SERVED_BY_VLLM)
 def test_engine_vllm(name: str, kind: str, tmp_path: Path) -> None:
-    need_vllm()
     finished(name, tmp_path, "engine=vllm", f"finetuning={kind}")

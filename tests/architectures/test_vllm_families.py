@@ -10,7 +10,7 @@ from selfguide.models.hf import HFEngine
 from selfguide.models.vllm import VLLMEngine
 from tests.architectures.families import FAMILIES, tiny_family
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter
-from tests.models.vllm_runs import need_vllm, vllm_config
+from tests.models.vllm_runs import vllm_config
 
 CONTEXT = 300
 MERGED = {"gpt2", "gpt_neox"}
@@ -23,7 +23,6 @@ MERGED = {"gpt2", "gpt_neox"}
 def test_base_and_adapter_score_as_with_transformers(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    need_vllm()
     checkpoint = tiny_family(name, tmp_path / "model")
     adapter = tiny_adapter(checkpoint, tmp_path / "adapter", 1)
     settings = (f"model.path={checkpoint}", "model.prompt_format=plain", f"model.context_length={CONTEXT}")

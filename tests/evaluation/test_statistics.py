@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
+from selfguide.evaluation import statistics
 from selfguide.evaluation.statistics import (
     bootstrap_mean,
     detectable_difference,
@@ -43,9 +46,36 @@ def test_all_wrong_is_not_certainly_zero() -> None:
     assert bootstrap_mean([0.5] * 5).ci_high == 0.5
 
 
-def test_blocks_do_not_change_the_memory_only() -> None:
-    wide = bootstrap_mean(np.random.default_rng(2).random(6000), resamples=1000, confidence=0.95, seed=0)
-    assert wide.ci_high - wide.ci_low == pytest.approx(2 * 1.96 * 0.2887 / np.sqrt(6000), rel=0.15)
+@pytest.mark.parametrize("size", [1, 500, 10**9])
+def test_draws_in_blocks_are_those_of_one_block(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What bounds the memory must not show in the result: from one resample at a time to all at once."""
+    scores, few = np.random.default_rng(2).random(60), {"resamples": 300, "seed": 4}
+    tested = scores - 0.45
+    whole = bootstrap_mean(scores, **few), permutation_p(tested, **few)  # type: ignore[arg-type]
+    monkeypatch.setattr(statistics, "BATCH", size)
+    assert (bootstrap_mean(scores, **few), permutation_p(tested, **few)) == whole  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_score_is_the_bootstrap_of_scipy(confidence: float) -> None:
+    scores = np.random.default_rng(3).random(80)
+    one = bootstrap_mean(scores, resamples=4000, confidence=confidence, seed=1)
+    theirs = stats.bootstrap(
+        (scores,), np.mean, n_resamples=4000, method="percentile", confidence_level=confidence,
+        rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    assert (one.ci_low, one.ci_high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_gain_is_of_the_pairs(confidence: float) -> None:
+    """Of scores that go up and down together: unpaired, the interval would be many times as wide."""
+    generator = np.random.default_rng(3)
+    baseline = generator.random(80)
+    tuned = baseline + generator.normal(0.02, 0.01, 80)
+    gain = paired_gain(tuned, baseline, resamples=4000, confidence=confidence, seed=1)
+    expected = stats.ttest_1samp(tuned - baseline, 0).confidence_interval(confidence)
+    assert (gain.ci_low, gain.ci_high) == pytest.approx((expected.low, expected.high), abs=4e-4)
 
 
 def test_paired_gain_by_hand() -> None:
@@ -72,6 +102,19 @@ def test_drawn_permutation_agrees_with_scipy() -> None:
         (differences,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(0)
     ).pvalue
     assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_a_drawn_p_is_never_zero() -> None:
+    """The signs that were observed are a pattern themselves: of 999 others none is as extreme."""
+    differences = np.random.default_rng(0).uniform(0.5, 1, size=100)
+    assert permutation_p(differences, resamples=999) == 1 / 1000
+    assert permutation_p(-differences, resamples=999) == 1 / 1000
+
+
+@pytest.mark.parametrize("count", [13, 14, 15])
+def test_few_differences_are_enumerated_and_more_are_drawn(count: int) -> None:
+    differences = np.random.default_rng(1).uniform(0.5, 1, size=count)
+    assert permutation_p(differences, resamples=99) == (2 / 2**count if count <= 14 else 1 / 100)
 
 
 def test_p_is_uniform_under_the_null() -> None:
@@ -102,3 +145,21 @@ def test_bad_scores(scores: list[float]) -> None:
 def test_unequal_lengths() -> None:
     with pytest.raises(ValueError, match="unequal length: 2 and 1"):
         paired_gain([1, 0], [1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.25, 1.0]), min_size=1, max_size=30))
+def test_interval_and_test_never_contradict_each_other(differences: list[float]) -> None:
+    gain = paired_gain(differences, [0.0] * len(differences), resamples=300)
+    assert (gain.p < 0.05) == (not gain.ci_low <= 0 <= gain.ci_high)
+    assert -1 <= gain.ci_low <= gain.value + 1e-9 and gain.value - 1e-9 <= gain.ci_high <= 1
+    assert gain.ci_low < gain.ci_high, "few instances leave doubt, also where all are alike"
+
+
+def test_the_interval_holds_the_gain_as_often_as_it_says() -> None:
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        before, after = generator.random(40) < 0.5, generator.random(40) < 0.7
+        gain = paired_gain(after.astype(float), before.astype(float), resamples=300)
+        held += gain.ci_low <= 0.2 <= gain.ci_high
+    assert 0.92 <= held / 300 <= 0.99
