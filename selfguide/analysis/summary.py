@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from selfguide.analysis.description import describe
-from selfguide.analysis.result import RunRecord, counts, drops, other_split
+from selfguide.analysis.result import RunRecord, counts, drops
 from selfguide.core.console import Terminal
 from selfguide.evaluation.evaluate import Evaluated
 
@@ -46,7 +46,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         found = counts(record.outcome)
         beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
         more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
-        terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
+        used = "trained on" if record.outcome.demonstrations is None else "shown as demonstrations"
+        terminal.say(f"synthetic pairs {used}: {found['synthetic']} of {found['proposed']} proposals{more}")
     for sentence in _about_the_data(record):
         terminal.say(sentence)
     if record.protocol.frozen is False:
@@ -57,8 +58,10 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say("the setting was frozen with another model")
     if record.protocol.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
-    if (other := other_split(record.config)) is not None:
-        terminal.say(f"not the protocol's split of this task: {other}")
+    for path, lines in record.protocol.reset_logs.items():
+        terminal.say(f"{path} was cut or deleted: {lines} openings were put back from the other log")
+    if record.protocol.other_split is not None:
+        terminal.say(f"not the protocol's split of this task: {record.protocol.other_split}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
         terminal.say(
