@@ -3,27 +3,40 @@
 Read `conf/config.yaml` first, then this file, then `selfguide/pipeline.py`.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from omegaconf import DictConfig
 
 from selfguide.config.command import command
 
+if TYPE_CHECKING:
+    from selfguide.pipeline import RunResult
+
 
 @command()
-def main(config: DictConfig) -> float:
-    """Run one task; returns what a sweeper maximises: the score of the method."""
+def main(config: DictConfig) -> float | None:
+    """Run one task; returns what a sweeper maximises: the score of the method, None where nothing was measured."""
     from selfguide.config.command import run_folder, run_overrides
+
+    score = run_composed(config, run_overrides(), run_folder()).score
+    return None if score is None else score.value
+
+
+def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> "RunResult":
+    """Check a configuration as composed from `overrides` and run it; its files go into `folder`."""
     from selfguide.config.validate import typed
     from selfguide.search.freeze import with_lock
 
-    run_config = typed(with_lock(config, run_overrides()))
+    run_config = typed(with_lock(config, overrides))
     # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
     from selfguide.analysis.tracking import tracked
     from selfguide.core.console import Terminal
     from selfguide.pipeline import run
 
-    folder = run_folder()
     with tracked(run_config, folder):
-        return run(run_config, folder, Terminal()).score.value
+        return run(run_config, folder, Terminal())
 
 
 if __name__ == "__main__":

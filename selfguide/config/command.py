@@ -60,6 +60,7 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
                 fail(line)
 
         main.__doc__ = job.__doc__
+        main.job = job  # type: ignore[attr-defined]
         return main
 
     return decorate
