@@ -84,7 +84,7 @@ def compare(runs: "Sequence[Result | Path | str]", to: Path | str | None = None)
     from selfguide.analysis.comparison import comma_separated, write_comparison
     from selfguide.analysis.comparison import compare as compared
 
-    found = find_runs([Path(getattr(run, "folder", run)) for run in runs])
+    found = find_runs([_folder(run) for run in runs])
     if to is not None:
         write_comparison(found, Path(to))
     return pandas.read_csv(io.StringIO(comma_separated(compared(found))))
@@ -97,7 +97,7 @@ def export(run: "Result | Path | str", to: Path | str, overrides: Sequence[str] 
 
     with own_hydra():
         config = composed(overrides, "export")
-        config.run, config.to = str(getattr(run, "folder", run)), str(to)
+        config.run, config.to = str(_folder(run)), str(to)
         return export_run(typed_command(config, ExportConfig))
 
 
@@ -119,7 +119,7 @@ def sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
     """Search one setting that serves several tasks, as `conf/sweep/` says, and freeze it. Goes on where it stopped."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from selfguide.main import main
+    from selfguide.main import job
 
     quiet = ("hydra/job_logging=none", "hydra/hydra_logging=none")
     searched = [f"+sweep={name}", *overrides]
@@ -127,7 +127,12 @@ def sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
         folder = Path(composed(searched, hydra=True).hydra.sweep.dir)
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        value = hydra.multirun("config", main.job, [*searched, *quiet], with_log_configuration=False)
+        value = hydra.multirun(
+            "config",
+            job.on_config,  # type: ignore[attr-defined]
+            [*searched, *quiet],
+            with_log_configuration=False,
+        )
     return Sweep(value, folder)
 
 
@@ -136,6 +141,10 @@ def _composed(overrides: Sequence[str], name: str) -> RunConfig:
 
     with own_hydra():
         return typed(with_lock(composed(overrides, name), overrides))
+
+
+def _folder(run: "Result | Path | str") -> Path:
+    return Path(run) if isinstance(run, str | Path) else run.folder
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

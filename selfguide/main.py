@@ -1,8 +1,9 @@
-"""`python -m selfguide.main task=…`: the main job. Compose, check, run, print one table.
+"""`selfguide run task=…`, or `python -m selfguide.main task=…`: the main job. Compose, check, run, print one table.
 
 Read `conf/config.yaml` first, then this file, then `selfguide/pipeline.py`.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,15 @@ if TYPE_CHECKING:
     from selfguide.pipeline import RunResult
 
 
+def main() -> None:
+    """Entry point of `selfguide`: this job and the commands beside it."""
+    from selfguide.cli import start_program
+
+    start_program("selfguide", sys.argv[1:])
+
+
 @command()
-def main(config: DictConfig) -> float | None:
+def job(config: DictConfig) -> float | None:
     """Run one task; returns what a sweeper maximises: the score of the method, None where nothing was measured."""
     from selfguide.config.command import run_folder, run_overrides
 
@@ -40,4 +48,6 @@ def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> 
 
 
 if __name__ == "__main__":
-    main()
+    from selfguide.cli import start
+
+    start("python -m selfguide.main", sys.argv[1:])

@@ -104,7 +104,11 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
         )
     save(record, folder)
     print_summary(record, folder, terminal)
-    return RunResult(result.status, tuned and tuned.score, base and base.score, folder)
+    return RunResult(result.status, _interval(tuned), _interval(base), folder)
+
+
+def _interval(evaluated: Evaluated | None) -> Interval | None:
+    return None if evaluated is None else evaluated.score
 
 
 def _sizes(gold: GoldData) -> str:

@@ -24,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_a_pipe_gets_both_answers_to_each_line(run: RunFolder) -> None:
-    command = [sys.executable, "-m", "selfguide.chat", f"run={run.path}", "max_new_tokens=6"]
+    command = [sys.executable, "-m", "selfguide.main", "chat", f"run={run.path}", "max_new_tokens=6"]
     done = subprocess.run(command, input="first\n\nsecond", capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -150,7 +150,7 @@ def test_help_lists_groups_and_examples(tmp_path: Path) -> None:
     assert done.returncode == 0
     for group in ("task:", "model:", "engine:", "temperature:", "finetuning:", "synthesis:", "protocol:", "method:"):
         assert f"\n{group}" in done.stdout
-    assert done.stdout.count("  python -m selfguide.main") == 3
+    assert done.stdout.count("  selfguide run") == 3
     assert "schema" not in done.stdout
     assert used < 1
     assert not list(tmp_path.iterdir())
@@ -238,12 +238,6 @@ def test_zero_arguments_compose() -> None:
 def test_batches_suit_the_engine_that_answers_them(overrides: list[str], annotation: int, evaluation: int) -> None:
     config = run_config(*overrides)
     assert (config.annotation.batch, config.evaluation.batch) == (annotation, evaluation)
-
-
-def test_the_linter_has_a_help_of_its_own(tmp_path: Path) -> None:
-    done = command("--help", cwd=tmp_path, module="selfguide.lint")
-    assert done.returncode == 0 and "python -m selfguide.lint task=" in done.stdout
-    assert "selfguide.main" not in done.stdout
 
 
 def test_the_line_that_resumes_shows_no_password(

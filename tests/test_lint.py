@@ -135,7 +135,16 @@ def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
 
 
 def lint(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "selfguide.lint", "task=json", "model=local", "model.path=none", *overrides]
+    command = [
+        sys.executable,
+        "-m",
+        "selfguide.main",
+        "lint",
+        "task=json",
+        "model=local",
+        "model.path=none",
+        *overrides,
+    ]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 

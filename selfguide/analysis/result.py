@@ -237,7 +237,7 @@ def _write_report(folder: Path) -> None:
         write_report(folder)
     except Exception:
         # The result is safe on disk: hours of work must not end in an error for a page that can be made again.
-        log.exception("report.html could not be written; python -m selfguide.report %s tries again", folder)
+        log.exception("report.html could not be written; selfguide report %s tries again", folder)
 
 
 def _place_weights(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m selfguide.chat run=runs/…`: type an input, see the base's and the finetuned model's answer side by side.
+"""`selfguide chat run=runs/…`: type an input, see the base's and the finetuned model's answer side by side.
 
 Reads a pipe as well: one input a line, answers as plain lines.
 """

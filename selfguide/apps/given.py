@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
+from selfguide.config.overrides import FILES, quoted, task_name
 from selfguide.config.schema import TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.files import canonical_json, write_json
@@ -21,7 +20,6 @@ from selfguide.tasks.json_task import parse_task_text
 from selfguide.tasks.tabular import is_tabular, read_rows
 
 TASKS = Path("runs/tasks")
-FILES = (".json", ".jsonl", ".csv", ".tsv")
 
 Rows = Any
 """Rows with `input` and `output`: dicts, (input, output) pairs, a DataFrame, a `datasets.Dataset`, or a file's path."""
@@ -83,7 +81,7 @@ def _task(task: Any, given: Given) -> list[str]:
     if isinstance(task, str | Path) and "examples" not in given and "instances" not in given:
         path = Path(task).expanduser().absolute()
         stated = [f"task.instruction={_quoted(given['instruction'])}"] if "instruction" in given else []
-        return ["task=json", f"task.path={_quoted(str(path))}", f"task.name={_name(path.stem)}", *stated]
+        return ["task=json", f"task.path={_quoted(str(path))}", f"task.name={task_name(path.stem)}", *stated]
     document = _document(task)
     if "instruction" in given:
         document["instruction"] = given["instruction"]
@@ -100,7 +98,11 @@ def _named(option: str, given: Given) -> list[str]:
     if (config_dir() / "task" / f"{option}.yaml").is_file() or not re.fullmatch(r"[\w.-]+/[\w.-]+", option):
         overrides.append(f"task={option}")
     else:
-        overrides += ["task=hub", f"task.hub.path={_quoted(option)}", f"task.name={_name(option.partition('/')[2])}"]
+        overrides += [
+            "task=hub",
+            f"task.hub.path={_quoted(option)}",
+            f"task.name={task_name(option.partition('/')[2])}",
+        ]
     if "instances" in given:
         raise ConfigError(f"instances: {option} has its own; give them with instruction and examples, without task")
     if "instruction" in given:
@@ -132,7 +134,7 @@ def _document(task: Any) -> dict[str, Any]:
 
 
 def _kept(document: dict[str, Any]) -> list[str]:
-    name = _name(str(document.pop("name", "my_task")))
+    name = task_name(str(document.pop("name", "my_task")))
     if not document.get("instruction") and "Definition" not in document:
         raise ConfigError("instruction: has no value; say in a sentence or two what the task is")
     try:
@@ -168,11 +170,6 @@ def _model(model: str | Path | None) -> list[str]:
 
 
 def _quoted(text: Any) -> str:
-    """A text as a value on Hydra's command line, to the letter."""
     if not isinstance(text, str):
         raise DataError(f"expected a text, found {type(text).__name__} ({str(text)[:40]})")
-    return str(QuotedString(text.replace("${", "\\${"), Quote.single).with_quotes())
-
-
-def _name(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", text).strip("_.") or "my_task"
+    return quoted(text)

@@ -7,6 +7,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -26,14 +27,16 @@ def own_hydra() -> Iterator[None]:
     May be nested. Not for two threads at once: Hydra's state is the process's.
     """
     store, plugins, job = ConfigStore.instance(), Plugins.instance(), HydraConfig.instance()
-    before = _tree(store.repo), dict(plugins.class_name_to_class), job.cfg
+    hydra, before = GlobalHydra.instance().hydra, (_tree(store.repo), dict(plugins.class_name_to_class), job.cfg)
     kinds = {kind: list(some) for kind, some in plugins.plugin_type_to_subclass_list.items()}
     copies, load = ConfigStore.__dict__.get("__deepcopy__"), ConfigLoaderImpl.load_configuration
     register()
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             yield
     finally:
+        GlobalHydra.instance().hydra = hydra
         store.repo, plugins.class_name_to_class, job.cfg = before
         plugins.plugin_type_to_subclass_list.clear()
         plugins.plugin_type_to_subclass_list.update(kinds)

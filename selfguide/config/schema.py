@@ -212,7 +212,7 @@ class TrackingConfig(Extensible):
     kind: str = knob(one_of=("none",), registry=TRACKERS)
     project: str = MISSING
     entity: str | None = MISSING
-    mode: str = knob(one_of=("online", "offline"))
+    mode: str = knob(one_of=("online", "offline", "disabled"))
     group: str | None = MISSING
     tags: list[str] = MISSING
     folder: str | None = MISSING
@@ -224,7 +224,7 @@ class TrackingConfig(Extensible):
 
 @dataclass
 class ForecastConfig:
-    """How large the small round of `python -m selfguide.plan` is."""
+    """How large the small round of `selfguide plan` is."""
 
     proposals: int = knob(ge=2)
     annotated: int = knob(ge=2)

@@ -131,7 +131,7 @@ def test_the_command_and_its_mistakes(exported: tuple[RunFolder, Path], tmp_path
     run, _ = exported
 
     def called(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "selfguide.export", *arguments]
+        command = [sys.executable, "-m", "selfguide.main", "export", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment)
 

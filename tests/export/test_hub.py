@@ -21,7 +21,7 @@ def export(address: str, *arguments: str, token: str = hub_server.TOKEN) -> subp
         **os.environ, "HF_ENDPOINT": address, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
-    command = [sys.executable, "-m", "selfguide.export", *arguments]
+    command = [sys.executable, "-m", "selfguide.main", "export", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, env=environment)
 
 

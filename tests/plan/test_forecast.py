@@ -163,7 +163,7 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
 
 
 def test_a_method_that_is_not_forecast_is_refused_at_once() -> None:
-    command = [sys.executable, "-m", "selfguide.plan", "method=s3"]
+    command = [sys.executable, "-m", "selfguide.main", "plan", "method=s3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "method.kind: loop" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr

@@ -23,7 +23,16 @@ MISFIT = ["method=selfguide", "finetuning.target_modules=no_such_layer"]
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "selfguide.table", "--config-dir", str(folder / "conf"), "+table=tiny", *overrides],
+        [
+            sys.executable,
+            "-m",
+            "selfguide.main",
+            "table",
+            "--config-dir",
+            str(folder / "conf"),
+            "+table=tiny",
+            *overrides,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -103,7 +112,7 @@ def test_a_run_says_the_command_that_makes_it_alone(finished: tuple[Path, int, s
     commands = [json.loads((path.parent / "details.json").read_text())["command"] for path in results(finished[0])]
     assert len(set(commands)) == 8
     for command in commands:
-        assert command.startswith("python -m selfguide.main ")
+        assert command.startswith("selfguide run ")
         assert "+table" not in command
         assert "task=micro_" in command
 
@@ -144,7 +153,7 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, finished: tuple[Path,
     second = results(tmp_path)
     if code != 0:  # it may have been done by then
         assert code == 130, complained
-        assert "Go on with: python -m selfguide.table" in complained
+        assert "Go on with: python -m selfguide.main table" in complained
         # What is there is written, and what is not is blank, not failed.
         lines = read_csv(tmp_path / "out" / "results.csv")
         assert Counter(line["status"] for line in lines) == {"ok": len(second), "not run": 8 - len(second)}
@@ -181,8 +190,8 @@ def test_mistakes_are_one_line_and_load_nothing_heavy(tmp_path: Path) -> None:
         code = (
             "import sys, runpy, atexit\n"
             "atexit.register(lambda: print('LOADED', sorted(set(sys.modules) & {'torch', 'transformers', 'peft'})))\n"
-            f"sys.argv = ['table', *{arguments!r}]\n"
-            "runpy.run_module('selfguide.table', run_name='__main__', alter_sys=True)\n"
+            f"sys.argv = ['main', 'table', *{arguments!r}]\n"
+            "runpy.run_module('selfguide.main', run_name='__main__', alter_sys=True)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60,

@@ -1,4 +1,4 @@
-"""`python -m selfguide.export run=runs/… to=…`: dataset and weights of a run, with cards; see `conf/export.yaml`."""
+"""`selfguide export run=runs/… to=…`: dataset and weights of a run, with cards; see `conf/export.yaml`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

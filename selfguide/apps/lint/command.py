@@ -1,4 +1,4 @@
-"""`python -m selfguide.lint task=…`: what would spoil a result, before a model is asked.
+"""`selfguide lint task=…`: what would spoil a result, before a model is asked.
 
 Exit code 0 with the findings printed; 2 for a mistake in the configuration or in a file.
 """

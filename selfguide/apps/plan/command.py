@@ -1,4 +1,4 @@
-"""`python -m selfguide.plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
+"""`selfguide plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def forecast_of(run_config: "RunConfig") -> Made:
     from selfguide.core.errors import ConfigError
 
     if run_config.plan is None:
-        raise ConfigError("plan: has no value; start this command as python -m selfguide.plan")
+        raise ConfigError("plan: has no value; start this command as selfguide plan")
     from selfguide.analysis.forecast import save_forecast
     from selfguide.apps.plan.forecast import forecast, sweep_forecast
     from selfguide.apps.plan.probe import probe

@@ -1,4 +1,4 @@
-"""`python -m selfguide.table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
+"""`selfguide table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,7 +77,7 @@ def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[P
     write_text(folder / "results.csv", runs_csv(done))
     numbers = figures(plan, done, table.reference)
     laid_out, said = sheets(table, plan, numbers, known), notes(table, plan, numbers, done)
-    command = command_line("selfguide.apps.table") or f"python -m selfguide.table +table={table.name}"
+    command = command_line("selfguide table") or f"selfguide table +table={table.name}"
     text = markdown(table.title, command, laid_out, said)
     for name, content in {
         "table.md": text,
