@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from selfguide.config.command import command
 
 if TYPE_CHECKING:
+    from selfguide.config.schema import RunConfig
     from selfguide.pipeline import RunResult
 
 
@@ -38,6 +39,8 @@ def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> 
     from selfguide.search.freeze import with_lock
 
     run_config = typed(with_lock(config, overrides))
+    if run_config.extras.print_config:
+        show_tree(run_config)
     # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
     from selfguide.analysis.tracking import tracked
     from selfguide.core.console import Terminal
@@ -45,6 +48,18 @@ def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> 
 
     with tracked(run_config, folder):
         return run(run_config, folder, Terminal())
+
+
+def show_tree(config: "RunConfig") -> None:
+    """The configuration as a tree, without what is secret."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from selfguide.core.masking import masked
+    from selfguide.core.tree import tree_of
+
+    Console(highlight=False).print(tree_of("configuration", masked(asdict(config))))
 
 
 if __name__ == "__main__":

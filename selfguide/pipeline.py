@@ -12,6 +12,7 @@ from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
 from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
+from selfguide.core.runlog import logged_to
 from selfguide.core.types import Instance, Split
 from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
@@ -46,6 +47,16 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     `engine` is one that is already running; without it, the first stage that needs one starts it.
     """
     terminal = terminal or Terminal()
+    with logged_to(folder / "run.log"):
+        with terminal.live():
+            record = _record(config, folder, terminal, engine)
+            save(record, folder)
+        print_summary(record, folder, terminal)
+    return RunResult(record.outcome.status, _interval(record.tuned), _interval(record.base), folder)
+
+
+def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine | None) -> RunRecord:
+    """Everything but the files: the method made its data and weights, and what there is to score is scored."""
     method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
     terminal.say(
@@ -85,7 +96,7 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
             columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
-        record = RunRecord(
+        return RunRecord(
             config=config,
             task=task,
             split_counts=gold.counts(split),
@@ -102,9 +113,6 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             protocol=protocol.status(),
             gold_use=use,
         )
-    save(record, folder)
-    print_summary(record, folder, terminal)
-    return RunResult(result.status, _interval(tuned), _interval(base), folder)
 
 
 def _interval(evaluated: Evaluated | None) -> Interval | None:

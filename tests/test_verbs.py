@@ -102,7 +102,8 @@ def test_completion_works_as_printed(shell: str, program: str, tmp_path: Path) -
     }  # fmt: skip
     plain = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"], "fish": ["--no-config", "-i"]}[shell]
     master, slave = pty.openpty()
-    process = subprocess.Popen([shell, *plain], stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, env=environment)
+    command = ["setsid", "--ctty", "--wait", shell, *plain]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, env=environment)
     os.close(slave)
     try:
         os.write(master, f"{USE[shell]}\n".encode())

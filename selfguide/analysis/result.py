@@ -107,6 +107,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "engine": config.engine.name,
         "protocol": config.protocol,
         "seed": config.seed,
+        "tags": list(config.extras.tags),
         "split": config.evaluation.split,
         # None: the default split, or a task outside the protocol.
         "other_split": other_split(config),

@@ -71,6 +71,5 @@ def main(arguments: list[str] | None = None) -> None:
         write_text(file, text.replace("{{", "{").replace("}}", "}").replace("{name}", name))
         print(file)
     where = "" if folder == Path() else f"cd {folder}\n"
-    print(
-        f"\nFill it in, then:\n{where}selfguide lint --config-dir conf {name}\nselfguide run --config-dir conf {name}"
-    )
+    print(f"\nFill it in, then:\n{where}selfguide lint --config-dir conf {name}")
+    print(f"selfguide run --config-dir conf {name}")

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.config.explain import composing_problem, explain
 from selfguide.config.groups import register
+from selfguide.config.overrides import in_order
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import config_dir
 
@@ -51,7 +52,7 @@ def composed(overrides: Sequence[str], name: str = "config", *, hydra: bool = Fa
     Raises `ConfigError` in the line that the command would print.
     """
     try:
-        return compose(name, overrides=list(overrides), return_hydra_config=hydra)
+        return compose(name, overrides=in_order(list(overrides)), return_hydra_config=hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     except ConfigError:

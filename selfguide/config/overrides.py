@@ -33,6 +33,8 @@ def in_order(arguments: list[str], named: tuple[str, ...] = ()) -> list[str]:
             options.append(word)
             if word in VALUED or (word in ("--info", "-i") and "searchpath" in arguments):
                 options += [value for value in (next(words, None),) if value is not None]
+        elif word.startswith(("logger=", "logger.")):  # as other projects call it
+            overrides.append("tracking" + word.removeprefix("logger"))
         elif "=" in word or word[:1] in ("+", "~") or not keys:
             overrides.append(word)
         else:

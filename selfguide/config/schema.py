@@ -223,6 +223,14 @@ class TrackingConfig(Extensible):
 
 
 @dataclass
+class ExtrasConfig:
+    """What is said of a run beside its result."""
+
+    tags: list[str] = MISSING
+    print_config: bool = MISSING
+
+
+@dataclass
 class ForecastConfig:
     """How large the small round of `selfguide plan` is."""
 
@@ -254,6 +262,7 @@ class RunConfig:
     data: DataConfig = knob(role=TASK)
     store: StoreConfig = knob(role=OUTSIDE)
     tracking: TrackingConfig = knob(role=OUTSIDE)
+    extras: ExtrasConfig = knob(role=OUTSIDE)
     protocol: str = knob(one_of=("default", "paper"))
     seed: int = knob(ge=0, role=PER_RUN)
     frozen_config: str | None = knob(default=None, role=PER_RUN)

@@ -12,6 +12,7 @@ from typing import Any
 
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.paths import expanded
+from selfguide.core.types import Example, Instance
 from selfguide.tasks.raw import RawTask, parse_json, read_example, read_instance, read_text, require_object, unique_ids
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -27,7 +28,8 @@ def read_table(file: Path, name: str, instruction: str | None) -> RawTask:
     """The task whose rows are in `file`. Raises ConfigError without an instruction, DataError for a bad file."""
     if not instruction:
         raise ConfigError(f"task.instruction: required with {file}; say in a sentence or two what the task is")
-    shown, instances = [], []
+    shown: list[Example] = []
+    instances: list[Instance] = []
     for number, row in enumerate(read_rows(file, "task.path")):
         where = row.pop("where", f"{file}: row {number}")
         flag = str(row.pop("demonstration", "")).strip().lower()
