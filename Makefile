@@ -1,14 +1,12 @@
 # Every target works in .venv at the project's root and sets it up first.
 PYTHON ?= python3
 VENV := .venv
-# The tests that start engines and whole tables run beside the others, in a process of their own.
-HEAVY := tests/benchmarks tests/models tests/training tests/table
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check sweep micro-benchmark table bench check-wheel clean
+.PHONY: help install demo test test-all check sweep micro-benchmark table bench docs check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -22,12 +20,18 @@ install: $(STAMP)  ## make .venv with everything that the demo and the tests nee
 demo: $(STAMP)  ## the main job on the bundled model: one classification and one generation task
 	$(BIN)/python -m selfguide.main --multirun hydra/launcher=basic +experiment=demo
 
-test: $(STAMP)  ## style, types and all tests
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	@$(BIN)/python -m pytest $(HEAVY) > $(VENV)/.heavy.log 2>&1 & heavy=$$!; trap "kill $$heavy" INT TERM; \
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(HEAVY)); rest=$$?; \
-	wait $$heavy; other=$$?; cat $(VENV)/.heavy.log; exit $$((rest | other))
+# The tests that start vLLM run beside the others, in a process of their own that starts it once.
+define tests
+	@$(BIN)/python -m pytest -m "vllm and ($(1))" > $(VENV)/.vllm.log 2>&1 & vllm=$$!; trap "kill $$vllm" INT TERM; \
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not vllm and ($(1))"; rest=$$?; \
+	wait $$vllm; other=$$?; cat $(VENV)/.vllm.log; exit $$((rest | other))
+endef
+
+test: check  ## style, types and all tests but those of the slow tier
+	$(call tests,not slow)
+
+test-all: check  ## style, types and all tests
+	$(call tests,slow or not slow)
 
 check: $(STAMP)  ## style and types alone
 	$(BIN)/ruff check .
@@ -48,6 +52,9 @@ table: $(STAMP)  ## the tables of experiments/ on the bundled model, or one: mak
 
 bench: $(STAMP)  ## speed: the reference's schedule, ours, and bare vLLM; writes experiments/bench/
 	$(BIN)/python -m benchmarks.speed
+
+docs: $(STAMP)  ## the documentation site, into build/site; links are checked
+	$(BIN)/mkdocs build
 
 check-wheel: $(STAMP)  ## the wheel alone, installed from the registry into an environment of its own, runs the main job
 	PYTHON=$(BIN)/python scripts/check_wheel.sh

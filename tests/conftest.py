@@ -1,6 +1,28 @@
 import os
 
+import pytest
+
+from tests.tiers import OF_FIXTURE, TIERS, missing
+
 # Tiny models gain little from a second thread, and lose much when another process holds its core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in OF_FIXTURE.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(OF_FIXTURE[fixture])
+        if not TIERS & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("unit")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a tier needs must be there: without it a test is skipped, and fails in CI."""
+    for tier in sorted(TIERS & {mark.name for mark in item.iter_markers()}):
+        if reason := missing(tier):
+            if os.environ.get("CI", "").lower() in ("1", "true") and tier != "gpu":
+                pytest.fail(f"{reason}; in CI the tests of the tier {tier} must run")
+            pytest.skip(reason)

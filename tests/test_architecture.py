@@ -75,6 +75,7 @@ WITHOUT_GOLD = {
     "selfguide.tasks.context",
     "selfguide.tasks.labels",
     "selfguide.tasks.metrics",
+    "selfguide.tasks.own_rows",
     "selfguide.tasks.provenance",
 }
 SYNTHESIS = ("selfguide.synthesis", "selfguide.methods", "selfguide.training.encoder")

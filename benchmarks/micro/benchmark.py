@@ -1,8 +1,10 @@
 """`python -m benchmarks.micro.benchmark`: every test task of the micro benchmark, several seeds, one table.
 
 Each run is the main job in a process of its own with its own demonstrations and the setting that the sweep
-froze on the validation tasks (`frozen_config=null`: the defaults of `model=micro`). Any override of the main job may
-follow. Finished runs of the same overrides are kept, so an interrupted benchmark goes on where it stopped.
+froze on the validation tasks (`frozen_config=null`: the defaults of `model=micro`). Beside it stands few-shot ICL with
+an instruction that says nothing: an instruction that misleads the model is no gain of a method that trains it away.
+Any override of the main job may follow. Finished runs of the same overrides are kept, so an interrupted benchmark
+goes on where it stopped.
 """
 
 import argparse
@@ -14,12 +16,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.micro.benchmark_table import read_run, write_tables
+from benchmarks.micro.benchmark_table import Run, read_run, write_tables
 from benchmarks.micro.benchmark_tasks import BY_NAME, TASKS, BenchmarkTask
 from benchmarks.micro.make_tasks import FOLDER
 
 ROOT = Path("runs/micro_benchmark")
 LOCK = "one_parameter_micro"
+NEUTRAL = ["method=few_shot_icl", "task.instruction=Go.", "frozen_config=null"]
 
 
 def overrides(task: BenchmarkTask, seed: int, folder: Path) -> list[str]:
@@ -65,14 +68,21 @@ def main() -> None:
     extra = ["evaluation.split=test", f"evaluation.limit={arguments.limit}", *arguments.overrides]
     if not any(override.startswith("frozen_config=") for override in extra):
         extra.append(f"frozen_config={LOCK}")
-    jobs = [(t, s, folder_of(arguments.runs, t, s, extra)) for s in range(arguments.seeds) for t in tasks]
+    neutral = [*(o for o in extra if not o.startswith("frozen_config=")), *NEUTRAL]
+    jobs = [(t, s) for s in range(arguments.seeds) for t in tasks]
+
+    def run_and_read(job: tuple[BenchmarkTask, int]) -> Run:
+        folders = [folder_of(arguments.runs, *job, more) for more in (extra, neutral)]
+        for folder, more in zip(folders, (extra, neutral), strict=True):
+            run_one(*job, folder, more)
+        return read_run(*job, folders[0], folders[1])
+
     started = time.monotonic()
+    runs = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for (task, seed, folder), _ in zip(
-            jobs, pool.map(lambda job: run_one(job[0], job[1], job[2], extra), jobs), strict=True
-        ):
-            print(read_run(task, seed, folder).line(), flush=True)
-    runs = [read_run(*job) for job in jobs]
+        for run in pool.map(run_and_read, jobs):
+            runs.append(run)
+            print(run.line(), flush=True)
     command = " ".join(["python -m benchmarks.micro.benchmark", *sys.argv[1:]])
     print(write_tables(runs, arguments.output, command, time.monotonic() - started))
 

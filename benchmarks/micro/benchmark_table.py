@@ -16,8 +16,8 @@ from selfguide.core.tables import Sheet, to_csv, to_markdown
 from selfguide.evaluation.crossed import crossed_gain
 
 HEADER = (
-    "task", "few-shot ICL", "few-shot finetune", "SELF-GUIDE", "gain", "valid inputs", "asked label right",
-    "annotation right", "pairs", "seconds",
+    "task", "few-shot ICL", "ICL, neutral", "few-shot finetune", "SELF-GUIDE", "gain", "valid inputs",
+    "asked label right", "annotation right", "pairs", "seconds",
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ class Run:
     family: str
     seed: int
     icl: float
+    neutral: float
     few_shot_finetune: float
     selfguide: float
     valid: float | None
@@ -38,19 +39,24 @@ class Run:
     seconds: float
     frozen: bool = False
     icl_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
+    neutral_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
     finetune_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
     selfguide_hits: tuple[float, ...] = dataclasses.field(repr=False, default=())
 
     def line(self) -> str:
         """One line for the terminal."""
         return (
-            f"{self.task:18s} seed {self.seed}  few-shot ICL {self.icl:5.1f}  few-shot finetune "
-            f"{self.few_shot_finetune:5.1f}  SELF-GUIDE {self.selfguide:5.1f}  valid inputs {_percent(self.valid)}"
+            f"{self.task:18s} seed {self.seed}  few-shot ICL {self.icl:5.1f}  neutral {self.neutral:5.1f}  "
+            f"few-shot finetune {self.few_shot_finetune:5.1f}  "
+            f"SELF-GUIDE {self.selfguide:5.1f}  valid inputs {_percent(self.valid)}"
         )
 
 
-def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
-    """The run in a folder, measured against the oracle. Raises `DataError` if it has no few-shot finetuning."""
+def read_run(task: BenchmarkTask, seed: int, folder: Path, neutral_folder: Path) -> Run:
+    """The run in a folder, measured against the oracle, beside few-shot ICL with a neutral instruction.
+
+    Raises `DataError` if it has no few-shot finetuning.
+    """
     result = json.loads((folder / "result.json").read_text())
     candidates = folder / "candidates.jsonl"
     rows = list(read_jsonl(folder / "predictions.jsonl"))
@@ -65,11 +71,13 @@ def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
     control = [float(row["controls"]["few_shot_finetune"][1]) for row in rows]
     icl = [float(r["baseline_score"]) for r in rows]
     tuned = [float(r["tuned_score"]) for r in rows]
+    neutral = [float(r["baseline_score"]) for r in read_jsonl(neutral_folder / "predictions.jsonl")]
     return Run(
         task=task.name,
         family=task.family,
         seed=seed,
         icl=100 * float(np.mean(icl)),
+        neutral=100 * float(np.mean(neutral)),
         few_shot_finetune=100 * float(np.mean(control)),
         selfguide=100 * float(np.mean(tuned)),
         valid=_share([t is not None for t in truths]),
@@ -79,6 +87,7 @@ def read_run(task: BenchmarkTask, seed: int, folder: Path) -> Run:
         seconds=result["seconds"]["total"],
         frozen=bool(result["frozen"]),
         icl_hits=tuple(icl),
+        neutral_hits=tuple(neutral),
         finetune_hits=tuple(control),
         selfguide_hits=tuple(tuned),
     )
@@ -113,6 +122,7 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
     """Write table.md, runs.csv and summary.json; returns the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     over_icl = difference(runs, "selfguide_hits", "icl_hits")
+    over_neutral = difference(runs, "selfguide_hits", "neutral_hits")
     over_finetune = difference(runs, "selfguide_hits", "finetune_hits")
     setting = "frozen on the validation tasks" if all(r.frozen for r in runs) else "UNFROZEN"
     rows = [_row(name, [run for run in runs if run.task == name]) for name in dict.fromkeys(run.task for run in runs)]
@@ -124,10 +134,12 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
         to_markdown(Sheet("", HEADER, [*rows, _row("**mean**", runs)])),
         "",
         f"SELF-GUIDE less few-shot ICL: {over_icl}",
+        f"SELF-GUIDE less few-shot ICL with a neutral instruction: {over_neutral}",
         f"SELF-GUIDE less few-shot finetune: {over_finetune}",
         "",
         f"Exact match in percent, means over {len({r.seed for r in runs})} seeds (each with other demonstrations), "
         f"{len(runs[0].icl_hits)} instances of each task; "
+        'neutral: few-shot ICL with the instruction "Go." instead of the task\'s; '
         "intervals are t intervals over tasks, p is of the same t test, or of sign flips over tasks if larger. "
         "Valid inputs: share of the accepted "
         "synthetic inputs that are inputs of the task by its oracle; asked label right: share whose true label "
@@ -145,6 +157,7 @@ def write_tables(runs: Sequence[Run], folder: Path, command: str, seconds: float
         "command": command,
         "seconds": round(seconds, 1),
         "gain_over_icl": dataclasses.asdict(over_icl),
+        "gain_over_neutral_icl": dataclasses.asdict(over_neutral),
         "gain_over_few_shot_finetune": dataclasses.asdict(over_finetune),
         "runs": rows_of_runs,
     }
@@ -158,7 +171,7 @@ def _row(name: str, runs: Sequence[Run]) -> list[str]:
         return f"{np.mean(values):.1f}" if values else "–"
 
     gain = float(np.mean([r.selfguide - r.icl for r in runs]))
-    scores = [mean(field) for field in ("icl", "few_shot_finetune", "selfguide")]
+    scores = [mean(field) for field in ("icl", "neutral", "few_shot_finetune", "selfguide")]
     rest = [mean(field) for field in ("valid", "label_right", "annotation_right", "pairs", "seconds")]
     return [name, *scores, f"{gain:+.1f}", *rest]
 

@@ -75,7 +75,7 @@ def describe(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> De
         rows=" ".join(_rows(config, result, task)),
         student=_student(config, result, task),
         voted=_votes(config, task),
-        generates=_generates(config),
+        generates=_generates(config) and not task.inputs,
     )
 
 
@@ -107,6 +107,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
         conditioned = task.is_classification and config.generation.label_conditioning
         each = ", each for a label drawn at random" if conditioned else ""
         inputs = f"{writer(config)} wrote the inputs from the instruction and {shown}{each}."
+        if task.inputs:
+            conditioned, inputs = False, f"The {count(len(task.inputs), 'input')} were given, without outputs."
         requested = vote_of_requested_label(config.annotation, conditioned) if task.is_classification else ""
         return inputs, voted_outputs(config, task), requested
     if isinstance(method, SelfICLConfig):

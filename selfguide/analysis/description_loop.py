@@ -36,7 +36,7 @@ def loop_requested_label(config: RunConfig, task: TaskSpec) -> str:
     if not task.is_classification:
         return ""
     if seed == "selfguide":
-        return vote_of_requested_label(config.annotation, config.generation.label_conditioning)
+        return vote_of_requested_label(config.annotation, config.generation.label_conditioning and not task.inputs)
     if source == "vote" and _proposes(method):
         return vote_of_requested_label(config.annotation, True)
     return ""
@@ -64,14 +64,14 @@ def _uses_of_gold(method: LoopConfig) -> Iterator[str]:
     if diagnose.source == "gold" and method.loop.rounds != 0:
         chosen = "those that the student gets wrong" if diagnose.select == "wrong" else "them, right or wrong,"
         yield f"the student is tested on the gold pool, and prompts show {chosen} with their labels"
-    if seed.extra_rows_from_run is not None:
-        yield "gold may be behind the rows taken from another run"
+    if seed.extra_rows is not None:
+        yield "gold may be behind the rows that were made elsewhere"
 
 
 def _seed(config: RunConfig, task: TaskSpec) -> str:
     method, shown = _method(config), count(len(task.demonstrations), "demonstration")
     initial, attributes = method.initial_data, method.attributes
-    taken = " Rows that the rounds of another run added are seed data, too." if initial.extra_rows_from_run else ""
+    taken = " Rows that were made elsewhere (another run, or a file) are seed data, too." if initial.extra_rows else ""
     if initial.source == "gold":
         return f"The seed rows are gold instances.{taken}"
     if initial.source == "demonstrations":
@@ -79,6 +79,8 @@ def _seed(config: RunConfig, task: TaskSpec) -> str:
     if initial.source == "selfguide":
         conditioned = task.is_classification and config.generation.label_conditioning
         each = ", each for a label drawn at random" if conditioned else ""
+        if task.inputs:
+            return f"The inputs of the seed data were given, without outputs.{taken}"
         return f"{writer(config)} wrote the inputs of the seed data from the instruction and {shown}{each}.{taken}"
     given = ["the instruction"]
     if method.propose.show_demonstrations:

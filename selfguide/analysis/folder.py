@@ -62,7 +62,7 @@ class RunFolder:
     def task(self) -> TaskSpec:
         """The task as the method saw it."""
         saved = self.details["task"]
-        texts = {name: tuple(saved[name]) for name in ("labels", "noise_terms")}
+        texts = {name: tuple(saved.get(name, ())) for name in ("labels", "noise_terms", "inputs")}
         return TaskSpec(**{**saved, **texts, "demonstrations": tuple(Example(**d) for d in saved["demonstrations"])})
 
     @cached_property
@@ -72,7 +72,7 @@ class RunFolder:
 
     def vote_share(self, candidate: Candidate) -> float | None:
         """Share of the samples that gave the candidate's output; None: no vote was held."""
-        return None if candidate.share is None else sample_share(candidate, self.config.annotation)
+        return None if candidate.share is None else sample_share(self.task, candidate, self.config.annotation)
 
     @cached_property
     def candidates(self) -> list[Candidate]:

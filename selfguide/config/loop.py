@@ -44,7 +44,7 @@ class InitialDataConfig:
     min_items: int = knob(ge=1)
     waves: int = knob(ge=1)
     labels: str = knob(one_of=("each", "uniform"))
-    extra_rows_from_run: str | None = MISSING
+    extra_rows: str | None = MISSING
 
 
 @dataclass
@@ -219,10 +219,10 @@ def loop_problems(method: LoopConfig, engine: str) -> Iterator[str]:
     if diagnose == "votes" and method.annotate.source != "vote":
         annotate = method.annotate.source
         yield f"method.annotate.source: {annotate} is not allowed; allowed: vote, as method.diagnose.source=votes"
-    source_run = method.initial_data.extra_rows_from_run
+    source_run = method.initial_data.extra_rows
     if diagnose == "influence" and source_run is not None:
         yield (
-            f"method.initial_data.extra_rows_from_run: {source_run} is not allowed; allowed: null, as "
+            f"method.initial_data.extra_rows: {source_run} is not allowed; allowed: null, as "
             "method.diagnose.source=influence (its sizes are a schedule)"
         )
     if diagnose == "initial" and first == "generated" and method.diagnose.restrict_to == "initial":

@@ -10,10 +10,11 @@ KEYS = {
     "engine.own_process": "engine.separate_process",
     "lock": "frozen_config",
     "method.diagnose.most": "method.diagnose.max_exemplars",
+    "method.initial_data.extra_rows_from_run": "method.initial_data.extra_rows",
     "method.most": "method.max_demonstrations",
     "method.plan": "method.attributes",
     "method.seed": "method.initial_data",
-    "method.seed.added_from": "method.initial_data.extra_rows_from_run",
+    "method.seed.added_from": "method.initial_data.extra_rows",
     "method.seed.least": "method.initial_data.min_items",
     "sweep.replace_lock": "sweep.replace_frozen_config",
 }

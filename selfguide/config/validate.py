@@ -181,6 +181,7 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         yield from attribute_problems(run.method.attributes, run.task.context_until)
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
+    yield from _given_inputs(run)
     yield from budget_problems(run.budget)
     if isinstance(run.method, LoopConfig):
         yield from vote_problems(run.method, run.annotation)
@@ -196,6 +197,18 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     yield from _training_split(run)
     if run.data.split != "seeded" and run.data.split_path is None:
         yield f"data.split_path: has no value; allowed: a folder, as data.split={run.data.split} reads it"
+
+
+def _given_inputs(run: RunConfig) -> Iterator[str]:
+    """A method that writes inputs of its own and has no step for given ones."""
+    method = run.method
+    looped = isinstance(method, LoopConfig) and method.initial_data.source != "selfguide"
+    streamed = isinstance(method, SelfICLConfig) and method.variant == "test_conditioned"
+    if run.task.inputs is not None and (looped or streamed):
+        yield (
+            f"task.inputs: is not allowed with method={method.name}, which writes inputs of its own kind; "
+            "allowed: method=selfguide | selfguide_extrapolate | self_icl, or null"
+        )
 
 
 def _training_split(run: RunConfig) -> Iterator[str]:

@@ -35,7 +35,8 @@ class TaskSpec:
 
     `labels` is empty for generation. `noise_terms` are the task's own phrases that mark a
     synthetic text as an artefact, beside the general ones. `context_until` marks the end of an
-    input's fixed part (premise, passage): see `selfguide.tasks.context`. `affects` names the stages
+    input's fixed part (premise, passage): see `selfguide.tasks.context`. `inputs` are the user's own,
+    unlabelled: they stand in for those that a method would write. `affects` names the stages
     whose content a field decides, as a configuration's knobs do; what prompts show affects all.
     """
 
@@ -44,7 +45,7 @@ class TaskSpec:
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: str = field(default="exact_match", metadata={"affects": frozenset()})
+    metric: str = field(default="exact_match", metadata={"affects": frozenset({"dataset"})})
     label_extraction: LabelExtraction = field(
         default="first_line", metadata={"affects": frozenset({"dataset", "proposals"})}
     )
@@ -52,6 +53,7 @@ class TaskSpec:
         default=(), metadata={"affects": frozenset({"inputs", "proposals", "dataset"})}
     )
     context_until: str | None = field(default=None, metadata={"affects": frozenset({"plan", "proposals", "encoder"})})
+    inputs: tuple[str, ...] = field(default=(), metadata={"affects": frozenset({"inputs"})})
 
     @property
     def is_classification(self) -> bool:

@@ -1,13 +1,13 @@
 """The parity check ("canary"): before a tuned score is believed, does the engine serve what was trained?
 
-Three questions, on up to 32 training rows (see `selfguide.training.reference`): the weights change the model's
+Four questions, on up to 32 training rows (see `selfguide.training.reference`): the weights change the model's
 log-probabilities; the engine's log-probability of the answers is the trainer's; the prompts that an evaluation sends
-are, id for id, the prompts trained on.
+are, id for id, the prompts trained on; the base model scores a text in a batch as alone.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from selfguide.config.schema import FinetuningConfig
@@ -54,6 +54,7 @@ class Verdict:
     base_to_trainer: float
     engine_to_trainer: float
     largest_change: float
+    batch_to_alone: float
     tolerance: float
     prompts_equal: bool
 
@@ -66,6 +67,11 @@ class Verdict:
         """The reason why tuned scores must not be believed; None if all is well."""
         if not self.prompts_equal:
             return "the prompts served are not the prompts trained on (tokenizer, template or renderer changed)"
+        if self.batch_to_alone > self.tolerance:
+            return (
+                f"the engine's log-probability of an answer in a batch differs from the one alone by "
+                f"{self.batch_to_alone:.3g} a token (tolerance {self.tolerance:g})"
+            )
         if self.largest_change == 0 and self.learned:
             return "the finetuned weights change no log-probability: the engine ignores them"
         if self.engine_to_trainer > self.tolerance:
@@ -83,7 +89,7 @@ class CheckWeights(Stage[dict[str, Any]]):
     """The verdict on finetuned weights, as a dict. A red one raises `EngineError` and is not kept."""
 
     kind: ClassVar[str] = "canary"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     model: LanguageModel
     task: TaskSpec
@@ -157,7 +163,10 @@ def check(engine: Engine, weights: Weights, served: Mapping[int, tuple[int, ...]
     rows = read_reference(weights)["rows"]
     requests = [ScoreRequest(tuple(row["prompt"]), tuple(row["answer"]), weights) for row in rows]
     tuned = engine.score(requests)
-    base = engine.score([ScoreRequest(request.prompt_ids, request.completion_ids) for request in requests])
+    plain = [replace(request, weights=None) for request in requests]
+    base = engine.score(plain)
+    by_length = sorted(range(len(plain)), key=lambda i: len(plain[i].prompt_ids))
+    lone = {i: engine.score([plain[i]])[0] for i in (by_length[0], by_length[-1])}
     trained = [row["logprobs"] for row in rows]
     verdict = Verdict(
         weights=weights.name,
@@ -167,6 +176,7 @@ def check(engine: Engine, weights: Weights, served: Mapping[int, tuple[int, ...]
         largest_change=max(
             abs(a - b) for left, right in zip(tuned, base, strict=True) for a, b in zip(left, right, strict=True)
         ),
+        batch_to_alone=max(_distance([(base[i], values)]) for i, values in lone.items()),
         tolerance=tolerance,
         prompts_equal=all(served.get(row["row"]) == tuple(row["prompt"]) for row in rows),
     )

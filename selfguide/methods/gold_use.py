@@ -26,8 +26,8 @@ def gold_use(config: RunConfig, task: TaskSpec, scored: Sequence[Instance], pool
     method, before = config.method, model_provenance(config.model)
     if isinstance(config.teacher.model, ModelConfig):
         before = before.joined(model_provenance(config.teacher.model))
-    if isinstance(method, LoopConfig) and method.initial_data.extra_rows_from_run is not None:
-        before = before.joined(source_provenance(method.initial_data.extra_rows_from_run, task, scored))
+    if isinstance(method, LoopConfig) and method.initial_data.extra_rows is not None:
+        before = before.joined(source_provenance(method.initial_data.extra_rows, task, scored))
     seen = before.count(scored)
     claims = method.claims_gold or seen > 0 or (before.claims_gold and task.name in before.tasks)
     inputs = [*(row.input for row in pool), *(shown.input for shown in task.demonstrations)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from selfguide.models.base import Debias, Sampling
 from selfguide.models.batching import Job
 from selfguide.models.decoding import Row, streams
-from selfguide.models.kv_cache import BatchCache, holds_prefix_once
+from selfguide.models.kv_cache import BatchCache
 from selfguide.models.sampling import choose
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def decode_debiased(
     sizes = torch.tensor([len(group) for group in groups])
     prompts = [prompt for group in groups for prompt in group]
     with torch.inference_mode():
-        cache = BatchCache(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
+        cache = BatchCache(model, prompts, 1, max(job.limit for job in jobs))
         uniforms = streams(jobs, sampling, cache.mask.device)
         for step in range(uniforms.shape[1]):
             logits = cache.logits[:, -1]

@@ -12,7 +12,7 @@ import numpy as np
 
 from selfguide.models.base import Sampling
 from selfguide.models.batching import Job
-from selfguide.models.kv_cache import BatchCache, holds_prefix_once
+from selfguide.models.kv_cache import BatchCache
 from selfguide.models.sampling import ChoiceTrie, choose, uniforms
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def decode(
 
     with torch.inference_mode():
         prompts = [job.prompt_ids for job in jobs]
-        cache = BatchCache(model, prompts, 1, max(job.limit for job in jobs), holds_prefix_once(model))
+        cache = BatchCache(model, prompts, 1, max(job.limit for job in jobs))
         counts = torch.tensor([job.count for job in jobs], device=cache.mask.device)
         first = torch.arange(len(jobs), device=cache.mask.device).repeat_interleave(counts)
         if len(first) > len(jobs):
@@ -76,7 +76,7 @@ def score(model: Any, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) 
     with torch.inference_mode():
         # The last completion token predicts nothing that is asked for.
         texts = [(*prompt, *completion[:-1]) for prompt, completion in pairs]
-        logits = BatchCache(model, texts, longest, 0, holds_prefix_once(model)).logits
+        logits = BatchCache(model, texts, longest, 0).logits
         results: list[tuple[float, ...]] = []
         for row, (_, completion) in enumerate(pairs):
             own = logits[row, logits.shape[1] - len(completion) :].float().log_softmax(-1)

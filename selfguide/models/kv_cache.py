@@ -11,17 +11,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _VERIFIED: dict[str, bool] = {}
+_PROBE = 42
+"""Tokens of the texts that it is tried out on."""
 
 
 class BatchCache:
     """The state of a batch. `logits` are those of the last positions read; `mask` marks real positions."""
 
-    def __init__(self, model: Any, prompts: Sequence[tuple[int, ...]], keep: int, room: int, hold_once: bool) -> None:
-        """Read the prompts: the common prefix once, then what differs, padded on the left.
+    def __init__(
+        self, model: Any, prompts: Sequence[tuple[int, ...]], keep: int, room: int, hold_once: bool | None = None
+    ) -> None:
+        """Read the prompts: the common prefix once, then what differs.
 
         `keep` logits are computed at the end of each prompt (the shared prefix is shortened to that
-        end); `room` new positions will follow. `hold_once` keeps the prefix apart (`models.prefix`)
-        instead of repeating it for every row.
+        end); `room` new positions will follow. `hold_once` keeps the prefix apart (`models.prefix`) where
+        `holds_prefix_once` unless given. Else it is repeated, and rows are padded on the left alone: a gap
+        between prefix and row would count as positions of a sliding window.
         """
         import torch
         from transformers import DynamicCache
@@ -29,27 +34,41 @@ class BatchCache:
         self._model = model
         self._cache: Any = DynamicCache(config=model.config)
         lengths = [len(prompt) for prompt in prompts]
-        self._shared = max(0, min(common_prefix(prompts), min(lengths) - keep))
-        width = max(lengths) - self._shared
-        self._apart = hold_once and self._shared > 0
+        longest = max(lengths)
+        self._shared = max(0, min(common_prefix(prompts), min(lengths) - keep)) if _divisible(self._cache) else 0
+        width = longest - self._shared
+        once = holds_prefix_once(model, longest + room) if hold_once is None else hold_once
+        self._apart = once and self._shared > 0
         if self._shared:
+            prefix = DynamicCache()  # of all positions, in layers with a window, too: rows start at different ones
             ids = torch.tensor([prompts[0][: self._shared]], device=model.device)
-            model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            model(input_ids=ids, past_key_values=prefix, use_cache=True, logits_to_keep=1)
             if self._apart:
                 from selfguide.models.prefix import PrefixCache
 
-                self._cache = PrefixCache(self._cache, width + room)
+                self._cache = PrefixCache(prefix, width + room)
             else:
-                self._cache.batch_repeat_interleave(len(prompts))
+                self._repeat(prefix, torch.tensor(lengths, device=model.device), longest)
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
-        mask = torch.ones((len(prompts), self._shared + width), dtype=torch.long)
+        mask = torch.ones((len(prompts), longest), dtype=torch.long)
+        gap_at = self._shared if self._apart else 0
         for row, prompt in enumerate(prompts):
-            gap = self._shared + width - len(prompt)
-            ids[row, gap:] = torch.tensor(prompt[self._shared :])
-            mask[row, self._shared : self._shared + gap] = 0
+            read = prompt[self._shared :] if self._apart else prompt[-width:]
+            ids[row, width - len(read) :] = torch.tensor(read)
+            mask[row, gap_at : gap_at + longest - len(prompt)] = 0
         self.mask = mask.to(model.device)
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, self._shared :]
         self.logits = self._forward(ids.to(model.device), positions, min(keep, width))
+
+    def _repeat(self, prefix: Any, lengths: "torch.Tensor", longest: int) -> None:
+        """The prefix for each row, moved right by what the row is shorter than the longest one."""
+        import torch
+
+        columns = torch.arange(self._shared, device=lengths.device)
+        source = (columns - (longest - lengths)[:, None]).clamp(min=0)
+        for i, layer in enumerate(prefix.layers):
+            keys, values = (states[0][:, source].transpose(0, 1) for states in (layer.keys, layer.values))
+            self._cache.update(keys.contiguous(), values.contiguous(), i)
 
     def select(self, rows: "torch.Tensor") -> None:
         """Keep these rows, in this order; a row may come several times."""
@@ -85,13 +104,20 @@ class BatchCache:
         return logits
 
 
-def holds_prefix_once(model: Any) -> bool:
-    """Whether `models.prefix` serves this model: on a CPU, and tried out on it.
+def _divisible(cache: Any) -> bool:
+    """Whether what a layer holds of a text can be cut between two positions: keys and values can, a state cannot."""
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-    A model with attention of its own kind (sliding windows, soft caps, sinks) gives other logits
-    or an error, and is then served with the prefix repeated.
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
+
+
+def holds_prefix_once(model: Any, length: int) -> bool:
+    """Whether `models.prefix` serves this model at texts of `length` tokens: on a CPU, and tried out on it.
+
+    Where texts are longer than a sliding window, and where a model with attention of its own kind (soft
+    caps, sinks) gives other logits or an error, the prefix is repeated.
     """
-    if model.device.type != "cpu":
+    if model.device.type != "cpu" or max(length, _PROBE) > _window(model):
         return False
     kind = f"{type(getattr(model, 'base_model', model)).__name__}:{model.config.model_type}:{model.config!r}"
     if kind not in _VERIFIED:
@@ -101,13 +127,21 @@ def holds_prefix_once(model: Any) -> bool:
     return _VERIFIED[kind]
 
 
+def _window(model: Any) -> float:
+    """Positions that every layer sees."""
+    from transformers import DynamicCache
+
+    layers = DynamicCache(config=model.config).layers
+    return min((layer.sliding_window for layer in layers if getattr(layer, "is_sliding", False)), default=float("inf"))
+
+
 def _agrees(model: Any) -> bool:
     import torch
 
     size = min(model.get_input_embeddings().num_embeddings, 1000)
     ids = [
-        tuple((7 * i + 3) % size for i in range(40)),
-        tuple((7 * i + 3) % size if i < 30 else i % size for i in range(37)),
+        tuple((7 * i + 3) % size for i in range(_PROBE - 2)),
+        tuple((7 * i + 3) % size if i < 30 else i % size for i in range(_PROBE - 5)),
     ]
     results = []
     try:

@@ -88,7 +88,12 @@ def _attend(
     attention_mask: torch.Tensor,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """One softmax over [prefix, own]. `query` (rows, heads, queries, size); `key` holds own keys only."""
+    """One softmax over [prefix, own]. `query` (rows, heads, queries, size); `key` holds own keys only.
+
+    Raises `ValueError` for attention with soft caps or sinks.
+    """
+    if options.get("softcap") is not None or options.get("s_aux") is not None:
+        raise ValueError("soft caps and sinks are not served")
     layer = options["shared_prefix"].layers[module.layer_idx]
     rows, heads, queries, size = query.shape
     groups = key.shape[1]

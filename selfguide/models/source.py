@@ -88,7 +88,7 @@ def context_length(cfg: ModelConfig) -> int:
     """Tokens (prompt and completion together) that the model takes: its own limit, or a smaller one asked for."""
     raw = model_json(resolve_model(cfg), "config.json")
     text = raw.get("text_config") or raw
-    limit = text.get("max_position_embeddings") or text.get("n_positions")
+    limit = next((text[key] for key in ("max_position_embeddings", "n_positions", "seq_length") if text.get(key)), None)
     if cfg.context_length is None:
         if limit is None:
             raise ConfigError(f"model.context_length: {cfg.path} does not state its context length; set it")

@@ -68,6 +68,7 @@ def prompt_content(run: RunConfig, task: TaskSpec) -> dict[str, Any]:
         "demonstrations": len(chosen),
         "demonstration_texts": _digest([[shown.input, shown.output] for shown in chosen]),
         "demonstration_choice": run.task.demonstration_choice,
+        **({"inputs": _digest(task.inputs)} if task.inputs else {}),
     }
 
 

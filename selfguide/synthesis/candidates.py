@@ -18,7 +18,7 @@ class Sample:
     text: str
     logprob: float | None  # null in a file: the model gave no finite number
     dropped: str | None = None
-    answer: str | None = None  # what it votes for: the label, or the text itself
+    answer: str | None = None  # what it votes for: what the task's metric reads of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,20 @@ from selfguide.prompts.selfguide import InputPrompt
 from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.generator import Generator
-from selfguide.synthesis.judge import input_judge
+from selfguide.synthesis.judge import Repetitions, input_judge
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.streaming import propose_streaming
+
+
+def given_inputs(task: TaskSpec, filters: FiltersConfig) -> list[Candidate]:
+    """The user's inputs as they are; repetitions, of demonstrations too, are dropped if `filters.duplicates`."""
+    repetitions, candidates = Repetitions(shown.input for shown in task.demonstrations), list[Candidate]()
+    for index, text in enumerate(task.inputs):
+        reason = repetitions.copy_reason(text, None) if filters.duplicates else None
+        repetitions.remember(text)
+        candidates.append(Candidate(f"given-{index}", 0, text, dropped=reason, source="given"))
+    return candidates
+
 
 OnBatch = Callable[[int, int], None]
 """Called after a round with the inputs proposed and accepted so far."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from selfguide.config.schema import AnnotationConfig, FiltersConfig, GenerationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example, TaskSpec
-from selfguide.models.base import Weights
+from selfguide.models.base import TokenCount, Weights
 from selfguide.models.session import LanguageModel, Session
 from selfguide.store import Finished, Stage, StoredStage, Workspace, journal_tokens, keyed
 from selfguide.synthesis.candidates import Candidate, drop_counts
@@ -47,7 +47,10 @@ def answered(candidates: Sequence[Candidate]) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class ProposeInputs(Stage[Candidates]):
-    """Steps 1 and 2: the model writes new inputs, filters judge them (paper sections 3.1 and 3.4)."""
+    """Steps 1 and 2: the model writes new inputs, filters judge them (paper sections 3.1 and 3.4).
+
+    Where the user gave inputs (`TaskSpec.inputs`), those are taken, and no model is asked.
+    """
 
     kind: ClassVar[str] = "inputs"
     version: ClassVar[int] = 1
@@ -60,8 +63,11 @@ class ProposeInputs(Stage[Candidates]):
     seed: int
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.synthesis.inputs import InputProposer
+        from selfguide.synthesis.inputs import InputProposer, given_inputs
 
+        if self.task.inputs:
+            write_candidates(work, given_inputs(self.task, self.filters))
+            return {"tokens": TokenCount().as_info()}
         proposer = InputProposer(self.model, self.task, self.generation, self.filters, self.temperature, self.seed)
         with work.journal() as journal, work.bar("new inputs", self.generation.rounds, "rounds") as bar:
             bar.resume(len(journal.rows))
@@ -116,7 +122,7 @@ class ComposeDataset(Stage[Dataset]):
     """Step 4: vote, filters, balance (paper sections 3.3 and 3.4). Costs no model call."""
 
     kind: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     task: TaskSpec
     annotation: AnnotationConfig

@@ -1,4 +1,7 @@
-"""Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure."""
+"""Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure.
+
+Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording.
+"""
 
 import math
 from collections import Counter
@@ -10,7 +13,7 @@ from selfguide.core.text import strip_quotes
 from selfguide.core.types import TaskSpec
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.filters import Filter, first_reason, output_filters
-from selfguide.tasks.labels import extract_label
+from selfguide.tasks.metrics import answer_in
 
 
 def elect(
@@ -35,7 +38,8 @@ def _elect_one(
     judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
     answers = [sample.answer for sample in judged if sample.answer is not None]
     # The label that the input was written for: an answer of the same model, asked the other way round.
-    extra = [candidate.label] * config.conditioning_label_weight if candidate.label is not None and answers else []
+    asked = None if candidate.label is None else answer_in(task, candidate.label)
+    extra = [asked] * config.conditioning_label_weight if asked is not None and answers else []
     answers += extra
     requested = config.samples + len(extra) if config.share_of == "requested" else len(answers)
     winner, share = majority(answers, requested)
@@ -45,14 +49,16 @@ def _elect_one(
         dropped = f"no_answer_{reasons.most_common(1)[0][0]}"
     elif share < config.min_share:
         dropped = "low_consistency"
-    return replace(candidate, samples=judged, output=winner, share=share, dropped=dropped)
+    output = None if winner is None else _output(task, winner, judged, filters) or candidate.label
+    return replace(candidate, samples=judged, output=output, share=share, dropped=dropped)
 
 
-def sample_share(candidate: Candidate, config: AnnotationConfig) -> float:
+def sample_share(task: TaskSpec, candidate: Candidate, config: AnnotationConfig) -> float:
     """Share of the samples that gave the elected answer: `share` without the votes of the conditioning label."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
     requested = config.samples if config.share_of == "requested" else len(answers)
-    return answers.count(candidate.output or "") / requested if requested else 0.0
+    elected = None if candidate.output is None else answer_in(task, candidate.output)
+    return answers.count(elected or "") / requested if requested else 0.0
 
 
 def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
@@ -76,11 +82,26 @@ def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]
 
 
 def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
-    text = strip_quotes(sample.text) if filters.strip_quotes else sample.text.strip()
+    text = _text(sample, filters)
     reason = first_reason(checks, text)
     if reason is not None:
         return replace(sample, dropped=reason)
-    if not task.is_classification:
-        return replace(sample, answer=text)
-    label = extract_label(text, task.labels, task.label_extraction)
-    return replace(sample, dropped="no_label") if label is None else replace(sample, answer=label)
+    answer = answer_in(task, text)
+    return replace(sample, dropped="no_label") if answer is None else replace(sample, answer=answer)
+
+
+def _text(sample: Sample, filters: FiltersConfig) -> str:
+    return strip_quotes(sample.text) if filters.strip_quotes else sample.text.strip()
+
+
+def _output(task: TaskSpec, answer: str, samples: Sequence[Sample], filters: FiltersConfig) -> str | None:
+    """What is trained on: the label, or the text that gives the answer (the commonest, most likely, shortest one)."""
+    if task.is_classification:
+        return answer
+    texts: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.answer == answer:
+            texts.setdefault(_text(sample, filters), []).append(sample)
+    return min(
+        texts, key=lambda text: (-len(texts[text]), -max(map(_likelihood, texts[text])), len(text), text), default=None
+    )

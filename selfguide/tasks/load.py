@@ -12,6 +12,7 @@ from selfguide.tasks.context import split_context
 from selfguide.tasks.declared_labels import check_labels
 from selfguide.tasks.gold import GoldData
 from selfguide.tasks.infer import infer_family, infer_labels
+from selfguide.tasks.own_rows import read_inputs
 from selfguide.tasks.raw import RawTask, normalized, read_example
 from selfguide.tasks.splits import (
     DEFAULT_FRACTION,
@@ -52,6 +53,7 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
         label_extraction=_extraction(task.label_extraction),
         noise_terms=tuple(task.noise_terms),
         context_until=task.context_until,
+        inputs=read_inputs(task.inputs),
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.

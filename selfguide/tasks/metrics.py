@@ -6,7 +6,7 @@ implementation of SELF-GUIDE calls ROUGE-L; the two must never share a column.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from selfguide.core.similarity import lcs_f1
 from selfguide.core.types import Instance, LabelExtraction, TaskSpec
 from selfguide.tasks.labels import extract_label, normalized_label
 from selfguide.tasks.normalization import UnicodeTokenizer, is_latin, normalize_answer, squad_tokens
-from selfguide.tasks.numbers import last_number, same_number
+from selfguide.tasks.numbers import last_number, number_text, same_number
 
 
 def score(
@@ -52,6 +52,17 @@ def score_task(task: TaskSpec, prediction: str, instance: Instance) -> float:
         labels=task.labels,
         label_extraction=task.label_extraction,
     )
+
+
+def answer_in(task: TaskSpec, text: str) -> str | None:
+    """What the task's metric looks at in an output: its label (None: it names none), number, span, or whole text.
+
+    Outputs with the same answer are one answer in a vote. A metric of one's own takes the whole text.
+    """
+    if task.is_classification:
+        return extract_label(text, task.labels, task.label_extraction)
+    read = ANSWERS.get(task.metric, str)
+    return read(text) or text
 
 
 def score_all(task: TaskSpec, predictions: Iterable[str], instances: Sequence[Instance]) -> list[float]:
@@ -107,6 +118,25 @@ def numeric_match(prediction: str, reference: str) -> float:
     if theirs is None:
         return exact_match(prediction, reference)
     return float(ours is not None and same_number(ours, theirs))
+
+
+def _number(text: str) -> str:
+    number = last_number(text)
+    return normalize_answer(text) if number is None else number_text(number)
+
+
+def _span(text: str) -> str:
+    return " ".join(squad_tokens(text))
+
+
+ANSWERS: dict[str, Callable[[str], str]] = {
+    "exact_match": normalize_answer,
+    "accuracy": normalized_label,
+    "numeric_match": _number,
+    "squad_exact": _span,
+    "token_f1": _span,
+}
+"""What these metrics compare of a text; "" where that is nothing."""
 
 
 @cache

@@ -41,6 +41,12 @@ def same_number(left: Fraction, right: Fraction) -> bool:
     return abs(left - right) <= allowed
 
 
+def number_text(number: Fraction) -> str:
+    """A number as text: whole ones exactly, others to six digits (1/3 and 0.333333 are one)."""
+    whole = Decimal(number.numerator)
+    return str(whole) if number.denominator == 1 else f"{whole / Decimal(number.denominator):.6g}"
+
+
 def _value(match: re.Match[str]) -> Fraction | None:
     number = Fraction(Decimal(match["top"].replace(",", "")))
     if match["bottom"]:

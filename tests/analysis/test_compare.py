@@ -160,6 +160,7 @@ def test_a_filter_ablation_is_drawn(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "plots" / "scaling.svg").exists()
 
 
+@pytest.mark.browser
 def test_the_comparison_page_in_a_browser(grid: Path, tmp_path: Path) -> None:
     main([str(grid), "--to", str(tmp_path / "out")])
     driver = browser.start(tmp_path / "profile")

@@ -144,9 +144,9 @@ def test_a_model_that_was_trained_on_gold_is_told() -> None:
 
 
 def test_rows_of_a_run_with_gold_behind_it_are_not_called_free_of_gold(tmp_path: Path) -> None:
-    said = described("method=zerogen", f"method.initial_data.extra_rows_from_run={tmp_path}", claims_gold=True)
-    assert "gold may be behind the rows taken from another run" in said.gold
-    assert "rounds of another run added" in said.inputs
+    said = described("method=zerogen", f"method.initial_data.extra_rows={tmp_path}", claims_gold=True)
+    assert "gold may be behind the rows that were made elsewhere" in said.gold
+    assert "made elsewhere (another run, or a file)" in said.inputs
 
 
 def test_a_task_without_labels_is_not_said_to_have_any() -> None:

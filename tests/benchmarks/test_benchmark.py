@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def run_of(task: str, seed: int, icl: list[float], tuned: list[float]) -> Run:
     figures = {"icl_hits": tuple(icl), "finetune_hits": tuple(icl), "selfguide_hits": tuple(tuned)}
-    return Run(task, "generation", seed, 0, 0, 0, None, None, None, 0, 0, **figures)
+    return Run(task, "generation", seed, 0, 0, 0, 0, None, None, None, 0, 0, **figures)
 
 
 def drawn(rng: np.random.Generator, effects: list[float]) -> list[Run]:
@@ -66,7 +66,7 @@ def test_a_run_without_the_control_is_no_row(tmp_path: Path) -> None:
         json.dumps({"controls": {}, "baseline_score": 1, "tuned_score": 1}) + "\n"
     )
     with pytest.raises(DataError, match="has no few_shot_finetune beside the score"):
-        read_run(BY_NAME["color_word"], 0, tmp_path)
+        read_run(BY_NAME["color_word"], 0, tmp_path, tmp_path)
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -93,4 +93,6 @@ def test_the_command(tmp_path: Path) -> None:
     table = (tmp_path / "out" / "table.md").read_text()
     assert "| color_word |" in table and "Setting: UNFROZEN." in table and "frozen_config=null" in table
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert set(summary["gain_over_icl"]) == set(Difference.__dataclass_fields__) and len(summary["runs"]) == 1
+    gains = [summary[name] for name in ("gain_over_icl", "gain_over_neutral_icl", "gain_over_few_shot_finetune")]
+    assert all(set(gain) == set(Difference.__dataclass_fields__) for gain in gains)
+    assert [run["neutral"] % 25 for run in summary["runs"]] == [0], "four instances"

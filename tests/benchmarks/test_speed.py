@@ -15,7 +15,6 @@ from selfguide.models.hf import HFEngine
 from selfguide.testing.engine import GREEDY
 from tests.composing import run_config
 from tests.models.checkpoints import engine_config, model_config
-from tests.models.vllm_runs import need_vllm
 
 TASK = "micro_shade_or_size"
 SMALL = (
@@ -25,8 +24,8 @@ SMALL = (
 )  # fmt: skip
 
 
+@pytest.mark.vllm
 def test_every_piece_runs_and_the_figures_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    need_vllm()
     trained = train(TASK, tmp_path, SMALL)
     run = one_run("c_streaming", TASK, [tmp_path / "epoch-1"], SMALL)
     assert set(run["seconds"]) == {"generation", "annotation", "evaluation-0", "end"}

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError
+from selfguide.core.types import Example, TaskSpec
 from selfguide.pipeline import run
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.vote import sample_share
@@ -19,6 +20,9 @@ from tests.methods.running import TOKENIZER
 
 TASK = "micro_hour_or_day"  # labels: done, shirt
 PRESET = (f"task={TASK}", "model=micro", "method=selfguide_extrapolate")
+
+
+LABELS = TaskSpec("hours", "classification", "?", (Example("x", "done"), Example("y", "shirt")), ("done", "shirt"))
 
 
 def doubtful(prompt: str, seed: int, sample: int) -> str:
@@ -49,9 +53,25 @@ def test_the_share_of_the_samples() -> None:
     config = run_config(*PRESET).annotation
     samples = tuple(Sample(text, 0.0, answer=answer) for text, answer in [("a", "done"), ("b", "shirt"), ("c", None)])
     elected = Candidate("1", 0, "x", "shirt", None, samples, "shirt", 0.7)
-    assert sample_share(elected, replace(config, samples=4)) == 1 / 4
-    assert sample_share(elected, replace(config, share_of="survivors")) == 1 / 2
-    assert sample_share(replace(elected, output="other"), config) == 0
+    assert sample_share(LABELS, elected, replace(config, samples=4)) == 1 / 4
+    assert sample_share(LABELS, elected, replace(config, share_of="survivors")) == 1 / 2
+    assert sample_share(LABELS, replace(elected, output="other"), config) == 0
+
+
+def silent(prompt: str, seed: int, sample: int) -> str:
+    """No sample answers an input with an odd number."""
+    answer = doubtful(prompt, seed, sample)
+    odd = prompt.endswith("Output:") and " day " in prompt and int(prompt.rsplit(" day ", 1)[1].split()[0]) % 2
+    return "I cannot tell" if odd else answer
+
+
+def test_an_input_that_no_sample_answers_is_the_least_certain(tmp_path: Path) -> None:
+    quiet = ("finetuning=none", "evaluation.controls=false", "evaluation.limit=2", "generation.target=20")
+    config = run_config(*PRESET, *quiet, "filters.input_length=off", f"store.root={tmp_path / 'store'}")
+    run(config, tmp_path / "run", Terminal(Console(file=io.StringIO())), ScriptedEngine(TOKENIZER.decode, silent))
+    rows = [json.loads(line) for line in (tmp_path / "run" / "candidates.jsonl").read_text().splitlines()]
+    unanswered = {row["id"] for row in rows if row["round"] == 0 and row["share"] == 0}
+    assert unanswered and unanswered <= {row["parent"] for row in rows if row["round"] == 1}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def pairs(ran: Ran) -> list[tuple[str, str]]:
 
 def taking(source: Ran, folder: Path, *overrides: str, method: str = "zerogen", name: str = "run") -> Ran:
     """A run of the same task file that takes what `source` added."""
-    more = (*SMALL, f"method.initial_data.extra_rows_from_run={source.folder}", *overrides)
+    more = (*SMALL, f"method.initial_data.extra_rows={source.folder}", *overrides)
     return scripted(folder, writer, f"method={method}", *more, task=source.folder.parent / "shade.json", name=name)
 
 
@@ -52,7 +52,7 @@ def test_an_input_that_is_there_already_is_no_second_row(s3: Ran, tmp_path: Path
     first = json.loads(lines[0])
     repeated = {**json.loads(lines[-1]), "id": "9-9", "input": first["input"].upper(), "dropped": None}
     (folder / "candidates.jsonl").write_text("\n".join([*lines, json.dumps(repeated)]) + "\n")
-    ran = taking(s3, tmp_path, f"method.initial_data.extra_rows_from_run={folder}", method="s3")
+    ran = taking(s3, tmp_path, f"method.initial_data.extra_rows={folder}", method="s3")
     assert [row["dropped"] for row in ran.rows("candidates") if row["id"] == "t9-9"] == ["duplicate"]
 
 
@@ -87,7 +87,7 @@ def test_a_changed_file_is_compared_instance_by_instance(s3: Ran, tmp_path: Path
     content["instances"] = content["instances"][1:]
     shorter = tmp_path / "shade.json"
     shorter.write_text(json.dumps(content))
-    take = (*SMALL, f"method.initial_data.extra_rows_from_run={s3.folder}")
+    take = (*SMALL, f"method.initial_data.extra_rows={s3.folder}")
     with pytest.raises(DataError, match="instances that this run is scored on"):
         scripted(tmp_path, writer, "method=zerogen", *take, task=shorter)
     seen = json.loads((s3.folder / "details.json").read_text())["provenance"]["instances"]
@@ -103,16 +103,14 @@ def test_a_source_that_does_not_say_what_it_saw_is_refused(s3: Ran, tmp_path: Pa
     del details["provenance"]
     (folder / "details.json").write_text(json.dumps(details))
     with pytest.raises(DataError, match="does not say which gold it saw; run it again"):
-        taking(s3, tmp_path, f"method.initial_data.extra_rows_from_run={folder}")
+        taking(s3, tmp_path, f"method.initial_data.extra_rows={folder}")
 
 
 def test_a_folder_without_additions_is_refused(s3: Ran, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no finished run there"):
-        scripted(tmp_path, writer, "method=zerogen", f"method.initial_data.extra_rows_from_run={tmp_path}")
+        scripted(tmp_path, writer, "method=zerogen", f"method.initial_data.extra_rows={tmp_path}")
     own = scripted(tmp_path, writer, "method=zerogen", *SMALL, name="own")
     with pytest.raises(DataError, match="added no rows"):
         taking(own, tmp_path, name="taker")
-    with pytest.raises(
-        ConfigError, match=r"method\.initial_data\.extra_rows_from_run: x is not allowed; allowed: null"
-    ):
-        run_config("method=progen", "method.initial_data.extra_rows_from_run=x")
+    with pytest.raises(ConfigError, match=r"method\.initial_data\.extra_rows: x is not allowed; allowed: null"):
+        run_config("method=progen", "method.initial_data.extra_rows=x")

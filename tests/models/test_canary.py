@@ -33,6 +33,7 @@ def test_green_for_what_was_trained(trained: tuple[HFEngine, Weights, Weights]) 
     verdict = check(engine, adapter, SERVED, 0.01)
     assert verdict["rows"] == ROWS
     assert verdict["engine_to_trainer"] < 1e-4 < verdict["base_to_trainer"]
+    assert verdict["batch_to_alone"] < 1e-4
 
 
 def test_red_for_another_adapter(trained: tuple[HFEngine, Weights, Weights]) -> None:
@@ -51,6 +52,23 @@ def test_red_for_an_engine_that_ignores_adapters(trained: tuple[HFEngine, Weight
 
     with pytest.raises(EngineError, match="the engine ignores them"):
         check(Ignoring(), adapter, SERVED, 0.01)  # type: ignore[arg-type]
+
+
+def test_red_for_an_engine_that_scores_otherwise_in_a_batch(trained: tuple[HFEngine, Weights, Weights]) -> None:
+    engine, adapter, _ = trained
+
+    class Shifted:
+        """Served adapters are right, and so is what is asked alone."""
+
+        def score(self, requests: list[ScoreRequest]) -> list[tuple[float, ...]]:
+            scored, shift = engine.score(requests), 0.5 if len(requests) > 1 else 0.0
+            return [
+                tuple(x - (shift if request.weights is None else 0) for x in own)
+                for request, own in zip(requests, scored, strict=True)
+            ]
+
+    with pytest.raises(EngineError, match=r"in a batch differs from the one alone by 0\.5 a token"):
+        check(Shifted(), adapter, SERVED, 0.01)  # type: ignore[arg-type]
 
 
 def test_red_for_other_prompts(trained: tuple[HFEngine, Weights, Weights]) -> None:

@@ -16,7 +16,7 @@ from selfguide.models.loading import check_attention, load_prompt_tokenizer
 from selfguide.models.source import MICRO
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.testing.engine import GREEDY, SAMPLED, TEXTS, EngineContract, tokens
-from tests.models.checkpoints import engine_config, model_config, tiny_adapter, tiny_model
+from tests.models.checkpoints import CONTEXT, engine_config, model_config, tiny_adapter, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +200,9 @@ def test_holding_the_prefix_once_changes_nothing(
     engine = HFEngine(model_config(tiny), engine_config())
     asked = requests(engine, sampling)
     with engine.model() as model:
-        assert holds_prefix_once(model)
+        assert holds_prefix_once(model, CONTEXT)
     ours = engine.generate(asked)
-    monkeypatch.setattr("selfguide.models.decoding.holds_prefix_once", lambda model: False)
+    monkeypatch.setattr("selfguide.models.kv_cache.holds_prefix_once", lambda *_: False)
     repeated = engine.generate(asked)
     monkeypatch.setattr("selfguide.models.batching.SHARED_PREFIX_MINIMUM", 10**9)
     unshared = engine.generate(asked)

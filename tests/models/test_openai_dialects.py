@@ -17,7 +17,6 @@ from selfguide.prompts.tokenization import PromptTokenizer
 from tests.composing import run_config
 from tests.models.checkpoints import model_config
 from tests.models.failing_server import FailingServer, failing_server
-from tests.models.vllm_runs import need_vllm
 
 SAMPLED = Request((5, 6, 7), Sampling(8, temperature=0.7, top_k=10, top_p=0.9, n=3, stop=("\n",)), seed=4)
 
@@ -40,10 +39,10 @@ def tokenizer() -> PromptTokenizer:
     return load_prompt_tokenizer(model_config("micro"))
 
 
+@pytest.mark.vllm
 @pytest.mark.parametrize("request_", [SAMPLED, replace(SAMPLED, sampling=Sampling(8))], ids=["sampled", "greedy"])
 def test_a_served_model_samples_as_in_process(request_: Request, tokenizer: PromptTokenizer) -> None:
     """Whatever generation_config.json says: `vllm serve` fills what a request leaves out from there."""
-    need_vllm()
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
     defaults = {

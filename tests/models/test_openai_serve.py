@@ -20,7 +20,7 @@ from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.composing import run_config
 from tests.models.checkpoints import model_config, tiny_adapter
-from tests.models.vllm_runs import CONTEXT, need_vllm, prompts_of_tasks
+from tests.models.vllm_runs import CONTEXT, prompts_of_tasks
 
 START_S = 240
 
@@ -32,8 +32,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    need_vllm()
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     command = [
         # What `vllm serve` runs; that command itself does not start in the CPU build.
@@ -90,8 +89,8 @@ def micro_adapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Weights, W
 
 class TestContract(EngineContract):
     @pytest.fixture
-    def engine(self, address: str) -> Iterator[Engine]:
-        with worker(address) as engine:
+    def engine(self, vllm_server: str) -> Iterator[Engine]:
+        with worker(vllm_server) as engine:
             yield engine
 
     @pytest.fixture
@@ -109,7 +108,7 @@ class TestContract(EngineContract):
         return float(sum(one.status == "ESTABLISHED" for one in psutil.Process().net_connections("tcp")))
 
 
-def test_workers_share_a_server_and_its_adapters(address: str, micro_adapters: tuple[Weights, Weights]) -> None:
+def test_workers_share_a_server_and_its_adapters(vllm_server: str, micro_adapters: tuple[Weights, Weights]) -> None:
     """A second worker finds the adapter that the first one loaded, and both get the same answers."""
     tokenizer = load_prompt_tokenizer(model_config("micro"))
     requests = [
@@ -117,8 +116,8 @@ def test_workers_share_a_server_and_its_adapters(address: str, micro_adapters: t
         for p in prompts_of_tasks()[::50]
         for weights in (None, *micro_adapters)
     ]
-    with worker(address) as one, worker(address) as two:
+    with worker(vllm_server) as one, worker(vllm_server) as two:
         first, second = one.generate(requests), two.generate(requests)
     assert [tokens(c) for c in first] == [tokens(c) for c in second]
-    names = {model["id"] for model in httpx.get(f"{address}/models").json()["data"]}
+    names = {model["id"] for model in httpx.get(f"{vllm_server}/models").json()["data"]}
     assert {weights.name for weights in micro_adapters} <= names

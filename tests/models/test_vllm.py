@@ -25,12 +25,11 @@ from selfguide.synthesis.inputs import InputProposer
 from selfguide.tasks.load import load_task
 from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.models.checkpoints import engine_config, model_config, tiny_adapter
-from tests.models.vllm_runs import CONTEXT, need_vllm, prompts_of_tasks, vllm_config
+from tests.models.vllm_runs import CONTEXT, prompts_of_tasks, vllm_config
 
 
 @pytest.fixture(scope="module")
 def vllm_engine() -> Iterator[VLLMEngine]:
-    need_vllm()
     with VLLMEngine.from_config(vllm_config(f"model.context_length={CONTEXT}")) as engine:
         yield engine
 

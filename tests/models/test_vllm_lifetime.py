@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.models.vllm_runs import need_vllm
+import pytest
 
 SCRIPT = """
 import psutil
@@ -23,8 +23,8 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.vllm
 def test_a_closed_engine_gives_all_its_memory_back() -> None:
-    need_vllm()
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
     assert line is not None, done.stderr[-2000:]

@@ -1,9 +1,4 @@
-"""vLLM in the tests: where it must run, its configuration, and prompts of real length."""
-
-import importlib.util
-import os
-
-import pytest
+"""vLLM in the tests: its configuration, and prompts of real length."""
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.types import Example
@@ -11,15 +6,6 @@ from selfguide.prompts.selfguide import AnswerPrompt
 from tests.composing import run_config
 
 CONTEXT = 300
-
-
-def need_vllm() -> None:
-    """Skip where vLLM is not installed; in CI that is a failure."""
-    if importlib.util.find_spec("vllm") is not None:
-        return
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail("vLLM is not installed: in CI its tests must run")
-    pytest.skip("vLLM is not installed")
 
 
 def vllm_config(*overrides: str) -> RunConfig:

@@ -17,15 +17,9 @@ from selfguide.apps.sweep.storage import open_storage
 from selfguide.core.errors import ConfigError
 from selfguide.testing.storage import StorageContract
 from tests.sweeper.apps import environment, jobs, start, sweep, trials, winner
+from tests.tiers import initdb
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
-
-
-def initdb() -> Path | None:
-    on_path = shutil.which("initdb")
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = on_path or (str(debian[-1]) if debian else None)
-    return Path(found).resolve() if found else None
 
 
 def free_port() -> int:
@@ -38,10 +32,7 @@ def free_port() -> int:
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of its own, on a free port of this host."""
     binary = initdb()
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed: apt-get install postgresql")
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    assert binary is not None, "checked by the marker postgres"
     folder, port = tmp_path_factory.mktemp("postgresql"), free_port()
     # PostgreSQL refuses to run as root.
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []

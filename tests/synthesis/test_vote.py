@@ -156,3 +156,37 @@ def test_label_agreement_counts_voted_inputs_alone() -> None:
     asked = [replace(c, label="good") for c in labelled({"good": 3, "bad": 1})]
     assert label_agreement(asked) == 0.75
     assert label_agreement([candidate(label="good")]) is None
+
+
+SUMS = TaskSpec(
+    "sums", "generation", "?", (Example("1+1", "One and one.\n#### 2"), Example("2+2", "#### 4")),
+    metric="numeric_match",
+)  # fmt: skip
+BARE = replace(CONFIG.filters, output_length="off")
+
+
+def test_ten_wordings_of_one_number_agree_and_the_most_likely_is_the_output() -> None:
+    texts = [f"Way {number}: 7 and 7 are {'$14.0' if number % 2 else '14'}\n#### 14" for number in range(10)]
+    voted = candidate(*texts)
+    ranked = replace(voted, samples=tuple(replace(s, logprob=-abs(n - 6.0)) for n, s in enumerate(voted.samples)))
+    (elected,) = elect(SUMS, [ranked], CONFIG.annotation, BARE)
+    assert (elected.share, elected.output, elected.dropped) == (1.0, texts[6], None)
+    assert {sample.answer for sample in elected.samples} == {"14"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "same", "other"),
+    [
+        ("numeric_match", ("so 1/2", "#### 0.5", "half: .50"), "12"),
+        ("token_f1", ("the pygmy owl", "Pygmy owl.", "a pygmy owl"), "owl"),
+        ("exact_match", ("Stop here", "stop here!"), "stop"),
+        ("rouge_l", ("Stop here",), "stop here"),
+    ],
+)
+def test_answers_vote_as_the_metric_reads_them(metric: str, same: tuple[str, ...], other: str) -> None:
+    task = replace(REWRITE, metric=metric)
+    settings = replace(CONFIG.annotation, samples=len(same) + 1, best_of=len(same) + 1, min_share=0)
+    (elected,) = elect(task, [candidate(*same, other)], settings, replace(BARE, noise=False))
+    assert [sample.answer == elected.samples[0].answer for sample in elected.samples] == [True] * len(same) + [False]
+    if len(same) > 1:
+        assert elected.output == same[0], "as often as the others, and the most likely"

@@ -19,7 +19,7 @@ from tests.composing import run_config
 from tests.table.tables import SMALL
 from tests.table.test_grid import table
 
-KEY = "method.initial_data.extra_rows_from_run"
+KEY = "method.initial_data.extra_rows"
 
 
 def first_cells(config: TableConfig) -> dict[str, Cell]:
@@ -57,7 +57,7 @@ def test_a_row_is_told_the_folder_of_the_other(tmp_path: Path) -> None:
         taker, giver = jobs_of(asked, tmp_path)
     assert giver.folder is not None and taker.config is not None
     assert isinstance(taker.config.method, LoopConfig)
-    assert taker.config.method.initial_data.extra_rows_from_run == str(giver.folder)
+    assert taker.config.method.initial_data.extra_rows == str(giver.folder)
     assert taker.after == (giver.folder,) and not taker.ready and giver.ready
 
 

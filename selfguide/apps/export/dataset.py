@@ -65,7 +65,7 @@ def dataset_card(run: RunFolder, names: list[str], licence: str | None) -> str:
     }
     dropped = {**run.result["drops"]["inputs"], **run.result["drops"]["outputs"]}
     # A knob of a method may hold a path of this machine.
-    hidden = ("method.name", "method.kind", "method.initial_data.extra_rows_from_run")
+    hidden = ("method.name", "method.kind", "method.initial_data.extra_rows")
     settings = [
         (key, value)
         for key, value in flat({"method": run.details["config"]["method"]})

@@ -78,10 +78,12 @@ def disagreements(loop: Loop, state: State, student: Student, number: int) -> Di
 
     The votes of the label that an input was written for say nothing of agreement: they are left out.
     """
-    voted = [candidate for candidate in state.made if candidate.share]
+    # Also those with a share of 0: no sample gave an answer.
+    voted = [candidate for candidate in state.made if candidate.share is not None]
     used = {candidate.parent for candidate in state.made}
+    session = loop.session
     shares = {
-        Exemplar(candidate.id, candidate.input, None): sample_share(candidate, loop.session.config.annotation)
+        Exemplar(candidate.id, candidate.input, None): sample_share(session.task, candidate, session.config.annotation)
         for candidate in voted
         if candidate.id not in used
     }

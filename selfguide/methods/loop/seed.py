@@ -20,7 +20,7 @@ COMPOSED = ("balance", "max_rows")
 def seed_state(loop: Loop, writer: RequestWriter) -> State:
     """The state before the first training."""
     state = _seed_data(loop, writer)
-    source = loop.config.initial_data.extra_rows_from_run
+    source = loop.config.initial_data.extra_rows
     if source is None:
         return state
     added = added_rows(loop.session, source, [row.input for row in state.kept])

@@ -1,4 +1,4 @@
-"""Rows that the rounds of another run added, for this method's data (S3's transfer study)."""
+"""Rows that were made elsewhere, for this method's data: those of a file, or what another run added (S3's transfer)."""
 
 import dataclasses
 import json
@@ -14,17 +14,21 @@ from selfguide.core.types import Instance, TaskSpec
 from selfguide.models.session import Session
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.stages import decontaminated
+from selfguide.tasks.metrics import answer_in
+from selfguide.tasks.own_rows import read_rows
 from selfguide.tasks.provenance import Provenance
 
-KEY = "method.initial_data.extra_rows_from_run"
+KEY = "method.initial_data.extra_rows"
 SAME_TASK = ("name", "family", "instruction", "demonstrations", "labels", "context_until")
 
 
 def source_provenance(folder: str, task: TaskSpec, scored: Sequence[Instance]) -> Provenance:
-    """What the run in `folder` has seen.
+    """What the run in `folder` has seen; of a file, its own inputs.
 
     Raises `DataError` if it is no finished run of this task, or has seen an instance that is to be scored on.
     """
+    if Path(folder).is_file():
+        return Provenance.of(task.name, (row.input for row in read_rows(Path(folder), KEY)), claims_gold=False)
     details = _json(Path(folder), "details.json")
     theirs, mine = details["task"], json.loads(json.dumps(dataclasses.asdict(task)))
     for name in SAME_TASK:
@@ -40,10 +44,29 @@ def source_provenance(folder: str, task: TaskSpec, scored: Sequence[Instance]) -
 
 
 def added_rows(session: Session, folder: str, known: Iterable[str]) -> tuple[Candidate, ...]:
-    """What the rounds of that run added and kept, as seed data; an input that is `known` is dropped.
+    """What the rounds of that run added and kept, or the rows of a file, as seed data; a `known` input is dropped.
 
     Raises `DataError` if they added nothing.
     """
+    added = _rows_of_file(session, Path(folder)) if Path(folder).is_file() else _rows_of_run(folder)
+    seen = {normalised(text) for text in known}
+    return tuple(
+        replace(row, dropped="duplicate") if normalised(row.input) in seen and row.dropped is None else row
+        for row in decontaminated(session, added)
+    )
+
+
+def _rows_of_file(session: Session, file: Path) -> list[Candidate]:
+    task = session.task
+    rows = []
+    for index, pair in enumerate(read_rows(file, KEY)):
+        output = answer_in(task, pair.output) if task.is_classification else pair.output
+        dropped = "no_label" if output is None else None
+        rows.append(Candidate(f"f{index}", 0, pair.input, dropped=dropped, output=output, source="file"))
+    return rows
+
+
+def _rows_of_run(folder: str) -> list[Candidate]:
     rows = map(Candidate.from_row, read_jsonl(Path(folder) / "candidates.jsonl"))
     # Its ids, votes and exemplars are of another run: what comes over is the pair.
     added = [
@@ -53,11 +76,7 @@ def added_rows(session: Session, folder: str, known: Iterable[str]) -> tuple[Can
     ]
     if not added:
         raise DataError(f"{KEY}: the rounds of {folder} added no rows")
-    seen = {normalised(text) for text in known}
-    return tuple(
-        replace(row, dropped="duplicate") if normalised(row.input) in seen and row.dropped is None else row
-        for row in decontaminated(session, added)
-    )
+    return added
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

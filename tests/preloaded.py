@@ -1,0 +1,9 @@
+"""Imported once by the server that `tests.cli` forks commands from: all that is slow to import."""
+
+import peft  # noqa: F401
+import torch  # noqa: F401
+import transformers.models.auto  # noqa: F401
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, Trainer  # noqa: F401
+
+import selfguide.methods
+import selfguide.pipeline  # noqa: F401
