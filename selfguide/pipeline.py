@@ -78,7 +78,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
-            terminal.say(f"{task.name} has no instances: everything but the evaluation runs, and nothing is measured")
+            terminal.say("no instances: everything but the evaluation runs, and nothing is measured")
         else:
             terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
@@ -121,6 +121,8 @@ def _interval(evaluated: Evaluated | None) -> Interval | None:
 
 def _sizes(gold: GoldData) -> str:
     """How many instances each split has, and how many were left out."""
+    if gold.is_empty:
+        return "no instances"
     dropped = sum(gold.counts(split).dropped for split in SPLITS)
     left_out = f" ({dropped} more are demonstrations)" if dropped else ""
     return "instances: " + ", ".join(f"{gold.count(split)} {split}" for split in SPLITS) + left_out

@@ -54,6 +54,7 @@ def test_without_instances_there_is_a_model_and_no_score(
     result = unmeasured.run.result
     assert (result["score"], result["baseline"], result["gain"], result["controls"]) == (None, None, None, {})
     assert "Nothing was measured" in unmeasured.report.read_text()
+    assert "overlap with evaluation inputs" not in unmeasured.report.read_text()
     assert "nothing was measured" in (unmeasured._repr_html_())
     assert unmeasured.dataset.column_names == ["input", "output"]
     assert len(unmeasured.dataset) == result["counts"]["train"] > 0

@@ -94,6 +94,7 @@ def _about_the_data(record: RunRecord) -> tuple[str, ...]:
         "claims_gold": record.gold_use.claims,
         "seen_instances": record.gold_use.scored,
         "counts": counts(record.outcome),
+        "instances": {"evaluated": len(record.instances)},
         "drops": dict(zip(("inputs", "outputs"), drops(record.outcome), strict=True)),
     }
     return describe(record.config, result, record.task).data

@@ -54,6 +54,16 @@ def test_the_weights_answer_as_in_the_run(kind: str, result: Result, tmp_path: P
     assert pasted(moved) == expected.strip()
 
 
+def test_the_data_set_loads(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(result.folder.parents[2] / "out" / "dataset", tmp_path / "elsewhere")
+    (code,) = blocks(folder / "README.md", "python")
+    monkeypatch.chdir(folder)
+    names: dict[str, list[dict[str, str]]] = {}
+    exec(code, names)
+    assert [row["output"] for row in names["pairs"]] == result.dataset["output"]
+    assert len(names["candidates"]) == len(result.candidates)
+
+
 def test_a_placeholder_is_no_text_of_the_task(tmp_path: Path) -> None:
     run = Result(run_with_adapter(tmp_path, classification=False, texts=["{input} and {{input}}"]))
     made = selfguide.export(run, tmp_path / "out", ["dataset=false"])
