@@ -203,3 +203,18 @@ def test_importing_it_loads_nothing_heavy() -> None:
     code = "import selfguide, sys; selfguide.run; print(sorted(set(sys.modules) & {'torch', 'transformers', 'pandas'}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_sweep_from_python_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    overrides = [
+        "sweep.name=mine", "sweep.tasks=[micro_shade_or_size]", "sweep.record=null", "sweep.sampler=grid",
+        "sweep.trials=null", "temperature.input=choice(0.6,0.8)", "method=few_shot_icl", "evaluation.limit=2",
+        "evaluation.bootstrap=100",
+    ]  # fmt: skip
+    found = selfguide.sweep("default", overrides)
+    assert found.value is not None and 0 <= found.value <= 1
+    assert (found.folder / "lock.yaml").exists()
+    assert not GlobalHydra.instance().is_initialized()
+    assert selfguide.sweep("default", overrides) == found
