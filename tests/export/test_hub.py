@@ -55,3 +55,10 @@ def test_a_refusal_is_one_line(run: Path, tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
     assert "allowed: owner/name" in bad.stderr
     assert "hf_wrong" not in done.stdout + done.stderr
+
+
+def test_no_network_is_one_line(run: Path, tmp_path: Path) -> None:
+    done = export("http://127.0.0.1:1", f"run={run}", f"to={tmp_path / 'out'}", "push_to_hub=me/color", "weights=none")
+    assert done.returncode == 2
+    assert "push_to_hub: the hub cannot be reached" in done.stderr and "is complete" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
