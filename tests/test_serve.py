@@ -47,7 +47,11 @@ def test_the_example_asks_what_the_run_asked(run: RunFolder) -> None:
     asked = json.loads(words[-1])
     prompt = answer_prompt(run.task, run.task.demonstrations[0].input)
     assert (asked["prompt"], asked["stop"]) == (prompt.plain(), list(prompt.stop))
-    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("task_a", 0, 256)
+    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == (
+        "task_a",
+        0,
+        run.config.evaluation.max_new_tokens,
+    )
 
 
 def test_the_command_prints_both(
@@ -56,7 +60,8 @@ def test_the_command_prints_both(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["selfguide"])
     start_program("selfguide", ["serve", str(run.path), "dry_run=true"])
-    assert capsys.readouterr().out.startswith("vllm serve ")
+    said = capsys.readouterr().out
+    assert said.startswith("vllm serve ") and "\ncurl http://127.0.0.1:8000/v1/completions" in said
     assert not list(tmp_path.iterdir())
     bare = RunFolder.open(write_run(tmp_path / "run", "method=few_shot_icl", proposals=0, instances=10))
     with pytest.raises(DataError, match="no finetuned weights"):

@@ -34,10 +34,9 @@ def main(config: DictConfig) -> None:
     options = typed_command(config, ServeConfig)
     run = RunFolder.open(options.run)
     words = server_command(run, options)
-    print(shlex.join(words))
+    print(f"{shlex.join(words)}\n\nask it:\n{example_call(run, options)}\n", flush=True)
     if options.dry_run:
         return
-    print(f"\nask it:\n{example_call(run, options)}\n", flush=True)
     if find_spec("vllm") is None:
         raise MissingDependencyError("selfguide serve needs vLLM: pip install 'selfguide[vllm]'")
     beside = Path(sys.executable).with_name("vllm")
