@@ -16,8 +16,8 @@ from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.files import canonical_json, write_json
 from selfguide.core.paths import config_dir
 from selfguide.store import fingerprint
-from selfguide.tasks.json_task import parse_task_text
-from selfguide.tasks.tabular import is_tabular, read_rows
+from selfguide.tasks.json_task import parse_task_text, read_json_task
+from selfguide.tasks.tabular import read_rows
 
 TASKS = Path("runs/tasks")
 
@@ -76,13 +76,13 @@ def _row(row: Any, where: str) -> dict[str, Any]:
 
 
 def _task(task: Any, given: Given) -> list[str]:
-    if isinstance(task, str | Path) and not (option := str(task)).endswith(FILES) and not is_tabular(Path(task)):
-        return _named(option, given)
+    if isinstance(task, str | Path) and not _is_file(str(task)):
+        return _named(str(task), given)
     if isinstance(task, str | Path) and "examples" not in given and "instances" not in given:
         path = Path(task).expanduser().absolute()
         stated = [f"task.instruction={_quoted(given['instruction'])}"] if "instruction" in given else []
         return ["task=json", f"task.path={_quoted(str(path))}", f"task.name={task_name(path.stem)}", *stated]
-    document = _document(task)
+    document = _document(task, given.get("instruction"))
     if "instruction" in given:
         document["instruction"] = given["instruction"]
     if "examples" in given:
@@ -92,10 +92,19 @@ def _task(task: Any, given: Given) -> list[str]:
     return _kept(document)
 
 
+def _is_file(task: str) -> bool:
+    """Whether a task is a file or folder of the user's; a preset of the same name comes first."""
+    return task.endswith(FILES) or (not _is_preset("task", task) and Path(task).expanduser().is_dir())
+
+
+def _is_preset(group: str, name: str) -> bool:
+    return (config_dir() / group / f"{name}.yaml").is_file()
+
+
 def _named(option: str, given: Given) -> list[str]:
     """A preset of `conf/task/`, or a data set of the hub."""
     overrides = []
-    if (config_dir() / "task" / f"{option}.yaml").is_file() or not re.fullmatch(r"[\w.-]+/[\w.-]+", option):
+    if _is_preset("task", option) or not re.fullmatch(r"[\w.-]+/[\w.-]+", option):
         overrides.append(f"task={option}")
     else:
         overrides += [
@@ -116,21 +125,20 @@ def _named(option: str, given: Given) -> list[str]:
     return overrides
 
 
-def _document(task: Any) -> dict[str, Any]:
+def _document(task: Any, instruction: str | None) -> dict[str, Any]:
     """A task in the simple JSON form, as far as `task` says."""
     if task is None:
         return {}
     if isinstance(task, Mapping):
         return dict(task)
-    if isinstance(task, str | Path) and Path(task).suffix in (".json", ".jsonl"):
-        text = Path(task).expanduser().read_text(encoding="utf-8")
-        raw = parse_task_text(text, Path(task).stem, str(task), lines=Path(task).suffix == ".jsonl")
-        return {
-            "name": raw.name, "instruction": raw.instruction, "labels": list(raw.labels) if raw.labels else None,
-            "examples": [{"input": d.input, "output": d.output} for d in raw.demonstrations],
-            "instances": [{"id": i.id, "input": i.input, "output": list(i.references)} for i in raw.instances],
-        }  # fmt: skip
-    return {"instances": rows_of(task, "task")}
+    if not isinstance(task, str | Path):
+        return {"instances": rows_of(task, "task")}
+    raw = read_json_task(str(task), task_name(Path(task).stem), instruction)
+    return {
+        "name": raw.name, "instruction": raw.instruction, "labels": list(raw.labels) if raw.labels else None,
+        "examples": [{"input": d.input, "output": d.output} for d in raw.demonstrations],
+        "instances": [{"id": i.id, "input": i.input, "output": list(i.references)} for i in raw.instances],
+    }  # fmt: skip
 
 
 def _kept(document: dict[str, Any]) -> list[str]:
@@ -164,7 +172,7 @@ def _inputs(inputs: Sequence[str] | str | Path | None) -> list[str]:
 def _model(model: str | Path | None) -> list[str]:
     if model is None:
         return []
-    if (config_dir() / "model" / f"{model}.yaml").is_file():
+    if _is_preset("model", str(model)):
         return [f"model={model}"]
     return ["model=local", f"model.path={_quoted(str(model))}"]
 
