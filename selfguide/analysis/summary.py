@@ -84,7 +84,7 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
     for warning in record.outcome.warnings:
         terminal.say(f"warning: {warning}")
-    if all(stage.hit for stage in record.stages.values()):
+    if record.stages and all(stage.hit for stage in record.stages.values()):
         terminal.say("every stage was found in the store; nothing was computed")
 
 
