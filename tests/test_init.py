@@ -1,16 +1,15 @@
 """`selfguide init`: what it writes is a task as it stands, and the commands it prints run."""
 
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from selfguide.apps.init import main
-from selfguide.cli import start_program
 from selfguide.config.overrides import in_order
 from selfguide.config.validate import typed
 from selfguide.tasks.load import load_task
+from tests import cli
 from tests.composing import composed
 
 
@@ -20,10 +19,9 @@ def test_the_commands_it_prints_run(
     monkeypatch.chdir(tmp_path)
     main(["mine"])
     lint, run = [shlex.split(line) for line in capsys.readouterr().out.splitlines() if line.startswith("selfguide ")]
-    monkeypatch.setattr(sys, "argv", lint)
-    start_program("selfguide", lint[1:])
-    said = capsys.readouterr().out
-    assert said.startswith("mine: classification, labels positive | negative, exact_match, 3 demonstrations")
+    done = cli.run("selfguide.main", *lint[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mine: classification, labels positive | negative, exact_match, 3 demonstrations")
     assert run[1] == "run" and in_order(run[2:], ("task",)) == ["--config-dir", "conf", "task=mine"]
 
 

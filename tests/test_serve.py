@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import pytest
 
 from selfguide.analysis.folder import RunFolder
 from selfguide.apps.serve import example_call, server_command
-from selfguide.cli import start_program
 from selfguide.config.commands import ServeConfig
 from selfguide.core.errors import DataError
 from selfguide.prompts.selfguide import answer_prompt
+from tests import cli
 from tests.analysis.folders import write_run
 from tests.export.runs import run_with_adapter
 
@@ -54,13 +53,8 @@ def test_the_example_asks_what_the_run_asked(run: RunFolder) -> None:
     )
 
 
-def test_the_command_prints_both(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["selfguide"])
-    start_program("selfguide", ["serve", str(run.path), "dry_run=true"])
-    said = capsys.readouterr().out
+def test_the_command_prints_both(run: RunFolder, tmp_path: Path) -> None:
+    said = cli.run("selfguide.main", "serve", str(run.path), "dry_run=true", cwd=tmp_path).stdout
     assert said.startswith("vllm serve ") and "\ncurl http://127.0.0.1:8000/v1/completions" in said
     assert not list(tmp_path.iterdir())
     bare = RunFolder.open(write_run(tmp_path / "run", "method=few_shot_icl", proposals=0, instances=10))
