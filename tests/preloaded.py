@@ -1,5 +1,11 @@
 """Imported once by the server that `tests.cli` forks commands from: all that is slow to import."""
 
+import gc
+import os
+
+import hydra  # noqa: F401
+import optuna  # noqa: F401
+import pandas  # noqa: F401
 import peft  # noqa: F401
 import torch  # noqa: F401
 import transformers.models.auto  # noqa: F401
@@ -7,3 +13,8 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, Trainer  # n
 
 import selfguide.methods
 import selfguide.pipeline  # noqa: F401
+
+# As tests/conftest.py says.
+os.fsync = lambda descriptor: None
+gc.collect()
+gc.freeze()

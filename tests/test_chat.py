@@ -1,8 +1,6 @@
 """Both models answer what is typed or piped in."""
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from selfguide.core.errors import DataError
 from selfguide.models.build import build_engine
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.training.weights import weights_of
+from tests import cli
 from tests.analysis.folders import write_run
 from tests.export.runs import run_with_adapter
 
@@ -24,8 +23,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_a_pipe_gets_both_answers_to_each_line(run: RunFolder) -> None:
-    command = [sys.executable, "-m", "selfguide.main", "chat", f"run={run.path}", "max_new_tokens=6"]
-    done = subprocess.run(command, input="first\n\nsecond", capture_output=True, text=True, timeout=180)
+    arguments = ("selfguide.main", "chat", f"run={run.path}", "max_new_tokens=6")
+    done = cli.run(*arguments, cwd=run.path.parent, said="first\n\nsecond")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["base", "tuned", "base", "tuned"]

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,29 +13,26 @@ from omegaconf import OmegaConf
 from selfguide.config.command import interrupted
 from selfguide.config.schema import RunConfig
 from selfguide.core.paths import config_dir
+from tests import cli
 from tests.composing import composed, run_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(*arguments: str, cwd: Path, module: str = "selfguide.main") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    return cli.run(module, *arguments, cwd=cwd)
 
 
 def seconds_of(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedProcess[str]]:
-    """Processor seconds of the command, the best of up to three; 0 where others keep the machine so busy that
-    they say little."""
+    """Processor seconds of the command in a fresh interpreter, the best of up to three; 0 where others keep the
+    machine so busy that they say little."""
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = command(*arguments, cwd=cwd)
+        done = subprocess.run(
+            [sys.executable, "-m", "selfguide.main", *arguments],
+            cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         if seconds[-1] < 1:
@@ -82,11 +80,24 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("override", sorted(MISTAKES))
-def test_a_mistake_is_one_line_in_under_a_second(override: str, tmp_path: Path) -> None:
-    used, done = seconds_of("task=task1562", *override.split(), cwd=tmp_path)
-    assert done.returncode == 2
+def test_a_mistake_is_one_line_before_anything_heavy_is_loaded(override: str, tmp_path: Path) -> None:
+    arguments = ("selfguide.main", "task=task1562", *override.split())
+    done = cli.run(*arguments, cwd=tmp_path, before=cli.nothing_heavy)
+    assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1, done.stderr
     assert MISTAKES[override] in done.stderr
+
+
+def test_a_sound_command_loads_what_is_heavy(tmp_path: Path) -> None:
+    """Or the test above would say nothing."""
+    done = cli.run("selfguide.main", "task=micro_color_word", cwd=tmp_path, before=cli.nothing_heavy)
+    assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize("override", ["seed=abc", "finetuning=lorra", "temperature.output=0", "task=190,task1562 -m"])
+def test_a_mistake_is_one_line_in_under_a_second(override: str, tmp_path: Path) -> None:
+    used, done = seconds_of("task=task1562", *override.split(), cwd=tmp_path)
+    assert done.returncode == 2 and MISTAKES[override] in done.stderr
     assert used < 1
 
 
@@ -105,11 +116,8 @@ def test_a_task_file_that_is_no_regular_file_is_one_line(kind: str, tmp_path: Pa
 def test_a_full_disk_is_one_line(blocks: int, tmp_path: Path) -> None:
     """Wherever it is met: in our files, the libraries' or a copy; a limit on the size of files acts as a full disk."""
     few = "task=micro_color_word generation.target=4 finetuning.epochs=1 evaluation.limit=2 annotation.samples=2"
-    limited = f"ulimit -f {blocks}; exec {sys.executable} -m selfguide.main {few} annotation.best_of=2"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        ["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
-    )
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1024 * blocks, 1024 * blocks))
+    done = cli.run("selfguide.main", *few.split(), "annotation.best_of=2", cwd=tmp_path, before=limit)
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and "choose another folder" in errors[0], done.stderr

@@ -13,6 +13,7 @@ from selfguide.config.builtin import METHODS, REGISTRIES
 from selfguide.config.identity import knobs_of
 from selfguide.config.registry import Entry, Registry
 from selfguide.core.errors import ConfigError, MissingDependencyError
+from tests import cli
 from tests.composing import run_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,15 +26,12 @@ FEW = (
 
 
 def command(*arguments: str, cwd: Path, path: str, module: str = "selfguide.main") -> subprocess.CompletedProcess[str]:
+    """In a fresh interpreter for what is installed in a folder, from the checkout otherwise."""
+    if str(ROOT) in path.split(os.pathsep):
+        return cli.run(module, *arguments, cwd=cwd, environment={"PYTHONPATH": path})
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment,
-    )
+    fresh = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(fresh, cwd=cwd, capture_output=True, text=True, timeout=300, env=environment)
 
 
 def installed(folder: Path, **entry_points: str) -> str:

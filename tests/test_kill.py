@@ -20,6 +20,7 @@ from selfguide.models.base import Completion, Progress, Request
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.pipeline import run
 from selfguide.testing.scripted import Answer, ScriptedEngine
+from tests import cli
 from tests.composing import run_config
 from tests.tiny_task import COLORS, THINGS, smoke, write_task
 
@@ -109,6 +110,7 @@ def test_the_real_job_killed_in_every_stage(tmp_path: Path) -> None:
     task = write_task(tmp_path)
 
     def start(store: str, name: str) -> subprocess.Popen[bytes]:
+        """In fresh interpreters, each with an order of sets of its own."""
         overrides = smoke(task, tmp_path / store, f"hydra.run.dir={tmp_path / name}", "finetuning.save_every_s=0.2")
         return subprocess.Popen(
             [sys.executable, "-m", "selfguide.main", *overrides],
@@ -142,14 +144,7 @@ def test_the_real_job_killed_in_every_stage(tmp_path: Path) -> None:
 def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     task = write_task(tmp_path)
     overrides = smoke(task, tmp_path / "store", f"hydra.run.dir={tmp_path / 'run'}")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "selfguide.main", *overrides],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = cli.start("selfguide.main", *overrides, cwd=tmp_path)
     deadline = time.monotonic() + 120
     while not any((tmp_path / "store").glob("*/*.partial/spec.json")) and time.monotonic() < deadline:
         time.sleep(0.02)

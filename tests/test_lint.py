@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from selfguide.apps.lint.report import show
 from selfguide.core.types import Example, Instance, Split, TaskSpec
 from selfguide.search.access_log import AccessLog
 from selfguide.tasks.gold import GoldData
-
-ROOT = Path(__file__).parent.parent
+from tests import cli
 
 
 def spec(**changes: Any) -> TaskSpec:
@@ -135,18 +133,8 @@ def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
 
 
 def lint(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "selfguide.main",
-        "lint",
-        "task=json",
-        "model=local",
-        "model.path=none",
-        *overrides,
-    ]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    arguments = ("selfguide.main", "lint", "task=json", "model=local", "model.path=none", *overrides)
+    return cli.run(*arguments, cwd=folder, environment={"HOME": str(folder)})
 
 
 def test_the_command(tmp_path: Path) -> None:

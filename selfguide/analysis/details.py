@@ -19,8 +19,10 @@ from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.methods import kind_of_recipe
 from selfguide.config.schema import RunConfig, TeacherConfig
 from selfguide.config.trust import literal
+from selfguide.core import child
 from selfguide.core.files import read_jsonl, write_json
 from selfguide.core.masking import masked
+from selfguide.models.devices import cards
 
 if TYPE_CHECKING:
     from selfguide.analysis.result import RunRecord
@@ -66,14 +68,14 @@ def command_line(command: str = "selfguide run") -> str | None:
 
 
 def peak_memory() -> dict[str, int]:
-    """Bytes: the most this process held so far, on the host and on the GPU."""
+    """Bytes: the most that this process or a child of it held so far, on the host and on the GPU."""
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        peak["device"] = int(torch.cuda.max_memory_allocated())
-    return peak
+    if torch is not None and torch.cuda.is_initialized():
+        peak["device"] = int(torch.cuda.max_memory_reserved())
+    return {name: max(peak.get(name, 0), child.peaks.get(name, 0)) for name in peak | child.peaks}
 
 
 def machine() -> dict[str, str | int]:
@@ -83,9 +85,8 @@ def machine() -> dict[str, str | int]:
         "cpus": os.cpu_count() or 0,
         "python": platform.python_version(),
     }
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        found["gpu"] = str(torch.cuda.get_device_name(0))
+    if found_cards := cards():
+        found["gpu"] = found_cards[0].name
     return found
 
 

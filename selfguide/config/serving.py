@@ -1,6 +1,7 @@
 """The schema of `model=` and `engine=`: a language model and what serves it. Values and their meaning: conf/."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -19,6 +20,7 @@ class ModelConfig:
     dtype: str = knob(one_of=("auto", "float32", "bfloat16", "float16"))
     prompt_format: str = knob(one_of=("plain", "chat"))
     chat_template: str | None = MISSING
+    template_options: dict[str, Any] = knob(default={})
     context_length: int | None = knob(ge=16)
     trust_remote_code: bool = knob(affects=NOTHING)
 

@@ -21,6 +21,14 @@ from selfguide.core.runlog import SAID
 
 PLAIN_EVERY_S = 10.0
 log = logging.getLogger("selfguide")
+_said: set[str] = set()
+
+
+def log_once(logger: logging.Logger, text: str, level: int = logging.WARNING) -> None:
+    """Log a line unless it was logged here before."""
+    if text not in _said:
+        _said.add(text)
+        logger.log(level, "%s", text)
 
 
 class Bar:
@@ -119,6 +127,13 @@ class Terminal:
     def warn(self, text: str) -> None:
         """A line that must not be overlooked; also in the log file."""
         log.warning("%s", terminal(text))
+
+    def note(self, text: str) -> None:
+        """A line for the log file alone."""
+        record = log.makeRecord(log.name, logging.INFO, "", 0, terminal(text), (), None)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are figures."""

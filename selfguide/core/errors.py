@@ -31,3 +31,7 @@ class EngineError(SelfguideError):
 
 class RequestError(EngineError):
     """A request that the engine refuses for what is in it; it goes on serving others."""
+
+
+class ChildError(RuntimeError):
+    """A bug in a child process: the message is its traceback."""

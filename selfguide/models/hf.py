@@ -46,7 +46,6 @@ class HFEngine:
         self._adapters = AdapterCache(
             lambda folder: load_model(model, device=self._device, attention=engine.attention, folder=folder)
         )
-        self._eos: frozenset[int] | None = None
         self._warned = False
 
     @classmethod
@@ -120,10 +119,10 @@ class HFEngine:
     def _decode(
         self, model: Any, batch: list[Job], sampling: Sampling, stopper: StopStrings, trie: ChoiceTrie | None
     ) -> list[list[Row]]:
-        eos = self._eos_ids(model)
+        ends = self.tokenizer.stop_ids
 
         def is_end(token_ids: list[int]) -> bool:
-            return token_ids[-1] in eos or stopper.hit(token_ids)
+            return token_ids[-1] in ends or stopper.hit(token_ids)
 
         def run(part: list[Job]) -> list[list[Row]]:
             if sampling.debias is None:
@@ -155,13 +154,6 @@ class HFEngine:
             log.warning("out of memory (%s): the batch is halved; a lower engine.batch_tokens avoids this", failure)
             self._warned = True
         return [*self._halving(halves[0], run), *self._halving(halves[1], run)]
-
-    def _eos_ids(self, model: Any) -> frozenset[int]:
-        if self._eos is None:
-            own = getattr(model.generation_config, "eos_token_id", None)
-            listed: Iterable[int] = own if isinstance(own, list) else [] if own is None else [own]
-            self._eos = frozenset(listed) | {self.tokenizer.eos_token_id}
-        return self._eos
 
     def _completion(self, row: Row, stopper: StopStrings) -> Completion:
         text = stopper.cut(self.tokenizer.decode(row.token_ids)).strip()

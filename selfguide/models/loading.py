@@ -1,14 +1,18 @@
 """Loading a model and its tokenizer, on which device, in which dtype, with which attention."""
 
 import importlib.util
+import logging
 from pathlib import Path
 from typing import Any
 
 from selfguide.config.serving import ModelConfig
+from selfguide.core.console import log_once
 from selfguide.core.errors import ConfigError, MissingDependencyError
-from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model
+from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model, stop_ids
 from selfguide.prompts.tokenization import PromptTokenizer
 
+log = logging.getLogger(__name__)
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
 _OTHER_ATTENTION = "(allowed here: auto | sdpa | eager)"
 
 
@@ -23,7 +27,13 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
         )
     except Exception as error:
         raise not_loadable(source, error) from error
-    return PromptTokenizer(tokenizer, "chat" if cfg.prompt_format == "chat" else "plain", cfg.chat_template)
+    return PromptTokenizer(
+        tokenizer,
+        "chat" if cfg.prompt_format == "chat" else "plain",
+        cfg.chat_template,
+        cfg.template_options,
+        stop_ids(source),
+    )
 
 
 def load_model(
@@ -63,7 +73,35 @@ def load_model(
     finally:
         if quiet:
             logging.enable_progress_bar()
+    tidy_generation(model.generation_config, source.location)
     return (model if quantization == "4bit" else model.to(device)).eval()
+
+
+def tidy_generation(config: Any, location: str) -> None:
+    """Leave out of a generation config what makes it invalid: transformers would not write it again.
+
+    Mostly sampling settings without `do_sample`, which have no effect (Vicuna's temperature and top_p).
+    """
+    if config is None or _is_valid(config):
+        return
+    neutral, left_out = type(config)(), []
+    for names in (_SAMPLING, tuple(vars(neutral))):
+        for name in names:
+            if not name.endswith("_token_id") and getattr(config, name, None) != getattr(neutral, name, None):
+                setattr(config, name, getattr(neutral, name, None))
+                left_out.append(name)
+        if _is_valid(config):
+            break
+    listed = ", ".join(sorted(left_out))
+    log_once(log, f"{location}: its generation config is not valid; without effect and left out: {listed}")
+
+
+def _is_valid(config: Any) -> bool:
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        return False
+    return True
 
 
 def pick_device(name: str) -> str:

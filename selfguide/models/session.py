@@ -7,6 +7,7 @@ stage first needs them, so a run whose stages are all in the store never loads t
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from selfguide.config.schema import RunConfig
@@ -14,6 +15,7 @@ from selfguide.core.console import Terminal
 from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.models.base import Engine
 from selfguide.models.build import engine_identity, lifetime_of
+from selfguide.models.devices import ledger
 from selfguide.models.source import model_identity
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
@@ -156,7 +158,14 @@ class Session:
 
     def run(self, name: str, stage: Stage[T]) -> Finished[T]:
         """The stage's result, found in the store or built; the run's result lists it as `name`, its role."""
-        finished = run_stage(self._store, stage, lambda path: Workspace(path, self.terminal, name, self.free_device))
+
+        def workspace(path: Path) -> Workspace:
+            self.terminal.note(f"memory before {name}: {ledger()}")
+            return Workspace(path, self.terminal, name, self.free_device)
+
+        finished = run_stage(self._store, stage, workspace)
+        if not finished.stored.hit:
+            self.terminal.note(f"memory after {name}: {ledger()}")
         self.log.add(name, finished.stored)
         return finished
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import ConfigError
+from selfguide.core.files import canonical_json
 from selfguide.core.hashing import file_hash
 from selfguide.core.paths import RESOURCES, expanded
 from selfguide.prompts.tokenization import template_file
@@ -30,6 +31,8 @@ _SMALL_FILES = (
     "vocab.json",
     "merges.txt",
 )
+_RENDERING = 2
+"""Version of what `selfguide.prompts.tokenization` makes of chat turns."""
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 
 
@@ -79,6 +82,8 @@ def model_identity(cfg: ModelConfig) -> str:
         templates = [source.folder / name for name in _TEMPLATES] if cfg.prompt_format == "chat" else []
     template = "" if cfg.chat_template is None else template_file(cfg.chat_template).read_text(encoding="utf-8")
     digest = hashlib.sha256(f"{cfg.prompt_format}\x1f{template}".encode())
+    if cfg.prompt_format == "chat":
+        digest.update(f"{_RENDERING}\x1f{canonical_json(cfg.template_options)}".encode())
     for path in templates:
         digest.update(path.read_bytes() if path.exists() else b"")
     return f"{base}+{cfg.prompt_format}-{digest.hexdigest()[:12]}"
@@ -98,6 +103,12 @@ def context_length(cfg: ModelConfig) -> int:
             f"model.context_length: {cfg.context_length} is more than the {limit} tokens {cfg.path} takes"
         )
     return int(cfg.context_length)
+
+
+def stop_ids(source: ModelSource) -> list[int]:
+    """The tokens that end an answer by the model's generation config."""
+    listed = model_json(source, "generation_config.json").get("eos_token_id")
+    return listed if isinstance(listed, list) else [] if listed is None else [listed]
 
 
 def model_provenance(cfg: ModelConfig) -> Provenance:
@@ -157,7 +168,10 @@ def model_folder(folder: Path, path: str) -> Path:
         hint = "; it is an adapter, not a model" if (folder / "adapter_config.json").exists() else ""
         raise ConfigError(f"model.path: {path} is not a model folder: it has no config.json{hint}")
     if not any(folder.glob("*.safetensors")):
-        raise ConfigError(f"model.path: {path} has no *.safetensors weights (pickled weights are not loaded)")
+        raise ConfigError(
+            f"model.path: {path} has no *.safetensors weights (pickled ones are not loaded: "
+            f"python -m selfguide.convert {path} FOLDER makes a copy with safetensors)"
+        )
     return folder
 
 

@@ -38,6 +38,7 @@ class Translator:
             seed=child_seed(request.seed, "vllm") >> 1,
             max_tokens=limit,
             stop=list(stop) or None,
+            stop_token_ids=sorted(self._tokenizer.stop_ids),
             logprobs=0,
             # The text is decoded here, from the ids, as for every engine; vLLM needs it for stop strings only.
             detokenize=bool(stop),

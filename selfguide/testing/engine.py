@@ -84,7 +84,7 @@ class EngineContract:
         prompt = tuple(prompt_tokenizer.tokenizer(TEXTS[0]).input_ids)
         sampling = Sampling(max_new_tokens=60, temperature=2.0, n=40)
         [completions] = engine.generate([Request(prompt, sampling, seed=3)])
-        eos = prompt_tokenizer.eos_token_id
+        eos = prompt_tokenizer.end_id
         stopped = [c for c in completions if c.finish == "stop"]
         assert stopped, "40 hot samples of 60 tokens: some should have ended"
         assert all(c.token_ids[-1] == eos and eos not in c.token_ids[:-1] for c in stopped)

@@ -62,7 +62,7 @@ def build_rows(
         row = TrainingRow(
             tokenizer.encode_prompt(answer_prompt(task, pair.input, context)), tokenizer.encode_answer(pair.output)
         )
-        if not row.prompt_ids or row.answer_ids[-1:] != (tokenizer.eos_token_id,):
+        if not row.prompt_ids or row.answer_ids[-1:] != (tokenizer.end_id,):
             raise TrainingError(f"training row {index} has no prompt, or an answer without end-of-sequence token")
         if len(row) <= config.max_length:
             rows.append(row)

@@ -4,13 +4,13 @@ A killed training goes on from its last whole checkpoint and ends in the same we
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
+from selfguide.core.child import call
 from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.files import write_text
 from selfguide.core.seeding import child_seed
@@ -18,7 +18,14 @@ from selfguide.models.loading import check_attention, load_model, pick_device
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
-from selfguide.training.distributed import check_processes, launch, process_count, sole_writer
+from selfguide.training.distributed import (
+    check_processes,
+    is_first,
+    leave_group,
+    prepare_process,
+    process_count,
+    sole_writer,
+)
 from selfguide.training.job import TrainingJob, TrainingProgress
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
@@ -49,36 +56,51 @@ def finetune(
     (no rows, a row beyond the model's context, a loss that is not a number) and `ConfigError`
     (a knob that this machine or these packages do not serve).
     """
-    return run_job(TrainingJob(config, tokenizer, rows, work, seed), progress)
-
-
-def run_job(job: TrainingJob, progress: TrainingProgress | None = None) -> TrainingResult:
-    """`finetune` for a job: in this process, which may be one of several, or in workers that it starts."""
+    job = TrainingJob(config, tokenizer, rows, work, seed)
     _check(job)
-    job.work.mkdir(parents=True, exist_ok=True)
-    in_workers = job.settings.processes > 1 and process_count() == 1
-    with sole_writer(job.work):
-        checkpoint = resumable(newest_whole(job.work), job.settings)
-        done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-        _kept_losses(job.losses, done)
-        if progress is not None:
-            progress.resume(done)
-        if not in_workers:
-            trainer = _trainer(job, progress)
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if process_count() > 1:
-        return TrainingResult((), (), job.steps, 0)  # what is in the folder is the launching process's to read
-    if in_workers:
-        launch(job, done, progress)
+    with sole_writer(work):
+        _, reported = _state(job)
+    if progress is not None:
+        progress.resume(reported)
+
+    def report() -> None:
+        nonlocal reported
+        lines = job.losses.read_bytes().split(b"\n")[:-1] if job.losses.exists() else []
+        if progress is not None and len(lines) > reported:
+            progress.advance(len(lines) - reported, loss=f"{json.loads(lines[-1])['loss']:.3f}")
+        reported = max(len(lines), reported)
+
+    call(train, job, processes=job.settings.processes, watch=report)
     losses = _kept_losses(job.losses, job.steps)
-    remove_all(job.work)
+    remove_all(work)
     epochs = job.settings.max_epochs
     return TrainingResult(
-        epoch_dirs=tuple(job.work / f"epoch-{epoch}" for epoch in range(1, epochs + 1)),
+        epoch_dirs=tuple(work / f"epoch-{epoch}" for epoch in range(1, epochs + 1)),
         losses=tuple(losses),
         steps=job.steps,
-        trained_tokens=epochs * sum(len(row.answer_ids) for row in job.rows),
+        trained_tokens=epochs * sum(len(row.answer_ids) for row in rows),
     )
+
+
+def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
+    """The training itself, in this process, which may be one of several."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    with sole_writer(job.work):
+        checkpoint, done = _state(job)
+        if progress is not None:
+            progress.resume(done)
+        trainer = _trainer(job, progress)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        leave_group()
+
+
+def _state(job: TrainingJob) -> tuple[Path | None, int]:
+    """The checkpoint that a killed training left, and its step; what it wrote after that is cut off."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    checkpoint = resumable(newest_whole(job.work), job.settings)
+    done = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    _kept_losses(job.losses, done)
+    return checkpoint, done
 
 
 def _check(job: TrainingJob) -> None:
@@ -118,9 +140,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     from selfguide.training.hooks import FILLER, Recorder, RowTrainer, collate, trainer_arguments
 
     settings, processes = job.settings, process_count()
-    device = _device(job)
-    if processes > 1 and device.startswith("cuda"):
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    device = prepare_process(_device(job))
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
@@ -148,7 +168,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         model=model,
         args=args,
         train_dataset=[*job.rows, *[FILLER] * (-len(job.rows) % (micro * processes) if processes > 1 else 0)],
-        data_collator=lambda batch: collate(batch, job.tokenizer.eos_token_id if pad is None else pad),
+        data_collator=lambda batch: collate(batch, job.tokenizer.end_id if pad is None else pad),
         callbacks=[Recorder(job, lambda folder: _save(trainer, job, folder), progress)],
     )
     shard_on_cpu(trainer)
@@ -241,5 +261,6 @@ def _kept_losses(path: Path, steps: int) -> list[float]:
             kept.append(float(json.loads(line)["loss"]))
         except (ValueError, KeyError, TypeError):
             break
-    write_text(path, "".join(lines[: len(kept)]))
+    if is_first():
+        write_text(path, "".join(lines[: len(kept)]))
     return kept

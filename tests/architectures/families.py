@@ -54,7 +54,7 @@ SLIDING = ("mistral", "gemma2", "gemma3", "gpt_oss", "phi3")
 
 
 def tiny_family(name: str, folder: Path, **changes: Any) -> Path:
-    """A checkpoint with one token per byte and ChatML turns; its weights are so large that prompts decide answers."""
+    """A checkpoint with one token per byte and ChatML turns, of weights so large that prompts decide its answers."""
     tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
     kind, shape = FAMILIES[name]

@@ -1,9 +1,6 @@
 """The micro benchmark: what its figures say, and that old runs are never shown as new ones."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +10,7 @@ from benchmarks.micro.benchmark import folder_of
 from benchmarks.micro.benchmark_table import Difference, Run, difference, read_run
 from benchmarks.micro.benchmark_tasks import BY_NAME
 from selfguide.core.errors import DataError
-
-ROOT = Path(__file__).parents[2]
+from tests import cli
 
 
 def run_of(task: str, seed: int, icl: list[float], tuned: list[float]) -> Run:
@@ -72,23 +68,8 @@ def test_a_run_without_the_control_is_no_row(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     small = ["synthesis=smoke", "finetuning.epochs=1", "finetuning.max_epochs=1", "finetuning.demonstration_copies=1"]
     command = ["--tasks", "color_word", "--seeds", "1", "--limit", "4", "--runs", "runs", "--output", "out"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.micro.benchmark",
-            *command,
-            "--",
-            "frozen_config=null",
-            "store.root=store",
-            *small,
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    more = ("--", "frozen_config=null", "store.root=store", *small)
+    done = cli.run("benchmarks.micro.benchmark", *command, *more, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "out" / "table.md").read_text()
     assert "| color_word |" in table and "Setting: UNFROZEN." in table and "frozen_config=null" in table

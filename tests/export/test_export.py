@@ -1,9 +1,7 @@
 """What is handed on can be loaded by others, says what it is, and says nothing it should not."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from selfguide.apps.export.cards import cell, fenced
 from selfguide.apps.export.dataset import export_dataset
 from selfguide.apps.export.weights import export_weights
 from selfguide.core.errors import DataError
+from tests import cli
 from tests.analysis.folders import write_run
 from tests.export.runs import run_with_adapter
 
@@ -131,9 +130,7 @@ def test_the_command_and_its_mistakes(exported: tuple[RunFolder, Path], tmp_path
     run, _ = exported
 
     def called(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "selfguide.main", "export", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=environment)
+        return cli.run("selfguide.main", "export", *arguments, cwd=tmp_path)
 
     done = called(f"run={run.path}", f"to={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ def model_config(path: str | Path, **changes: Any) -> ModelConfig:
         "dtype": "float32",
         "prompt_format": "plain",
         "chat_template": None,
+        "template_options": {},
         "context_length": None,
         "trust_remote_code": False,
     }

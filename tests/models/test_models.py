@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from selfguide.core.errors import ConfigError
 from selfguide.core.types import Example
-from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.loading import load_model, load_prompt_tokenizer
 from selfguide.models.source import context_length, model_identity
 from selfguide.prompts.selfguide import AnswerPrompt
 from tests.models.checkpoints import CONTEXT, model_config, tiny_model
@@ -61,3 +62,19 @@ def test_the_bundled_vicuna_template(tiny: Path) -> None:
         "The assistant gives helpful, detailed, and polite answers to the user's questions. "
         "USER: Do it.\n\nInput: one ASSISTANT: 1</s>USER: Input: two ASSISTANT:"
     )
+
+
+def test_sampling_settings_without_sampling_are_left_out_with_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in lmsys/vicuna-7b-v1.5: transformers reads such a file, and refuses to write it."""
+    tiny = tiny_model(tmp_path / "tiny")
+    ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
+    settings = {**ids, "_from_model_config": True, "max_length": 4096, "temperature": 0.9, "top_p": 0.6}
+    (tiny / "generation_config.json").write_text(json.dumps(settings))
+    for _ in range(2):
+        model = load_model(model_config(tiny), device="cpu")
+    model.save_pretrained(tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "generation_config.json").read_text())["eos_token_id"] == 1
+    lines = [record.getMessage() for record in caplog.records if "generation config" in record.getMessage()]
+    assert lines == [f"{tiny}: its generation config is not valid; without effect and left out: temperature, top_p"]

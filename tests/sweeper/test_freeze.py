@@ -1,9 +1,6 @@
 """From a sweep to its frozen setting to a run that takes it, with the program itself; and what is refused then."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +11,10 @@ from selfguide.core.errors import ConfigError
 from selfguide.pipeline import run
 from selfguide.search.freeze import with_lock
 from selfguide.search.frozen_config import load
+from tests import cli
 from tests.composing import composed
 from tests.tiny_task import write_task
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMON = ["method=few_shot_icl", "data.validation_fraction=0.5", "evaluation.limit=3", "evaluation.bootstrap=200"]
 
 
@@ -28,15 +25,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, classification in (("valid", True), ("mine", False)):
         write_task(folder, classification=classification).rename(folder / f"{name}.json")
     command = [
-        sys.executable, "-m", "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
+        "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
         f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
         f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
         "temperature.input=choice(0.6,0.8)", "sweep.sampler=grid", f"store.root={folder}/store",
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = cli.run(*command, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "recorded: sweeps/small/lock.yaml; use it with frozen_config=sweeps/small" in done.stdout
     return folder

@@ -1,47 +1,30 @@
 """The whole command: files, resuming, failures, interruption, two processes at once."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests import cli
 from tests.table.tables import TASKS, read_csv, write_table
 
-ROOT = Path(__file__).resolve().parents[2]
 ROWS = {"few_shot_icl": ["method=few_shot_icl"], "selfguide": ["method=selfguide"]}
 FILES = ("results.csv", "table.csv", "table.md", "table.tex")
 # It fails when it trains, not when it is composed.
 MISFIT = ["method=selfguide", "finetuning.target_modules=no_such_layer"]
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "selfguide.main",
-            "table",
-            "--config-dir",
-            str(folder / "conf"),
-            "+table=tiny",
-            *overrides,
-        ],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def start(folder: Path, *overrides: str) -> cli.Command:
+    return cli.start(
+        "selfguide.main", "table", "--config-dir", str(folder / "conf"), "+table=tiny", *overrides, cwd=folder
     )
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(process: cli.Command) -> tuple[int, str, str]:
     said, complained = process.communicate(timeout=300)
     return process.returncode, said, complained
 
@@ -55,7 +38,7 @@ def scores(folder: Path) -> list[tuple[str, ...]]:
     return [tuple(line[name] for name in names) for line in read_csv(folder / "out" / "results.csv")]
 
 
-def wait_for_a_result(folder: Path, process: subprocess.Popen[str]) -> None:
+def wait_for_a_result(folder: Path, process: cli.Command) -> None:
     deadline = time.monotonic() + 400
     while not results(folder) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -187,18 +170,8 @@ def test_mistakes_are_one_line_and_load_nothing_heavy(tmp_path: Path) -> None:
         (["+table=scaling", "size=huge"], "error: size: 'huge' is not allowed; allowed: micro | paper"),
         (["+table=scaling", "output_=x"], "output_"),
     ):
-        code = (
-            "import sys, runpy, atexit\n"
-            "atexit.register(lambda: print('LOADED', sorted(set(sys.modules) & {'torch', 'transformers', 'peft'})))\n"
-            f"sys.argv = ['main', 'table', *{arguments!r}]\n"
-            "runpy.run_module('selfguide.main', run_name='__main__', alter_sys=True)\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        done = cli.run("selfguide.main", "table", *arguments, cwd=tmp_path, before=cli.nothing_heavy)
         assert done.returncode == 2
         assert said in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-        assert "LOADED []" in done.stdout
     assert not list(tmp_path.iterdir())

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown, tracked
 from selfguide.config.schema import RunConfig
 from selfguide.core.errors import ConfigError
+from tests import cli
 from tests.analysis.folders import write_run
 from tests.composing import run_config
 from tests.tiny_task import write_task
@@ -105,13 +104,13 @@ def test_jobs_of_a_sweep_share_their_group(tmp_path: Path) -> None:
 
 def test_the_jobs_of_a_study_are_one_group(tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "selfguide.main", "-m", "+sweep=one_parameter_micro", "sweep.name=grouped",
+        "selfguide.main", "-m", "+sweep=one_parameter_micro", "sweep.name=grouped",
         "sweep.tasks=[micro_time_stamp,micro_find_vehicle]", "sweep.test_tasks=[]", "sweep.record=null",
         "sweep.sampler=random", "sweep.trials=2", "sweep.racing=off",
         "method=few_shot_icl", "evaluation.limit=3", "evaluation.bootstrap=200", f"store.root={tmp_path / 'store'}",
         f"hydra.sweep.dir={tmp_path / 'sweep'}", "tracking=wandb", "tracking.mode=offline",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    done = cli.run(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     folders = {file.parent for file in (tmp_path / "sweep").rglob("run-*.wandb")}
     assert len(folders) == 4, "two settings on two tasks"
@@ -166,11 +165,11 @@ def test_the_id_is_of_the_job_and_not_of_where_it_runs(tmp_path: Path) -> None:
 def test_the_main_command_tracks(tmp_path: Path) -> None:
     task = write_task(tmp_path)
     command = [
-        sys.executable, "-m", "selfguide.main", "task=json", f"task.path={task}", "task.family=generation",
+        "selfguide.main", "task=json", f"task.path={task}", "task.family=generation",
         "method=few_shot_icl", "evaluation.limit=3", "evaluation.bootstrap=200", f"store.root={tmp_path / 'store'}",
         f"hydra.run.dir={tmp_path / 'run'}", "tracking=wandb", "tracking.mode=offline",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = cli.run(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = wandb_file.records(tmp_path / "run")
     assert wandb_file.summary(found)["counts/train"] == 0

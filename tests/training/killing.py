@@ -1,5 +1,8 @@
 """A training that dies on the way."""
 
+import time
+from collections.abc import Callable
+
 
 class Killed(Exception):
     pass
@@ -20,3 +23,10 @@ class KillAt:
         self.left -= count
         if self.left <= 0:
             raise Killed
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

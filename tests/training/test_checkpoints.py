@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from selfguide.core.child import call
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.training.checkpoints import MARK, mark_whole, newest_whole, remove_all
 from selfguide.training.job import TrainingJob
-from selfguide.training.trainer import finetune
+from selfguide.training.trainer import finetune, train
 from tests.models.checkpoints import model_config, tiny_model
 from tests.training.configs import copy_rows, run_config
 
@@ -62,11 +63,9 @@ def half(path, **_):
             file.unlink()
     os.kill(os.getpid(), signal.SIGKILL)
 
-sys.argv[0] = "worker"
-from selfguide.training import worker
-import transformers
-transformers.TrainerCallback.on_train_end = lambda *_, **__: setattr(shutil, "rmtree", half)
-worker.main(Path(sys.argv[1]))
+from selfguide.training.checkpoints import remove_all
+shutil.rmtree = half
+remove_all(Path(sys.argv[1]))
 """
 
 
@@ -76,7 +75,7 @@ def test_killed_while_its_checkpoints_are_deleted_it_still_ends_in_the_same_byte
     config, rows = run_config(tiny, save_every_s=1e-9), copy_rows(tokenizer, 16)
     whole = finetune(config, tokenizer, rows, tmp_path / "whole", 3)
     work = tmp_path / "cut"
-    TrainingJob(config, tokenizer, rows, work, 3).write()
+    call(train, TrainingJob(config, tokenizer, rows, work, 3))
     killed = subprocess.run([sys.executable, "-c", DIES_WHILE_DELETING, str(work)], timeout=120)
     assert killed.returncode == -signal.SIGKILL
     assert list(work.glob("checkpoint-*")), "it died with a half-deleted checkpoint"

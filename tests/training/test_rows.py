@@ -25,7 +25,7 @@ def test_a_row_is_the_evaluation_prompt_and_the_answer(tokenizer: PromptTokenize
     [row] = build_rows(TASK, PAIRS[:1], tokenizer, finetuning_config(), seed=0).rows
     assert row.prompt_ids == tokenizer.encode_prompt(answer_prompt(TASK, "green door"))
     assert row.answer_ids == tokenizer.encode_answer("green")
-    assert row.answer_ids[-1] == tokenizer.eos_token_id
+    assert row.answer_ids[-1] == tokenizer.end_id
     assert show_row(row, tokenizer).endswith("Input: green door\nOutput:« green</s>»")
 
 

@@ -1,13 +1,14 @@
 import importlib.util
 import json
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -19,11 +20,11 @@ from selfguide.models.loading import load_model, load_prompt_tokenizer
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import MARK, newest_whole
 from selfguide.training.job import TrainingJob
-from selfguide.training.trainer import TrainingResult, finetune, student_model
+from selfguide.training.trainer import TrainingResult, finetune, student_model, train
 from selfguide.training.weights import weights_of
 from tests.models.checkpoints import tiny_model
 from tests.training.configs import copy_rows, run_config
-from tests.training.killing import KillAt, Killed
+from tests.training.killing import KillAt, Killed, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def tokenizer(tiny: Path) -> PromptTokenizer:
     return load_prompt_tokenizer(run_config(tiny).model)
 
 
-def train(tiny: Path, tokenizer: PromptTokenizer, work: Path, rows: int = 20, **changes: Any) -> TrainingResult:
+def trained_on(tiny: Path, tokenizer: PromptTokenizer, work: Path, rows: int = 20, **changes: Any) -> TrainingResult:
     return finetune(run_config(tiny, **changes), tokenizer, copy_rows(tokenizer, rows), work, seed=3)
 
 
@@ -46,7 +47,7 @@ def content(work: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def trained(tiny: Path, tokenizer: PromptTokenizer, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    return train(tiny, tokenizer, tmp_path_factory.mktemp("trained") / "work", max_epochs=12, epochs=12, rank=16)
+    return trained_on(tiny, tokenizer, tmp_path_factory.mktemp("trained") / "work", max_epochs=12, epochs=12, rank=16)
 
 
 def test_a_copy_task_is_learnt(trained: TrainingResult) -> None:
@@ -80,7 +81,7 @@ def test_the_engine_agrees_with_the_trainer(tiny: Path, tokenizer: PromptTokeniz
 
 def test_same_rows_and_seed_give_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        train(tiny, tokenizer, tmp_path / name, dropout=0.1)
+        trained_on(tiny, tokenizer, tmp_path / name, dropout=0.1)
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
@@ -88,14 +89,14 @@ def test_same_rows_and_seed_give_the_same_bytes(tiny: Path, tokenizer: PromptTok
 def test_micro_batches_change_nothing_but_rounding(
     tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, rows: int
 ) -> None:
-    whole = train(tiny, tokenizer, tmp_path / "whole", rows)
-    cut = train(tiny, tokenizer, tmp_path / "cut", rows, micro_batch_size=3)
+    whole = trained_on(tiny, tokenizer, tmp_path / "whole", rows)
+    cut = trained_on(tiny, tokenizer, tmp_path / "cut", rows, micro_batch_size=3)
     assert whole.losses == pytest.approx(cut.losses, rel=1e-3)
     assert whole.steps == cut.steps == 2 * -(-rows // 8)
 
 
 def test_the_loss_is_the_mean_over_answer_tokens(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
-    result = train(tiny, tokenizer, tmp_path, rows=8, max_epochs=1, epochs=1)
+    result = trained_on(tiny, tokenizer, tmp_path, rows=8, max_epochs=1, epochs=1)
     config, rows = run_config(tiny), copy_rows(tokenizer, 8)
     with HFEngine(config.model, config.engine) as engine:  # type: ignore[arg-type]
         scores = engine.score([ScoreRequest(row.prompt_ids, row.answer_ids) for row in rows])
@@ -108,10 +109,10 @@ def test_the_loss_is_the_mean_over_answer_tokens(tiny: Path, tokenizer: PromptTo
 def test_resuming_gives_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, step: int) -> None:
     """3 steps in an epoch: killed in its middle, at its very end, and just after."""
     changes: dict[str, Any] = {"dropout": 0.1, "save_every_s": 1e-9, "micro_batch_size": 4}
-    train(tiny, tokenizer, tmp_path / "whole", **changes)
+    trained_on(tiny, tokenizer, tmp_path / "whole", **changes)
     config, rows, work = run_config(tiny, **changes), copy_rows(tokenizer, 20), tmp_path / "cut"
     with pytest.raises(Killed):
-        finetune(config, tokenizer, rows, work, 3, KillAt(step))
+        train(TrainingJob(config, tokenizer, rows, work, 3), KillAt(step))
     torch.manual_seed(99)
     second = KillAt(1000)
     result = finetune(config, tokenizer, rows, work, 3, second)
@@ -122,10 +123,10 @@ def test_resuming_gives_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, t
 
 def test_a_torn_checkpoint_is_ignored(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"save_every_s": 1e-9}
-    train(tiny, tokenizer, tmp_path / "whole", **changes)
+    trained_on(tiny, tokenizer, tmp_path / "whole", **changes)
     config, rows, work = run_config(tiny, **changes), copy_rows(tokenizer, 20), tmp_path / "cut"
     with pytest.raises(Killed):
-        finetune(config, tokenizer, rows, work, 3, KillAt(5))
+        train(TrainingJob(config, tokenizer, rows, work, 3), KillAt(5))
     newest = newest_whole(work)
     assert newest is not None
     torn = work / "checkpoint-5"
@@ -136,25 +137,46 @@ def test_a_torn_checkpoint_is_ignored(tiny: Path, tokenizer: PromptTokenizer, tm
     assert content(work) == content(tmp_path / "whole")
 
 
+PARENT = """
+import pickle, sys
+from selfguide.training.trainer import finetune
+finetune(*pickle.load(open(sys.argv[1], "rb")))
+"""
+
+
 def test_kill_9_and_again_gives_the_same_bytes(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    """The process that asked for the training is killed: the one that trains ends with it."""
     config = run_config(tiny, max_epochs=16, epochs=16, save_every_s=0.01, dropout=0.1)
     rows = copy_rows(tokenizer, 16)
     finetune(config, tokenizer, rows, tmp_path / "whole", 3)
-    work = tmp_path / "work"
-    TrainingJob(config, tokenizer, rows, work, 3).write()
-    command = [sys.executable, "-m", "selfguide.training.worker", str(work)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline and not (work / "epoch-3").exists():
-            time.sleep(0.01)
+    work, given = tmp_path / "work", tmp_path / "given"
+    given.write_bytes(pickle.dumps((config, tokenizer, rows, work, 3)))
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(given)]) as process:
+        wait_for(lambda: (work / "epoch-3").exists(), 60)
+        trains = [child for child in psutil.Process(process.pid).children(recursive=True) if child.is_running()]
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+    assert len(trains) == 2, "what forks, and what it forked"
+    assert not psutil.wait_procs(trains, 10)[1]
     assert not (work / "epoch-16").exists()
     assert newest_whole(work) is not None
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    assert {name: data for name, data in content(work).items() if name not in ("job.json", "rows.jsonl")} == content(
-        tmp_path / "whole"
-    )
+    finetune(config, tokenizer, rows, work, 3)
+    assert content(work) == content(tmp_path / "whole")
+
+
+def test_nothing_of_a_training_stays_in_the_process_that_asked_for_it(tiny: Path, tmp_path: Path) -> None:
+    code = """
+import pickle, sys
+from selfguide.training.trainer import finetune
+finetune(*pickle.load(open(sys.argv[1], "rb")))
+import torch, gc
+assert "transformers.trainer" not in sys.modules
+assert not any(isinstance(thing, torch.nn.Module) for thing in gc.get_objects())
+"""
+    tokenizer, given = load_prompt_tokenizer(run_config(tiny).model), tmp_path / "given"
+    given.write_bytes(pickle.dumps((run_config(tiny), tokenizer, copy_rows(tokenizer, 8), tmp_path / "work", 3)))
+    subprocess.run([sys.executable, "-c", code, str(given)], check=True, timeout=120)
+    assert (tmp_path / "work" / "epoch-2" / "adapter_model.safetensors").exists()
 
 
 def test_full_finetuning_leaves_whole_models(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
@@ -186,7 +208,7 @@ def test_what_cannot_be_trained_is_one_clear_line(
     tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, changes: dict[str, Any], error: type, message: str
 ) -> None:
     with pytest.raises(error, match=message) as caught:
-        train(tiny, tokenizer, tmp_path, **changes)
+        trained_on(tiny, tokenizer, tmp_path, **changes)
     assert "\n" not in str(caught.value)
 
 
@@ -200,12 +222,12 @@ def test_attention_is_a_choice_of_the_training(tiny: Path, tokenizer: PromptToke
     assert student_model(run_config(tiny, attention="eager"), "cpu").config._attn_implementation == "eager"
     assert "attention" not in knobs_of(run_config(tiny).finetuning, "training"), "the same weights"
     with pytest.raises(ConfigError, match=r"^finetuning\.attention: flash_attention_2 needs a CUDA device, not cpu \("):
-        train(tiny, tokenizer, tmp_path, attention="flash_attention_2")
+        trained_on(tiny, tokenizer, tmp_path, attention="flash_attention_2")
 
 
 def test_no_rows_and_rows_beyond_the_context_are_errors(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no training rows"):
-        train(tiny, tokenizer, tmp_path, rows=0)
+        trained_on(tiny, tokenizer, tmp_path, rows=0)
     [row] = copy_rows(tokenizer, 1)
     with pytest.raises(TrainingError, match="context of 128"):
         finetune(run_config(tiny), tokenizer, [type(row)(row.prompt_ids * 60, row.answer_ids)], tmp_path, 0)
