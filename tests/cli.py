@@ -17,6 +17,8 @@ from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 from typing import Any
 
+from tests import forked_server
+
 HEAVY = ("torch", "transformers", "peft", "optuna", "pandas", "scipy")
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.preloaded"])
@@ -115,6 +117,7 @@ def _enter(
     os.chdir(cwd)
     sys.path[:0] = [cwd, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = list(arguments)
+    forked_server.use_it()
     try:
         if before is not None:
             before()

@@ -31,6 +31,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     _check_tiers(item)
 
 
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # or libraries complain at the end of what is left
+
+
 def _check_tiers(item: pytest.Item) -> None:
     """What a tier needs must be there: without it a test is skipped, and fails in CI."""
     for tier in sorted(TIERS & {mark.name for mark in item.iter_markers()}):

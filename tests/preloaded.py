@@ -3,6 +3,7 @@
 import gc
 import os
 
+import accelerate  # noqa: F401
 import hydra  # noqa: F401
 import optuna  # noqa: F401
 import pandas  # noqa: F401

@@ -1,7 +1,7 @@
 """The prompts that real instruction models get, from their turn formats: pinned, with one BOS, ends known.
 
 `tests/golden/chat` has each family's format as a template of ours, and the prompt that comes out.
-After a change that is meant: python -m tests.test_chat_templates
+After a change that is meant: python -m tests.goldens
 """
 
 from dataclasses import dataclass, field
@@ -112,7 +112,8 @@ def test_a_template_that_refuses_a_prompt_is_one_line(tmp_path: Path) -> None:
         tokenizer_of("llama_2", str(tmp_path / "own.jinja")).encode_prompt(PROMPT)
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """The prompts anew."""
     for name in FAMILIES:
         tokenizer = tokenizer_of(name)
         (GOLDEN / f"{name}.txt").write_text(tokenizer.tokenizer.decode(list(tokenizer.encode_prompt(PROMPT))))

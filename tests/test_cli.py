@@ -112,7 +112,7 @@ def test_a_task_file_that_is_no_regular_file_is_one_line(kind: str, tmp_path: Pa
         assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1, done.stderr
 
 
-@pytest.mark.parametrize("blocks", [1, 16, 256])
+@pytest.mark.parametrize("blocks", [1, pytest.param(16, marks=pytest.mark.slow), 256])
 def test_a_full_disk_is_one_line(blocks: int, tmp_path: Path) -> None:
     """Wherever it is met: in our files, the libraries' or a copy; a limit on the size of files acts as a full disk."""
     few = "task=micro_color_word generation.target=4 finetuning.epochs=1 evaluation.limit=2 annotation.samples=2"

@@ -147,6 +147,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+@pytest.mark.slow  # builds and installs two wheels
 def test_the_example_plugin_passes_its_tests_from_the_wheels(wheels: Path, tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text((PLUGIN / "tests" / "test_example.py").read_text())
     done = command(
@@ -155,6 +156,7 @@ def test_the_example_plugin_passes_its_tests_from_the_wheels(wheels: Path, tmp_p
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_with_all_that_the_plugin_adds(wheels: Path, tmp_path: Path) -> None:
     rows = [
         f"I see the {color} {thing}.\t{color}" for color in ("red", "blue", "green") for thing in ("hat", "car", "bed")

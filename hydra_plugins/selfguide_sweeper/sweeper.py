@@ -48,7 +48,7 @@ class SelfguideSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the search to its target; returns the winner's value, or None where no setting is admissible."""
-        from selfguide.apps.sweep.running import run_sweep
+        from selfguide.apps.sweep.run import run_sweep
 
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         return run_sweep(self.config, self.launcher, self.hydra_context, arguments)

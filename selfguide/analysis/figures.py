@@ -54,33 +54,32 @@ def figures_of(
     `averages` are lists of tasks by name, `reference` the variant that `against` is over. Holm's correction
     goes over all figures of a kind, or with `by_variant` over those of each variant.
     """
-    order = {task: index for index, task in enumerate(dict.fromkeys(t for tasks in averages.values() for t in tasks))}
     known = {(group.variant, group.task): group for group in groups}
     references = {group.task: group for group in groups if group.variant == reference}
-    single = {key: _figure([group], references, [order[group.task]]) for key, group in known.items()}
+    single = {key: _figure([group], references) for key, group in known.items()}
     means = {}
     for variant in dict.fromkeys(group.variant for group in groups):
         for name, tasks in averages.items():
             present = [known[variant, task] for task in tasks if (variant, task) in known]
             if tasks and len(present) == len(tasks) and len({group.column for group in present}) == 1:
-                means[variant, name] = _figure(present, references, [order[task] for task in tasks])
+                means[variant, name] = _figure(present, references)
     return _corrected(single, by_variant), _corrected(means, by_variant)
 
 
-def interval_of(groups: Sequence[Group], of: Literal["score", "baseline"], seeds: Sequence[int] = ()) -> Interval:
-    """The mean over the groups' tasks; `seeds` are of the resampling, another for each task."""
+def interval_of(groups: Sequence[Group], of: Literal["score", "baseline"]) -> Interval:
+    """The mean over the groups' tasks; a single run's own."""
     if len(groups) == 1 and len(groups[0].runs) == 1:
         return Interval(**groups[0].runs[0].result[of])
-    return crossed_interval([g.scores if of == "score" else g.baselines for g in groups], seeds=seeds)
+    return crossed_interval([g.scores if of == "score" else g.baselines for g in groups])
 
 
-def _figure(groups: Sequence[Group], references: Mapping[str, Group], seeds: Sequence[int]) -> Figure:
+def _figure(groups: Sequence[Group], references: Mapping[str, Group]) -> Figure:
     gains = [None if group.is_baseline else group.scores - group.baselines for group in groups]
     against = [_differences(group, references.get(group.task)) for group in groups]
     controls = [None if (control := group.controls(CONTROL)) is None else group.scores - control for group in groups]
     return Figure(
         column=groups[0].column,
-        score=interval_of(groups, "score", seeds),
+        score=interval_of(groups, "score"),
         gain=_difference(gains, _own(groups, "gain")),
         against=_difference(against),
         over_control=_difference(controls, _own(groups, "gains", CONTROL)),

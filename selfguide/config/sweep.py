@@ -9,6 +9,14 @@ from selfguide.config.knobs import knob
 
 
 @dataclass
+class ConfirmConfig:
+    """Further seeds for the best settings of a search, before one is frozen."""
+
+    finalists: int = knob(ge=0)
+    seeds: list[int] = MISSING
+
+
+@dataclass
 class SweepConfig:
     """A search for one setting that serves several tasks. Read by the sweeper, not by the single run."""
 
@@ -21,6 +29,7 @@ class SweepConfig:
     trials: int | None = knob(ge=1)
     seed: int = knob(ge=0)
     seeds: list[int] = MISSING
+    confirm: ConfirmConfig | None = None
     objective: str = knob(one_of=("worst_score", "worst_gain", "lcb"))
     confidence: float = knob(gt=0.5, lt=1)
     bootstrap: int = knob(ge=100)

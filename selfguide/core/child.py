@@ -38,17 +38,20 @@ def warm_up() -> None:
     process = getattr(_server, "process", None)
     if process is not None and _server.owner == os.getpid() and process.poll() is None:
         return
-    command = [sys.executable, "-m", "selfguide.core.child_server", str(os.getpid())]
-    # A process group of its own: Ctrl-C is ours to answer.
-    process = subprocess.Popen(
-        command,
+    _server.process, _server.owner = start_server(), os.getpid()
+    atexit.register(_stop, _server.process, os.getpid())
+
+
+def start_server() -> "subprocess.Popen[bytes]":
+    """A server in a fresh interpreter, and in a process group of its own: Ctrl-C is ours to answer."""
+    path = os.pathsep.join([str(RESOURCES.parents[1]), *filter(None, sys.path)])
+    return subprocess.Popen(
+        [sys.executable, "-m", "selfguide.core.child_server", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(RESOURCES.parents[1]), *filter(None, sys.path)])},
+        env={**os.environ, "PYTHONPATH": path},
     )
-    _server.process, _server.owner = process, os.getpid()
-    atexit.register(_stop, process, os.getpid())
 
 
 def call(

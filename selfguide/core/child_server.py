@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import logging
@@ -31,16 +32,20 @@ def _die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _serve(parent: int) -> None:
+def serve(parent: int) -> None:
+    """Answer what is asked on the standard input until it ends, or the process `parent` does."""
     _die_with(parent)
-    replies = os.fdopen(os.dup(1), "wb")
+    asked, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whoever prints, prints no reply
     for name in PRELOADED:
         importlib.import_module(name)
+    # A child's search for garbage then passes over what it shares with this process.
+    gc.freeze()
     while True:
         try:
-            request = pickle.load(sys.stdin.buffer)
+            request = pickle.load(asked)
         except EOFError:
+            gc.unfreeze()  # or libraries complain at the end of what is left
             return
         pickle.dump(_run_all(*request), replies)
         replies.flush()
@@ -128,4 +133,4 @@ class _Sent(logging.Handler):
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]))

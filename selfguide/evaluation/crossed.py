@@ -14,26 +14,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, permutation_p
+from selfguide.evaluation.statistics import Gain, Interval, bootstrap_mean, consistent, equal_gain, permutation_p
 
-RESAMPLES = 2000
 ByTask = Sequence[NDArray[np.float64]]
 """(seeds, instances) for each task."""
 
 
-def crossed_interval(tasks: ByTask, *, confidence: float = 0.95, seeds: Sequence[int] = ()) -> Interval:
-    """The mean over tasks of scores from 0 to 1, with a bootstrap interval over seeds and instances.
+def crossed_interval(tasks: ByTask, *, confidence: float = 0.95) -> Interval:
+    """The mean over tasks of scores from 0 to 1, with the t interval over seeds and instances.
 
-    Scores that are all 0, or all 1, have the exact interval of their instances. `seeds` are those of
-    the resampling, another for each task.
+    Scores that are all 0, or all 1, have the exact interval of their instances.
     """
+    instances = sum(scores.shape[1] for scores in tasks)
     first = tasks[0].flat[0]
     if first in (0.0, 1.0) and all((scores == first).all() for scores in tasks):
         return bootstrap_mean(np.concatenate([scores.mean(axis=0) for scores in tasks]), confidence=confidence)
-    drawn = [_resampled(scores, seed) for scores, seed in zip(tasks, seeds or range(len(tasks)), strict=True)]
-    low, high = np.quantile(np.mean(drawn, axis=0), [(1 - confidence) / 2, (1 + confidence) / 2])
     mean = float(np.mean([scores.mean() for scores in tasks]))
-    return Interval(mean, float(low), float(high), sum(scores.shape[1] for scores in tasks))
+    half, _ = _t(_crossed_parts(tasks), confidence)
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), instances)
 
 
 def crossed_gain(
@@ -51,33 +49,36 @@ def crossed_gain(
     if sampled_tasks:
         parts, flipped = _variance(means, 1), means
     else:
-        parts = [part for task in tasks for axis in (1, 0) for part in _variance(task.mean(axis=axis), len(tasks))]
         # A task's instances weigh as much as its share in the mean over tasks.
+        parts = _crossed_parts(tasks)
         flipped = np.concatenate([task.mean(axis=0) / (task.shape[1] * len(tasks)) for task in tasks])
     p = permutation_p(flipped, resamples=resamples, seed=seed)
-    variance = sum(value for value, _ in parts)
-    if variance < 1e-20:  # equal but for rounding
-        return Gain(mean, mean, mean, p)
+    if sum(value for value, _ in parts) < 1e-20:  # equal but for rounding
+        return equal_gain(mean, len(flipped), p, confidence)
     from scipy.stats import t
 
+    half, (error, freedom) = _t(parts, confidence)
+    p = max(p, 2 * float(t.sf(abs(mean) / error, freedom)))
+    return consistent(Gain(mean, max(-1.0, mean - half), min(1.0, mean + half), p), confidence)
+
+
+def _t(parts: Sequence[tuple[float, int]], confidence: float) -> tuple[float, tuple[float, float]]:
+    """Half the t interval's width, and its standard error with Satterthwaite's degrees of freedom."""
+    from scipy.stats import t
+
+    variance = sum(value for value, _ in parts)
+    if variance < 1e-20:
+        return 0.0, (0.0, 1.0)
     freedom = variance**2 / sum(value**2 / degrees for value, degrees in parts)
     error = math.sqrt(variance)
-    half = float(t.ppf((1 + confidence) / 2, freedom)) * error
-    p = max(p, 2 * float(t.sf(abs(mean) / error, freedom)))
-    return Gain(mean, max(-1.0, mean - half), min(1.0, mean + half), p)
+    return float(t.ppf((1 + confidence) / 2, freedom)) * error, (error, freedom)
+
+
+def _crossed_parts(tasks: ByTask) -> list[tuple[float, int]]:
+    """What seeds and instances of each task add to the variance of the mean over tasks."""
+    return [part for task in tasks for axis in (1, 0) for part in _variance(task.mean(axis=axis), len(tasks))]
 
 
 def _variance(means: NDArray[np.float64], tasks: int) -> list[tuple[float, int]]:
     """What the spread of `means` adds to the variance of the mean over tasks, with its degrees of freedom."""
     return [(float(means.var(ddof=1)) / len(means) / tasks**2, len(means) - 1)] if len(means) > 1 else []
-
-
-def _resampled(scores: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """`RESAMPLES` means of (seeds, instances), both drawn anew with replacement."""
-    generator = np.random.default_rng(seed)
-    seeds, instances = scores.shape
-    means = np.empty(RESAMPLES)
-    for index in range(RESAMPLES):
-        rows = scores[generator.integers(0, seeds, seeds)]
-        means[index] = rows[:, generator.integers(0, instances, instances)].mean()
-    return means

@@ -58,16 +58,37 @@ def paired_gain(
 ) -> Gain:
     """The mean of tuned minus baseline over the same instances.
 
-    The interval is the paired bootstrap's; p is of the sign-flip permutation test (two-sided,
-    exact for few or for equally large differences). Raises ValueError for unequal lengths.
+    Interval and p are of one test, so they cannot contradict each other: flipping signs (two-sided, exact for few or
+    for equally large differences). The interval holds the gains that it does not refute. Raises ValueError for
+    unequal lengths.
     """
     new, old = _checked(tuned), _checked(baseline)
     if len(old) != len(new):
         raise ValueError(f"paired scores of unequal length: {len(new)} and {len(old)}")
     differences = new - old
-    low, high = _percentile_interval(differences, resamples, confidence, seed)
+    if np.all(differences == differences[0]):
+        p = permutation_p(differences, seed=seed)
+        return equal_gain(float(differences.mean()), len(differences), p, confidence)
+    low, high = _not_refuted(differences, resamples, confidence, seed)
     p = permutation_p(differences, resamples=resamples, seed=seed)
-    return Gain(float(differences.mean()), low, high, p)
+    return consistent(Gain(float(differences.mean()), max(-1.0, low), min(1.0, high), p), confidence)
+
+
+def equal_gain(value: float, n: int, p: float, confidence: float) -> Gain:
+    """The gain where n paired differences are all the same, without any spread to judge by.
+
+    Its interval is as wide as the exact binomial (Clopper-Pearson) one of n equal outcomes.
+    """
+    half = (1 - ((1 - confidence) / 2) ** (1 / n)) * (abs(value) or 1.0)
+    return consistent(Gain(value, max(-1.0, value - half), min(1.0, value + half), p), confidence)
+
+
+def consistent(gain: Gain, confidence: float) -> Gain:
+    """The gain with 0 in its interval where p does not refute it, and p no smaller than the interval says."""
+    alpha = 1 - confidence
+    if gain.p >= alpha:
+        return Gain(gain.value, min(gain.ci_low, 0.0), max(gain.ci_high, 0.0), gain.p)
+    return gain if not gain.ci_low <= 0 <= gain.ci_high else Gain(gain.value, gain.ci_low, gain.ci_high, alpha)
 
 
 def permutation_p(differences: Scores, *, resamples: int = 10_000, seed: int = 0) -> float:
@@ -139,6 +160,43 @@ def _percentile_interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(result.bootstrap_distribution, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _not_refuted(values: NDArray[np.float64], resamples: int, confidence: float, seed: int) -> tuple[float, float]:
+    """The shifts that flipping the signs of what is left over does not refute.
+
+    Flipped by signs s, differences d less a shift sum to s·d - shift·sum(s): two sums a pattern serve all shifts.
+    """
+    count, mean = len(values), float(values.mean())
+    if count <= EXACT_PAIRS:
+        patterns = 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1) - 1
+        sums, signs = patterns @ values, patterns.sum(axis=1)
+        least = 0
+    else:
+        generator, batch = np.random.default_rng(seed), max(1, BATCH // count)
+        drawn = [
+            (flips @ values, flips.sum(axis=1, dtype=np.int64))
+            for start in range(0, resamples, batch)
+            for flips in [generator.choice(np.array([-1, 1], np.int8), (min(batch, resamples - start), count))]
+        ]
+        sums, signs = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        least = 1
+
+    def refuted(shift: float) -> bool:
+        observed = abs(count * (mean - shift)) - 1e-9 * float(np.abs(values - shift).sum())
+        extreme = int((np.abs(sums - shift * signs) >= observed).sum())
+        return (extreme + least) / (len(sums) + least) < 1 - confidence
+
+    def bound(outside: float) -> float:
+        inside = mean
+        if not refuted(outside):
+            return outside
+        for _ in range(40):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if refuted(middle) else (middle, outside)
+        return inside
+
+    return bound(min(-1.0, float(values.min()))), bound(max(1.0, float(values.max())))
 
 
 def _quantile(probability: float) -> float:

@@ -71,7 +71,7 @@ class Objective:
             total = np.zeros(self.resamples)
             for seed in self.seeds:
                 result = results.get((task, seed))
-                total = total + (BEST if result is None else self._resampled(result))
+                total = total + (BEST if result is None else self.resampled(result))
             means = total / len(self.seeds)
             minima = means if minima is None else np.minimum(minima, means)
         return minima
@@ -102,7 +102,8 @@ class Objective:
             raise ConfigError("sweep.objective: worst_gain needs jobs that leave a result.json with a baseline")
         return result.score - result.baseline
 
-    def _resampled(self, result: JobResult) -> NDArray[np.float64]:
+    def resampled(self, result: JobResult) -> NDArray[np.float64]:
+        """The mean over resampled instances of what one job contributes, (resamples,)."""
         if not result.scores:
             raise ConfigError("sweep: lcb and noise_aware need jobs that leave scores per instance")
         scores = np.asarray(result.scores)

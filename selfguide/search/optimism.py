@@ -1,13 +1,16 @@
 """How much of the winner's validation minimum is luck of the draw.
 
-Choosing the best of many settings on few instances favours the lucky one. The bootstrap repeats the
-choice on resampled instances and compares the chosen setting's minimum there with its own mean over
-all resamples: the mean difference is the optimism (Efron and Tibshirani 1993, ch. 17). That the
-minimum of several noisy means lies below the minimum of the true ones is in both terms and cancels:
-with one setting there is no choice, and the optimism is 0.
+Choosing the best of many settings on few instances and few trainings favours the lucky one. The bootstrap repeats
+the choice on resampled instances and trainings and compares the chosen setting's minimum there with its own mean over
+all resamples: the mean difference is the optimism (Efron and Tibshirani 1993, ch. 17). That the minimum of several
+noisy means lies below the minimum of the true ones is in both terms and cancels: with one setting there is no choice,
+and the optimism is 0.
 
-The settings that racing stopped are not part of it, and where all settings are truly alike a resample
-shows about 7 tenths of the luck (the settings differ by chance already): it is, if anything, too small.
+Instances are drawn anew. Trainings are too few to be drawn: their noise is normal, with the variance that repeated
+seeds of a setting on a task show, pooled. Where no setting ran with two seeds that variance is unknown and left out.
+
+A setting that racing stopped takes part with the tasks that it ran: its minimum there is a bound from above, so with
+racing the optimism is, if anything, a little too large. Without the stopped settings it would be half of the truth.
 """
 
 from collections import Counter
@@ -17,15 +20,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from selfguide.core.seeding import child_seed
 from selfguide.search.objective import Objective, Results
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a setting is chosen: the best `finalists` by the `search` objective, of these the best by the `final` one."""
+
+    search: Objective
+    final: Objective
+    finalists: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Optimism:
     """The winner's minimum over tasks as measured, how much of it is expected to be luck, and its interval.
 
-    `deciding` counts, per task, in which share of the resamples it is the winner's worst; `settings`
-    are those that could be chosen.
+    `deciding` counts, per task, in which share of the resamples it is the winner's worst; `settings` are those that
+    could be chosen. `seed_sd` is the standard deviation of a task's score between trainings, None if unknown;
+    `one_training` the expected minimum over tasks when the winner is trained once, on as many fresh instances.
     """
 
     measured: float
@@ -34,56 +48,122 @@ class Optimism:
     high: float
     deciding: dict[str, float]
     settings: int
+    seed_sd: float | None = None
+    one_training: float | None = None
 
     @property
     def corrected(self) -> float:
-        """What the same measurement is expected to give: the minimum over the same tasks, on as many fresh instances.
+        """What the same measurement is expected to give: as many fresh instances and trainings of the same tasks.
 
         The minimum of the true means lies above it, by what the noise of the means pulls a minimum down.
         """
         return self.measured - self.optimism
 
 
-def optimism(
-    winner: Results, finished: Sequence[Results], tasks: Sequence[str], objective: Objective
-) -> Optimism | None:
-    """None where jobs left no scores per instance. `finished` are all complete trials, the winner among them."""
-    if not all(result.scores for results in finished for result in results.values()):
+def optimism(winner: Results, decided: Sequence[Results], tasks: Sequence[str], choice: Choice) -> Optimism | None:
+    """None where jobs left no scores per instance. `decided` are all finished and stopped trials."""
+    if not all(result.scores for results in decided for result in results.values()):
         return None
-    candidates = [results for results in finished if objective.admissible(results)]
-    minima = np.stack([_minima(objective, results, tasks) for results in candidates])
-    means = minima.mean(axis=1, keepdims=True)
-    luck = np.take_along_axis(minima - means, _chosen(minima, objective)[None], axis=0)
-    minimum = _minima(objective, winner, tasks)
-    tail = (1 - objective.confidence) / 2
+    final = choice.final
+    candidates = [results for results in decided if choice.search.admissible(results)]
+    noise = _seed_noise([*candidates, winner], final, tasks)
+    drawn = [_drawn(results, tasks, choice, noise, index) for index, results in enumerate(candidates)]
+    searched, confirmed = (np.stack([pair[which] for pair in drawn]) for which in (0, 1))
+    chosen = _chosen(searched, confirmed, choice)
+    luck = np.take_along_axis(confirmed - confirmed.mean(axis=1, keepdims=True), chosen[None], axis=0)
+    own = _by_task(winner, final, tasks, noise, len(candidates))
+    minimum = own.min(axis=0)
+    tail = (1 - final.confidence) / 2
     low, high = np.quantile(minimum, [tail, 1 - tail])
+    expected = float(luck.mean()) if len(candidates) > 1 else 0.0
+    measured = final.worst(winner, tasks)
+    once = None
+    if noise is not None:
+        single = _by_task(winner, final, tasks, noise, len(candidates), trainings=1).min(axis=0)
+        once = measured - expected - float(minimum.mean() - single.mean())
+    deciding = Counter(own.argmin(axis=0).tolist())
     return Optimism(
-        measured=objective.worst(winner, tasks),
-        optimism=float(luck.mean()) if len(candidates) > 1 else 0.0,
+        measured=measured,
+        optimism=expected,
         low=float(low),
         high=float(high),
-        deciding=_deciding(objective, winner, tasks),
+        deciding={task: deciding[index] / own.shape[1] for index, task in enumerate(tasks)},
         settings=len(candidates),
+        seed_sd=noise,
+        one_training=once,
     )
 
 
-def _chosen(minima: NDArray[np.float64], objective: Objective) -> NDArray[np.intp]:
-    """Which setting the objective would choose in each resample, (resamples,)."""
-    if objective.kind == "lcb":
-        # Each setting's bound keeps its distance from the mean: a bootstrap inside the bootstrap would cost too much.
-        bounds = np.quantile(minima, 1 - objective.confidence, axis=1, keepdims=True, method="lower")
-        minima = minima + bounds - minima.mean(axis=1, keepdims=True)
-    chosen: NDArray[np.intp] = minima.argmax(axis=0)
-    return chosen
+def _seed_noise(settings: Sequence[Results], objective: Objective, tasks: Sequence[str]) -> float | None:
+    """The pooled standard deviation of a task's score between the seeds of a setting; None where none ran twice."""
+    squares, freedom = 0.0, 0
+    for results in settings:
+        for task in tasks:
+            values = [objective.quantity(results[task, seed]) for seed in objective.seeds if (task, seed) in results]
+            if len(values) > 1:
+                squares += float(np.var(values)) * len(values)
+                freedom += len(values) - 1
+    return float(np.sqrt(squares / freedom)) if freedom else None
 
 
-def _minima(objective: Objective, results: Results, tasks: Sequence[str]) -> NDArray[np.float64]:
-    minima = objective.resampled_minima(results, tasks)
-    assert minima is not None
-    return minima
+def _drawn(
+    results: Results, tasks: Sequence[str], choice: Choice, noise: float | None, index: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A setting's minimum over its tasks in each resample: as the search sees it, and over all seeds, (resamples,)."""
+    means = _instance_means(results, tasks, choice.final)
+    count = len(choice.final.seeds)
+    trainings = _trainings(noise, (count, *means.shape), index)
+    searched = means + trainings[: len(choice.search.seeds)].mean(axis=0)
+    confirmed = means + trainings.mean(axis=0)
+    return searched.min(axis=0), confirmed.min(axis=0)
 
 
-def _deciding(objective: Objective, winner: Results, tasks: Sequence[str]) -> dict[str, float]:
-    rows = np.stack([_minima(objective, winner, [task]) for task in tasks])
-    counts = Counter(rows.argmin(axis=0).tolist())
-    return {task: counts[index] / rows.shape[1] for index, task in enumerate(tasks)}
+def _by_task(
+    results: Results, objective: Objective, tasks: Sequence[str], noise: float | None, index: int, trainings: int = 0
+) -> NDArray[np.float64]:
+    """A setting's mean on each task in each resample, over as many trainings as it had or as stated."""
+    means = _instance_means(results, tasks, objective)
+    fresh = _trainings(noise, (trainings or len(objective.seeds), *means.shape), index)
+    return np.asarray(means + fresh.mean(axis=0))
+
+
+def _instance_means(results: Results, tasks: Sequence[str], objective: Objective) -> NDArray[np.float64]:
+    """Mean scores over resampled instances and all seeds that ran, of each task that ran: (tasks, resamples)."""
+    rows = []
+    for task in tasks:
+        ran = [objective.resampled(results[task, seed]) for seed in objective.seeds if (task, seed) in results]
+        if ran:
+            rows.append(np.mean(ran, axis=0))
+    return np.stack(rows)
+
+
+def _trainings(noise: float | None, shape: tuple[int, int, int], index: int) -> NDArray[np.float64]:
+    """What fresh trainings add: (trainings, tasks, resamples)."""
+    if not noise:
+        return np.zeros(shape)
+    drawn: NDArray[np.float64] = np.random.default_rng(child_seed(0, "sweep trainings", index)).normal(
+        0.0, noise, shape
+    )
+    return drawn
+
+
+def _chosen(searched: NDArray[np.float64], confirmed: NDArray[np.float64], choice: Choice) -> NDArray[np.intp]:
+    """Which setting would be chosen in each resample, (resamples,); both arguments are (settings, resamples)."""
+    searched, confirmed = _by_bound(searched, choice.search), _by_bound(confirmed, choice.final)
+    if choice.finalists < 2:
+        best: NDArray[np.intp] = searched.argmax(axis=0)
+        return best
+    ranks = (-searched).argsort(axis=0, kind="stable").argsort(axis=0)
+    among: NDArray[np.intp] = np.where(ranks < choice.finalists, confirmed, -np.inf).argmax(axis=0)
+    return among
+
+
+def _by_bound(minima: NDArray[np.float64], objective: Objective) -> NDArray[np.float64]:
+    """What is maximised: with `lcb` each setting's bound, which keeps its distance from the mean over the resamples.
+
+    A bootstrap inside the bootstrap would cost too much.
+    """
+    if objective.kind != "lcb":
+        return minima
+    bounds = np.quantile(minima, 1 - objective.confidence, axis=1, keepdims=True, method="lower")
+    return np.asarray(minima + bounds - minima.mean(axis=1, keepdims=True))

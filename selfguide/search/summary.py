@@ -7,7 +7,7 @@ from typing import Any
 
 from selfguide.core.escaping import markdown_cell
 from selfguide.search.objective import Objective, Results
-from selfguide.search.optimism import Optimism, optimism
+from selfguide.search.optimism import Choice, Optimism, optimism
 from selfguide.search.racing import Savings, savings
 from selfguide.search.results import short
 
@@ -22,21 +22,31 @@ class TrialRow:
     results: Results
     state: str
     error: str | None = None
+    confirmed: Results = field(default_factory=dict)
+    """Of a finalist: its results with the further seeds."""
+
+    @property
+    def all_results(self) -> Results:
+        """Over the seeds of the search and the further ones."""
+        return {**self.results, **self.confirmed}
 
     @property
     def seconds(self) -> float:
         """Spent by its jobs."""
-        return sum(result.seconds for result in self.results.values())
+        return sum(result.seconds for result in self.all_results.values())
 
     @property
     def saved_seconds(self) -> float:
         """Of the stages its jobs found in the store."""
-        return sum(result.saved_seconds for result in self.results.values())
+        return sum(result.saved_seconds for result in self.all_results.values())
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All trials of a study, in the order of their numbers. Lost trials are left out."""
+    """All trials of a study, in the order of their numbers. Lost trials are left out.
+
+    `final` is the objective over the seeds of the finalists, where the best settings were confirmed.
+    """
 
     study: str
     tasks: Sequence[str]
@@ -44,6 +54,7 @@ class Summary:
     objective: Objective
     racing: str
     rows: Sequence[TrialRow]
+    final: Objective | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     _values: dict[int, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -57,13 +68,33 @@ class Summary:
         """Finished and pruned trials."""
         return [row for row in self.rows if row.state in ("finished", "pruned")]
 
+    @property
+    def finalists(self) -> list[TrialRow]:
+        """Trials with a result for every task and every seed of `final`, best first."""
+        if self.final is None:
+            return []
+        cells = {(task, seed) for task in self.tasks for seed in self.final.seeds}
+        rows = [row for row in self.finished if cells <= set(row.all_results)]
+        return sorted(rows, key=lambda row: (-self.final_value(row), row.origin))
+
     @cached_property
     def winner(self) -> TrialRow | None:
-        """The best finished trial that breaks no floor; of equals, the one asked first. None while a trial runs."""
+        """The best finished trial that breaks no floor; of equals, the one asked first. None while a trial runs.
+
+        Where settings were confirmed, it is the best of them over all seeds.
+        """
         if any(row.state == "running" for row in self.rows):
             return None
+        if self.finalists:
+            final = self.final or self.objective
+            return next((row for row in self.finalists if final.admissible(row.all_results)), None)
         admissible = [row for row in self.finished if self.objective.admissible(row.results)]
         return max(admissible, key=lambda row: (self.value(row), -row.origin), default=None)
+
+    def final_value(self, row: TrialRow) -> float:
+        """What is maximised, over all seeds that a finalist has."""
+        final = self.final if row.confirmed else None
+        return self.value(row) if final is None else final.value(row.all_results, self.tasks)
 
     def value(self, row: TrialRow) -> float:
         """What is maximised. Kept: with lcb it is a bootstrap."""
@@ -78,11 +109,13 @@ class Summary:
 
     @cached_property
     def optimism(self) -> Optimism | None:
-        """See `selfguide.search.optimism`."""
+        """See `selfguide.search.optimism`: over all decided trials, those that racing stopped by their results."""
         winner = self.winner
         if winner is None:
             return None
-        return optimism(winner.results, [row.results for row in self.finished], self.tasks, self.objective)
+        confirmed = len(self.finalists)
+        choice = Choice(self.objective, (self.final if confirmed else None) or self.objective, max(1, confirmed))
+        return optimism(winner.all_results, [row.all_results for row in self.decided], self.tasks, choice)
 
 
 def columns(summary: Summary) -> list[str]:
@@ -117,15 +150,32 @@ def worst(results: Results, summary: Summary, *, gain: bool) -> float | None:
     return min(means, default=None)
 
 
+def finalist_table(summary: Summary) -> list[list[str]]:
+    """Heads and rows of the finalists: means over all their seeds, and the smallest. Empty where none was confirmed."""
+    final, shown = summary.final, [["trial", *summary.keys, *(task.split()[0] for task in summary.tasks), "value"]]
+    if final is None or not summary.finalists:
+        return []
+    for row in summary.finalists:
+        scores = [final.task_score(row.all_results, task) for task in summary.tasks]
+        setting = [short(row.setting.get(key)) for key in summary.keys]
+        value = f"{summary.final_value(row):.3f}"
+        shown.append([str(row.number), *setting, *("" if s is None else f"{s:.3f}" for s in scores), value])
+    return shown
+
+
 def markdown(summary: Summary) -> str:
-    """The table for people and diffs."""
-    heads = [markdown_cell(head) for head in columns(summary)]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    winner = summary.winner
-    for row in summary.rows:
-        shown = [markdown_cell(cell) for cell in cells(summary, row)]
-        lines.append("| " + " | ".join(f"**{c}**" if row is winner and c else c for c in shown) + " |")
-    return "\n".join(lines) + "\n"
+    """The tables for people and diffs: all trials, and the finalists with their further seeds."""
+    rows = [[f"**{c}**" if row is summary.winner and c else c for c in cells(summary, row)] for row in summary.rows]
+    tables = [_pipes(columns(summary), rows)]
+    if finalists := finalist_table(summary):
+        seeds = ", ".join(map(str, summary.final.seeds)) if summary.final else ""
+        tables.append(f"Finalists, means over the seeds {seeds}:\n\n{_pipes(finalists[0], finalists[1:])}")
+    return "\n".join(tables)
+
+
+def _pipes(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *([markdown_cell(cell) for cell in row] for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def _text(value: float | None) -> str:

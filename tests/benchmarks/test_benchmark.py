@@ -65,6 +65,7 @@ def test_a_run_without_the_control_is_no_row(tmp_path: Path) -> None:
         read_run(BY_NAME["color_word"], 0, tmp_path, tmp_path)
 
 
+@pytest.mark.slow  # starts two runs in interpreters of their own
 def test_the_command(tmp_path: Path) -> None:
     small = ["synthesis=smoke", "finetuning.epochs=1", "finetuning.max_epochs=1", "finetuning.demonstration_copies=1"]
     command = ["--tasks", "color_word", "--seeds", "1", "--limit", "4", "--runs", "runs", "--output", "out"]

@@ -24,6 +24,7 @@ SMALL = (
 )  # fmt: skip
 
 
+@pytest.mark.slow  # three more starts of vLLM
 @pytest.mark.vllm
 def test_every_piece_runs_and_the_figures_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained = train(TASK, tmp_path, SMALL)

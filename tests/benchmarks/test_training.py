@@ -34,6 +34,7 @@ def small_heads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "look_up_heads", lambda model, seed: None)
 
 
+@pytest.mark.slow  # three pretrainings
 def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training.pretrain(small(tmp_path / "whole"))
     real = training.make_batch

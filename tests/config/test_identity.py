@@ -148,6 +148,11 @@ def test_what_a_knob_says_is_a_kind_of_stage_that_there_is() -> None:
     assert said <= kinds | {"choice", "report", "proposals"}
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """The table anew."""
     rows = (f"  {json.dumps(key)}: {json.dumps(names)}" for key, names in tried().items())
     FILE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+
+
+if __name__ == "__main__":
+    write()

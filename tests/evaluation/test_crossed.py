@@ -130,3 +130,13 @@ def test_sampled_tasks_are_the_t_test_over_tasks() -> None:
     assert gain.p == max(expected.pvalue, permutation_p(means))
     # The tasks alone say less than their instances do.
     assert gain.ci_low < crossed_gain(tasks).ci_low
+
+
+def test_three_trainings_that_differ_have_an_interval_that_holds_the_score() -> None:
+    """A bootstrap over three seeds held it in three of four cases."""
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        share = (0.6 + generator.normal(0, 0.15, (3, 1))).clip(0, 1)
+        interval = crossed_interval([(generator.random((3, 100)) < share).astype(float)])
+        held += interval.ci_low <= 0.6 <= interval.ci_high
+    assert held / 300 >= 0.92

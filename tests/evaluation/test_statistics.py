@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from selfguide.evaluation.statistics import (
@@ -102,3 +104,21 @@ def test_bad_scores(scores: list[float]) -> None:
 def test_unequal_lengths() -> None:
     with pytest.raises(ValueError, match="unequal length: 2 and 1"):
         paired_gain([1, 0], [1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.25, 1.0]), min_size=1, max_size=30))
+def test_interval_and_test_never_contradict_each_other(differences: list[float]) -> None:
+    gain = paired_gain(differences, [0.0] * len(differences), resamples=300)
+    assert (gain.p < 0.05) == (not gain.ci_low <= 0 <= gain.ci_high)
+    assert -1 <= gain.ci_low <= gain.value + 1e-9 and gain.value - 1e-9 <= gain.ci_high <= 1
+    assert gain.ci_low < gain.ci_high, "few instances leave doubt, also where all are alike"
+
+
+def test_the_interval_holds_the_gain_as_often_as_it_says() -> None:
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        before, after = generator.random(40) < 0.5, generator.random(40) < 0.7
+        gain = paired_gain(after.astype(float), before.astype(float), resamples=300)
+        held += gain.ci_low <= 0.2 <= gain.ci_high
+    assert 0.92 <= held / 300 <= 0.99

@@ -22,6 +22,7 @@ from tests.composing import run_config
 from tests.models.checkpoints import model_config, tiny_adapter
 from tests.models.vllm_runs import CONTEXT, prompts_of_tasks
 
+pytestmark = pytest.mark.slow  # another start of vLLM
 START_S = 240
 
 

@@ -50,6 +50,8 @@ def main(config: DictConfig) -> float:
     if config.crash and config.x == config.crash_at and not Path(f"{config.log}.healed").exists():
         raise ValueError(f"crash at x={config.x}")
     value = score(config.task.number, config.x, config.y, config.seed)
+    if config.x == config.lucky and config.seed == 0:
+        value = min(1.0, value + 0.2)
     if config.result:
         leave_result(Path(HydraConfig.get().runtime.output_dir), config.task.number, value, config.x == config.empty_at)
     return value

@@ -52,6 +52,7 @@ def plan_for(settings: int, tasks: Sequence[str], objective: Objective, folder: 
         knobs=SweepConfig(**{**known, **changes}),
         space=space,
         objective=objective,
+        final=None,
         folder=folder,
         binding=Binding({"space": dict(space.grammar)}, native=False),
         compose=lambda task, setting: OmegaConf.create(),

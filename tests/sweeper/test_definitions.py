@@ -202,6 +202,7 @@ FREE = {
         if field.name not in ("name", "quantization", "model", "dialect", "options")
     ),
     "student.encoder.revision",
+    "model.template_options",  # part of the identity of chat prompts alone
     "task.options",  # what a source of one's own makes of them is in the instances' hash
     *(f"{node}._target_" for node in ("task", "engine", "teacher.engine", "method", "student", "curation")),
 }

@@ -25,6 +25,7 @@ def finished_jobs(folder: Path) -> set[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_sweeper_killed_again_and_again(tmp_path: Path) -> None:
     (tmp_path / "calm").mkdir()
     calm = sweep(tmp_path / "calm", *SPACE, "sweep.sampler=tpe", "sweep.trials=4")

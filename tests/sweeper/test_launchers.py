@@ -14,7 +14,12 @@ RAY = ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_
 
 @pytest.mark.parametrize(
     ("launcher", "more"),
-    [("basic", []), ("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", ["sweep.parallel=2"]), ("ray", RAY)],
+    [
+        ("basic", []),
+        ("joblib", ["hydra.launcher.n_jobs=2"]),
+        pytest.param("submitit_local", ["sweep.parallel=2"], marks=pytest.mark.slow),
+        pytest.param("ray", RAY, marks=pytest.mark.slow),
+    ],
 )
 def test_same_winner_through_every_launcher(tmp_path: Path, launcher: str, more: list[str]) -> None:
     said = sweep(tmp_path, *SPACE, f"hydra/launcher={launcher}", *more)

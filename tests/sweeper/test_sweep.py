@@ -45,6 +45,27 @@ def test_grid_with_racing_finds_what_the_full_grid_finds_and_resumes_to_nothing(
     assert "going on" in again and winner(again) == "x=0.1 y=a" and len(jobs(tmp_path)) == before
 
 
+def test_finalists_run_with_further_seeds_and_a_lucky_training_is_not_frozen(tmp_path: Path) -> None:
+    for name in ("search", "confirmed"):
+        (tmp_path / name).mkdir()
+    search = ["lucky=0.3", "result=true", "sweep.seeds=[0]", "y=a"]
+    assert winner(sweep(tmp_path / "search", *search)) == "x=0.3"
+    confirmed = [*search, "+sweep.confirm={finalists: 2, seeds: [1, 2]}"]
+    said = sweep(tmp_path / "confirmed", *confirmed)
+    assert winner(said) == "x=0.1" and "confirming with seeds 0, 1, 2: x=0.3; x=0.1" in said
+    assert "expect" in said and "from one training" in said
+    further = {tuple(job.split()[1:4]) for job in jobs(tmp_path / "confirmed") if job.split()[3] != "0"}
+    assert further <= {(x, "a", seed) for x in ("0.1", "0.3") for seed in "12"}
+    assert "Finalists, means over the seeds 0, 1, 2:" in (tmp_path / "confirmed/sweep/trials.md").read_text()
+    before = len(jobs(tmp_path / "confirmed"))
+    again = sweep(tmp_path / "confirmed", *confirmed)
+    assert winner(again) == "x=0.1" and len(jobs(tmp_path / "confirmed")) == before
+
+
+def test_one_seed_says_that_the_luck_of_a_training_is_not_counted(tmp_path: Path) -> None:
+    assert "the luck of a training is not counted" in sweep(tmp_path, "result=true", "x=choice(0.0,0.1)", "y=a")
+
+
 def test_first_setting_seeds_floors_and_the_command_line(tmp_path: Path) -> None:
     search = ["sweep.first=[{x: 0.2, y: a}]", "sweep.seeds=[0,1]", "+sweep.floors.t0=0.75"]
     said = sweep(tmp_path, *search, "x=choice(0.0,0.1,0.2)", "y=a")

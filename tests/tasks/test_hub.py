@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 
 from selfguide.config.schema import HubConfig, TaskConfig
@@ -12,7 +13,6 @@ from selfguide.tasks.load import load_task
 from tests.composing import run_config
 from tests.tasks.configs import data_config
 
-datasets = pytest.importorskip("datasets")
 SHOTS = [{"input": "Premise: p Hypothesis: h", "output": "entailment"}]
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 from omegaconf import OmegaConf
 
@@ -24,7 +25,6 @@ from selfguide.tasks.raw import normalized
 from tests.shared_data import shared
 from tests.tasks.configs import data_config
 
-datasets = pytest.importorskip("datasets")
 TEXT, NUMBER = datasets.Value("string"), datasets.Value("int64")
 POLARITY = {"text": TEXT, "label": datasets.ClassLabel(names=["neg", "pos"])}
 PAIR = {"label": datasets.ClassLabel(names=["entailment", "not_entailment"]), "idx": datasets.Value("int32")}

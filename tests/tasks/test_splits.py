@@ -1,6 +1,7 @@
 from collections import Counter
 from pathlib import Path
 
+import datasets
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,6 @@ def test_listed_without_a_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["validation", "eval"])
 def test_reference_reads_saved_datasets(tmp_path: Path, folder: str) -> None:
-    datasets = pytest.importorskip("datasets")
     rows = {"input_col": ["b", "unknown"], "output_col": ["x", "x"]}
     datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "test" / "t")
     datasets.Dataset.from_dict({"input_col": ["a"], "output_col": ["x"]}).save_to_disk(tmp_path / folder / "t")
@@ -92,7 +92,6 @@ def test_reference_reads_saved_datasets(tmp_path: Path, folder: str) -> None:
 
 
 def test_reference_mistakes(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
     with pytest.raises(DataError, match="has no t "):
         reference_split(task([("a", "x")]), tmp_path)
     (tmp_path / "test" / "t").mkdir(parents=True)

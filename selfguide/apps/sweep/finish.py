@@ -4,19 +4,19 @@ import contextlib
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import create_trial
 
 from selfguide.analysis.result import git_state, versions
 from selfguide.apps.sweep.binding import frozen_values
-from selfguide.apps.sweep.page import render_sweep
+from selfguide.apps.sweep.page import expected, render_sweep
 from selfguide.apps.sweep.plan import Plan
-from selfguide.apps.sweep.study import ERROR, StudyLink, origin, results_of
+from selfguide.apps.sweep.study import ERROR, StudyLink, confirmed_of, origin, results_of
 from selfguide.apps.sweep.view import STATES, View
 from selfguide.core.errors import ConfigError
 from selfguide.core.files import write_text
@@ -40,15 +40,12 @@ def finish(plan: Plan, link: StudyLink, view: View) -> float | None:
     if winner is None:
         view.say("no setting is finished and above every floor: nothing is frozen")
         return None
-    view.say(f"winner: trial {winner.number}, value {summary.value(winner):.3f}: {describe(winner.setting)}")
+    view.say(f"winner: trial {winner.number}, value {summary.final_value(winner):.3f}: {describe(winner.setting)}")
     if (luck := summary.optimism) is not None:
-        view.say(
-            f"smallest task {luck.measured:.3f}, of which selection optimism {luck.optimism:+.3f}: "
-            f"expect {luck.corrected:.3f} on fresh instances"
-        )
+        view.say(f"smallest task {luck.measured:.3f}, selection optimism {luck.optimism:+.3f}: {expected(luck)}")
     if plan.binding.native:
         _freeze(plan, summary, winner, view)
-    return summary.value(winner)
+    return summary.final_value(winner)
 
 
 def stop_early(plan: Plan, link: StudyLink, view: View) -> None:
@@ -79,6 +76,7 @@ def summarise(plan: Plan, link: StudyLink) -> Summary:
             results=results_of(trial),
             state=STATES[trial.state],
             error=trial.user_attrs.get(ERROR),
+            confirmed=confirmed_of(link.study, origin(trial)) if plan.final is not None else {},
         )
         for trial in link.trials()
         if LOST not in trial.user_attrs
@@ -90,18 +88,25 @@ def summarise(plan: Plan, link: StudyLink) -> Summary:
         objective=plan.objective,
         racing=plan.knobs.racing,
         rows=rows,
-        importance=_importance(link),
+        final=plan.final,
+        importance=importance_of(rows, plan),
     )
 
 
-def _importance(link: StudyLink) -> dict[str, float]:
-    finished = [trial for trial in link.trials() if trial.state == TrialState.COMPLETE]
-    if len({trial.value for trial in finished}) < 3:
+def importance_of(rows: Sequence[TrialRow], plan: Plan) -> dict[str, float]:
+    """Of every searched key, by PED-ANOVA; a stopped trial has its running minimum, as the survivors alone mislead."""
+    study = optuna.create_study(direction="maximize")
+    values = set()
+    for row in rows:
+        if row.state in ("finished", "pruned"):
+            values.add(value := plan.objective.value(row.results, plan.knobs.tasks))
+            study.add_trial(create_trial(params=dict(row.setting), distributions=plan.space.distributions, value=value))
+    if len(values) < 3:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return dict(optuna.importance.get_param_importances(link.study))
+            return dict(optuna.importance.get_param_importances(study))
         except (ValueError, RuntimeError, ZeroDivisionError):
             # Too little variation for an analysis of variance.
             return {}
@@ -136,7 +141,7 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
     # As plain JSON.
     bound, frozen = json.loads(json.dumps([plan.binding.content, frozen]))
     for task, known in frozen["tasks"].items():
-        score = plan.objective.task_score(winner.results, task)
+        score = (plan.final or plan.objective).task_score(winner.all_results, task)
         assert score is not None
         known["score"] = round(score, 6)
     luck = summary.optimism
@@ -146,8 +151,11 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
         "setting": dict(winner.setting),
         "objective": {
             **bound["objective"],
-            "value": round(summary.value(winner), 6),
+            "value": round(summary.final_value(winner), 6),
+            "seeds_of_finalists": sorted({seed for _, seed in winner.all_results}),
+            "finalists": len(summary.finalists),
             "expected_on_fresh_instances": None if luck is None else round(luck.corrected, 6),
+            "expected_of_one_training": _rounded(luck.one_training if luck is not None else None),
         },
         "tasks": {known["task"]: known for known in frozen["tasks"].values()},
         "test_tasks": {known["task"]: known for known in frozen["test_tasks"].values()},
@@ -165,6 +173,10 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
         "git": git_state(),
         "frozen": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def _content_of(path: Path) -> dict[str, Any]:

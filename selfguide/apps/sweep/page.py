@@ -6,8 +6,9 @@ from markupsafe import Markup
 
 from selfguide.analysis.charts import Bar, Curve, bars, lines
 from selfguide.analysis.html import render
+from selfguide.search.optimism import Optimism
 from selfguide.search.results import describe
-from selfguide.search.summary import Summary, TrialRow, cells, columns, worst
+from selfguide.search.summary import Summary, TrialRow, cells, columns, finalist_table, worst
 
 KINDS = {
     "worst_score": "the minimum over tasks of the score",
@@ -20,7 +21,7 @@ HEATS = 5  # classes of the page's style, pale to full
 def render_sweep(summary: Summary) -> str:
     """The whole page."""
     winner = summary.winner
-    gain = worst(winner.results, summary, gain=True) if winner else None
+    gain = worst(winner.all_results, summary, gain=True) if winner else None
     shares = [Bar(key, share, f"{share:.2f}") for key, share in summary.importance.items()]
     return render(
         "sweep.html.j2",
@@ -28,12 +29,13 @@ def render_sweep(summary: Summary) -> str:
         summary=summary,
         winner=winner,
         kind=KINDS[summary.objective.kind],
-        score=worst(winner.results, summary, gain=False) if winner else None,
+        score=worst(winner.all_results, summary, gain=False) if winner else None,
         gain=gain,
         describe=describe,
         history=history(summary),
         header=columns(summary),
         rows=[{"winner": row is winner, "cells": _cells(summary, row)} for row in summary.rows],
+        finalists=finalist_table(summary),
         importance=bars("Importance of the searched keys", shares),
         savings=_savings(summary),
         optimism=_optimism(summary),
@@ -88,7 +90,7 @@ def _optimism(summary: Summary) -> list[str]:
     if luck is None or winner is None:
         return ["Unknown: the jobs left no scores per instance."]
     sizes = {
-        task: max(len(result.scores) for result in winner.results.values() if result.task == task)
+        task: max(len(result.scores) for result in winner.all_results.values() if result.task == task)
         for task in luck.deciding
     }
     small = min(sizes, key=lambda task: sizes[task])
@@ -96,12 +98,26 @@ def _optimism(summary: Summary) -> list[str]:
     said = [
         f"Smallest {'gain' if summary.objective.kind == 'worst_gain' else 'score'} as measured: {luck.measured:.3f} "
         f"(bootstrap {summary.objective.confidence:.0%} interval {luck.low:.3f} to {luck.high:.3f}).",
-        f"Selection optimism: {luck.optimism:+.3f}; expected on as many fresh instances: {luck.corrected:.3f}.",
+        f"Selection optimism: {luck.optimism:+.3f}; {expected(luck)}.",
         f"Which task decides, over resamples: {deciding}.",
     ]
     if luck.deciding[small] > 0.5 and sizes[small] < 50:
         said.append(f"Caution: {small} decides most comparisons and has {sizes[small]} instances only.")
     return [
         *said,
-        f"Bootstrap over instances, choosing anew each time among the {luck.settings} admissible finished settings.",
+        f"Bootstrap over instances{'' if luck.seed_sd is None else ' and trainings'}, choosing anew each time among "
+        f"the {luck.settings} admissible settings; one that racing stopped takes part with the tasks that it ran.",
     ]
+
+
+def expected(luck: Optimism) -> str:
+    """What a fresh measurement is expected to give, and what is not known of it."""
+    if luck.seed_sd is None or luck.one_training is None:
+        return (
+            f"expect {luck.corrected:.3f} on fresh instances with these trainings; no setting ran with two seeds, so "
+            "the luck of a training is not counted (sweep.confirm)"
+        )
+    return (
+        f"expect {luck.corrected:.3f} on fresh instances and trainings, {luck.one_training:.3f} from one training "
+        f"(between trainings a task's score has a standard deviation of {luck.seed_sd:.3f})"
+    )

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +28,9 @@ from selfguide.search.space import Space, overrides_of, read_space
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked sweep. `folder` holds its journal and jobs; `binding` is what its study is bound to.
+    """A checked sweep. `final` is the objective over the finalists' seeds, if there are further ones.
+
+    `folder` holds its journal and jobs; `binding` is what its study is bound to.
 
     `compose` gives the job of a task with a setting.
     """
@@ -36,6 +38,7 @@ class Plan:
     knobs: SweepConfig
     space: Space
     objective: Objective
+    final: Objective | None
     folder: Path
     binding: Binding
     compose: Compose
@@ -101,6 +104,7 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
         choices = config.hydra.runtime.choices
         knobs.first = [_completed(dict(setting), space, default, choices) for setting in knobs.first]
     _check(knobs, space, config)
+    confirm, has_seed = knobs.confirm, "seed" in config
     objective = Objective(
         kind=cast(Kind, knobs.objective),
         seeds=tuple(knobs.seeds),
@@ -112,10 +116,15 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
         knobs=knobs,
         space=space,
         objective=objective,
+        final=(
+            replace(objective, seeds=(*objective.seeds, *confirm.seeds))
+            if confirm is not None and confirm.finalists and confirm.seeds and has_seed
+            else None
+        ),
         folder=Path(str(config.hydra.sweep.dir)).absolute(),
         binding=bind(knobs, space, compose),
         compose=compose,
-        has_seed="seed" in config,
+        has_seed=has_seed,
         tracked=OmegaConf.select(config, "tracking.kind") is not None and config.tracking.group is None,
     )
 
@@ -161,7 +170,14 @@ def _knobs(config: DictConfig) -> SweepConfig:
 def _check(knobs: SweepConfig, space: Space, config: DictConfig) -> None:
     if not knobs.tasks:
         raise ConfigError("sweep.tasks: has no value; allowed: at least one task")
-    for name, listed in (("tasks", knobs.tasks), ("test_tasks", knobs.test_tasks), ("seeds", knobs.seeds)):
+    seeds = [*knobs.seeds, *(knobs.confirm.seeds if knobs.confirm is not None else ())]
+    listings: dict[str, Sequence[Any]] = {
+        "tasks": knobs.tasks,
+        "test_tasks": knobs.test_tasks,
+        "seeds": knobs.seeds,
+        "confirm.seeds": seeds,
+    }
+    for name, listed in listings.items():
         if len(set(listed)) < len(listed):
             raise ConfigError(f"sweep.{name}: {listed} names one twice")
     if both := sorted(set(knobs.tasks) & set(knobs.test_tasks)):

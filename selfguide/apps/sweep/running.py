@@ -1,17 +1,12 @@
 """The sweep itself: ask for settings, run their jobs, stop what cannot win, until the target is reached."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 
-from selfguide.apps.sweep.finish import finish, stop_early
-from selfguide.apps.sweep.plan import Plan, read_plan
-from selfguide.apps.sweep.storage import address, open_storage
+from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.study import FINISHED, StudyLink, TakenOver, origin, results_of
 from selfguide.apps.sweep.view import View
 from selfguide.apps.sweep.workers import FinishedJob, Workers, checked
@@ -26,28 +21,6 @@ MAX_LOSSES = 10
 
 class SweepEnded(SelfguideError):
     """More trials failed than `sweep.max_failures` allows."""
-
-
-def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arguments: Sequence[str]) -> float | None:
-    """See `SelfguideSweeper.sweep`."""
-    plan = read_plan(config, context.config_loader, arguments)
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, plan.folder / "multirun.yaml")
-    link = StudyLink(plan, open_storage(plan.knobs.storage, plan.folder, plan.knobs.journal_lock))
-    workers = Workers(launcher, config, plan.knobs.parallel)
-    view = View(plan, live=not workers.in_process)
-    for line in link.news:
-        view.say(line)
-    where = address(plan.knobs.storage, plan.folder)
-    view.say(f"storage {where}; launcher {workers.name} with {workers.count} job(s) at once")
-    with link.lease, view:
-        try:
-            Sweep(plan, link, workers, view).run()
-        except BaseException:
-            link.release()
-            stop_early(plan, link, view)
-            raise
-    return finish(plan, link, view)
 
 
 class Sweep:

@@ -22,6 +22,7 @@ from selfguide.search.results import Cell, JobResult, Setting, identity
 from selfguide.search.sampler import LOST, ORIGIN, RepeatableSampler, exhausted, setting_of
 
 OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "sweep"
+CONFIRMED = "confirmed:"  # an attribute of the study, as a trial that is over takes no more
 WORKERS = "workers"  # on a FAIL trial: they were lost, which says nothing of the setting; a restart asks it again
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ASK_PATIENCE_S = 5.0
@@ -202,6 +203,18 @@ def origin(trial: FrozenTrial) -> int:
 def results_of(trial: FrozenTrial) -> dict[Cell, JobResult]:
     """The jobs of a trial that ran."""
     jobs = [text for name, text in trial.user_attrs.items() if name.startswith(JOB)]
+    results = [JobResult.from_json(json.loads(text)) for text in jobs]
+    return {result.cell: result for result in results}
+
+
+def save_confirmed(study: optuna.Study, number: int, result: JobResult) -> None:
+    """Keep a finalist's result with a further seed; `number` is when its setting was first asked."""
+    study.set_user_attr(f"{CONFIRMED}{number}:{result.task}:{result.seed}", json.dumps(result.to_json()))
+
+
+def confirmed_of(study: optuna.Study, number: int) -> dict[Cell, JobResult]:
+    """The finalist's results with further seeds."""
+    jobs = [text for name, text in study.user_attrs.items() if name.startswith(f"{CONFIRMED}{number}:")]
     results = [JobResult.from_json(json.loads(text)) for text in jobs]
     return {result.cell: result for result in results}
 
