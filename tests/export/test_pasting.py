@@ -72,11 +72,10 @@ def test_a_placeholder_is_no_text_of_the_task(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.vllm
 def test_the_server_of_the_card_starts(result: Result) -> None:
     """vLLM with the words of the card, in the exported folder."""
     vllm = Path(sys.executable).with_name("vllm")
-    if not vllm.exists():
-        pytest.skip("vLLM is not installed")
     folder = result.folder.parents[2] / "out" / "adapter"
     (line,) = blocks(folder / "README.md", "bash")
     words = shlex.split(line)
