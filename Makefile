@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check sweep micro-benchmark table bench docs check-wheel clean
+.PHONY: help install demo test test-all check mutants sweep micro-benchmark table bench docs check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -22,7 +22,8 @@ demo: $(STAMP)  ## the main job on the bundled model: one classification and one
 
 # The tests that start vLLM run beside the others, in a process of their own that starts it once.
 define tests
-	@$(BIN)/python -m pytest -m "vllm and ($(1))" > $(VENV)/.vllm.log 2>&1 & vllm=$$!; trap "kill $$vllm" INT TERM; \
+	@$(BIN)/python -m pytest -m "vllm and ($(1))" $$(grep -rl vllm tests --include='test_*.py') > $(VENV)/.vllm.log 2>&1 & \
+	vllm=$$!; trap "kill $$vllm" INT TERM; \
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not vllm and ($(1))"; rest=$$?; \
 	wait $$vllm; other=$$?; cat $(VENV)/.vllm.log; exit $$((rest | other))
 endef
@@ -36,6 +37,9 @@ test-all: check  ## style, types and all tests
 check: $(STAMP)  ## style and types alone
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+mutants: $(STAMP)  ## which of the small faults in tests/mutants.jsonl the tests notice
+	$(BIN)/python scripts/mutants.py
 
 sweep: $(STAMP)  ## one setting for all bundled validation tasks: searched, frozen, recorded in sweeps/one_parameter_micro/
 	$(BIN)/python -m selfguide.main --multirun +sweep=one_parameter_micro

@@ -5,6 +5,7 @@ seconds is there at once. A fresh one is needed only where importing itself, or 
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -12,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
@@ -19,9 +21,11 @@ from typing import Any
 
 from tests import forked_server
 
+ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "transformers", "peft", "optuna", "pandas", "scipy")
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.preloaded"])
+_ENVIRONMENT = dict(os.environ)
 Before = Callable[[], object]
 
 
@@ -35,6 +39,7 @@ class Command:
         pipes = [multiprocessing.Pipe(duplex=False) for _ in range(3)]
         theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
         inherited = {**os.environ, **environment}
+        _start_server()
         self._process: Any = _SERVER.Process(target=_enter, args=(arguments, str(cwd), inherited, theirs, before))
         self._process.start()
         for end in theirs:
@@ -98,6 +103,19 @@ def nothing_heavy() -> None:
         if name.partition(".")[0] in ("selfguide", "hydra_plugins", *HEAVY):
             del sys.modules[name]
     sys.modules.update(dict.fromkeys(HEAVY))  # type: ignore[arg-type]
+
+
+def _start_server() -> None:
+    """Once, as if at the start of the tests: whatever folder and variables a test has set by now."""
+    now = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
+    try:
+        with contextlib.chdir(ROOT):
+            forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(now)
 
 
 def _enter(

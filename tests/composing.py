@@ -17,14 +17,14 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.paths import config_dir
 
 # A value of one key, which chooses no file.
-VALUE = re.compile(r"(seed|(?!hydra\.)\w+(\.\w+)+)=")
+VALUE = re.compile(r"\+{0,2}(seed|(?!hydra\.)\w+(\.\w+)+)=")
 
 
 def composed(*overrides: str, config_name: str = "config") -> DictConfig:
     """What Hydra composes. The choices of groups, which take most of the time, are composed once for all tests."""
     values = [override for override in overrides if VALUE.match(override)]
     choices = tuple(override for override in overrides if not VALUE.match(override))
-    if not all((config_dir() / choice.partition("=")[0]).is_dir() for choice in choices):
+    if not all((config_dir() / choice.partition("=")[0].lstrip("+")).is_dir() for choice in choices):
         return _composed(overrides, config_name)
     config = copy.deepcopy(_remembered(choices, config_name))
     # As Hydra itself does last.

@@ -210,6 +210,11 @@ def test_the_paper_protocol_holds_the_reference_numbers() -> None:
     assert run.finetuning.max_length == 2000
 
 
+def test_where_the_paper_says_a_number_the_default_is_it() -> None:
+    run = run_config("task=task1516", "synthesis=default")
+    assert (run.filters.length_sigmas, run.annotation.balance, run.generation.max_drafts) == (2.0, "downsample", 10)
+
+
 def test_the_paper_protocol_is_the_same_for_every_model() -> None:
     def numbers(model: str) -> list[object]:
         run = run_config("task=task1516", f"model={model}", "protocol=paper")

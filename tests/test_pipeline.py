@@ -40,9 +40,11 @@ def test_the_contract_of_a_run_folder(finished: tuple[Path, RunResult, str]) -> 
     ):  # fmt: skip
         assert key in content, key
     assert content["status"] == "ok"
+    instances = content["instances"]
+    assert (instances["published"], instances["dropped_as_demonstrations"]) == (13, 0), "half of 27"
     for score in (content["score"], content["baseline"], content["controls"]["few_shot_finetune"]):
         assert 0 <= score["ci_low"] <= score["value"] <= score["ci_high"] <= 1
-        assert score["n"] == 15 - content["instances"]["dropped_as_demonstrations"] or score["n"] > 0
+        assert score["n"] == instances["evaluated"] == instances["published"] - instances["dropped_as_demonstrations"]
     assert content["gain"]["value"] == pytest.approx(content["score"]["value"] - content["baseline"]["value"])
     assert set(content["floors"]) == {"copy_input", "copy_demonstration"}
     candidates = list(read_jsonl(folder / "candidates.jsonl"))

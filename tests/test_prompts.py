@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.types import Example, TaskSpec
+from selfguide.models.stopping import StopStrings
 from selfguide.prompts.selfguide import InputPrompt, answer_prompt, plain_completion
 from tests.prompt_files import prompt_files
 
@@ -40,6 +41,21 @@ def test_every_golden_file_is_checked() -> None:
 def test_answer_prompt_holds_all_demonstrations_unless_told() -> None:
     assert answer_prompt(TASK, "x").demonstrations == TASK.demonstrations
     assert answer_prompt(TASK, "x", TASK.demonstrations[:1]).demonstrations == TASK.demonstrations[:1]
+
+
+def test_no_demonstrations_are_none_at_all() -> None:
+    assert answer_prompt(TASK, "x", ()).demonstrations == ()
+    assert answer_prompt(TASK, "x", ()).plain() == f"Task: {TASK.instruction}\n\nInput: x\nOutput:"
+
+
+@pytest.mark.parametrize("name", list(PROMPTS))
+def test_a_model_that_goes_on_to_the_next_field_is_cut_there(name: str) -> None:
+    """By the names of all fields that begin a line of the prompt itself."""
+    prompt = PROMPTS[name]
+    fields = {line.partition(":")[0] for line in prompt.plain().splitlines() if line.partition(":")[1]} - {"New inputs"}
+    assert {"Task", "Input"} <= fields
+    for field in fields:
+        assert StopStrings(None, prompt.stop).cut(f" an answer\n{field}: more") == " an answer"
 
 
 def test_a_plain_answer_follows_its_prompt_as_the_demonstrations_do() -> None:

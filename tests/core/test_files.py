@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfguide.core.files import json_line, read_jsonl, write_json, write_jsonl
+from selfguide.core.files import canonical_json, json_line, read_jsonl, write_json, write_jsonl, write_text
 
 
 def refuse(name: str) -> Any:
@@ -28,3 +28,19 @@ def test_a_number_that_is_none_is_null(number: float, tmp_path: Path) -> None:
 def test_finite_numbers_stay_as_they_are() -> None:
     row = {"a": 0.1, "b": [1e-300, -0.0, 3], "c": "\u00e9"}
     assert json_line(row) == json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def test_a_file_whose_writing_fails_stays_what_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_canonical_json_is_one_text_a_value() -> None:
+    assert canonical_json({"b": [1, 2.5], "a": "é"}) == '{"a":"é","b":[1,2.5]}'
+    with pytest.raises(ValueError):
+        canonical_json({"a": math.nan})

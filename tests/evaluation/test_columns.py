@@ -11,8 +11,10 @@ from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
 from selfguide.evaluation.evaluate import evaluate, scored
 from selfguide.evaluation.predict import BASE, Prediction
 from selfguide.models.base import ScoreRequest
+from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
 
 SHOTS = (Example("The cup is red.", "yes"), Example("It is late.", "no"))
@@ -63,6 +65,33 @@ def test_the_headline_may_be_restricted_to_the_labels(tmp_path: Path) -> None:
         assert column == {}
     assert headlines["free"][0] != headlines["constrained"][0], "answers of their own"
     assert set(headlines["constrained"][1]) <= set(TASK.labels)
+
+
+def read(labels: tuple[str, ...], room: int, folder: Path) -> dict[str, list[str]]:
+    """Both columns of an engine whose every token costs 1 nat, with so much context behind the prompts."""
+    config = run_config("task=task1516", "evaluation.label_scoring=true", f"store.root={folder}")
+    tokenizer = load_prompt_tokenizer(config.model)
+    longest = max(len(tokenizer.encode_prompt(answer_prompt(TASK, row.input))) for row in INSTANCES)
+    engine = ScriptedEngine(tokenizer.decode, lambda *_: labels[0], longest + room, likelihood=lambda _: -1.0)
+    with Session(config, replace(TASK, labels=labels), Terminal(), None, engine) as session:
+        columns = label_columns(session, INSTANCES, {"few_shot_icl": BASE})
+    return {name: [p.text for p in column["few_shot_icl"].predictions] for name, column in columns.items()}
+
+
+def test_the_likeliest_label_is_that_of_the_whole_sequence(tmp_path: Path) -> None:
+    """A long label is not helped by the mean of its tokens."""
+    assert read(("not at all sure", "yes"), 100, tmp_path)["label_scoring"] == ["yes"] * 3
+    assert read(("yes", "not at all sure"), 100, tmp_path)["label_scoring"] == ["yes"] * 3
+
+
+def test_an_instance_is_answered_if_its_prompt_leaves_room_for_the_longest_label(tmp_path: Path) -> None:
+    labels = ("yes", "not at all sure")
+    tokenizer = load_prompt_tokenizer(run_config("task=task1516").model)
+    needed = max(len(tokenizer.encode_answer(label)) for label in labels)
+    longest = max(INSTANCES, key=lambda row: len(tokenizer.encode_prompt(answer_prompt(TASK, row.input))))
+    for room in (needed, needed - 1):
+        expected = ["" if room < needed and row.id == longest.id else "yes" for row in INSTANCES]
+        assert read(labels, room, tmp_path / str(room)) == dict.fromkeys(COLUMNS, expected)
 
 
 def test_nothing_is_added_unless_asked_for(tmp_path: Path) -> None:

@@ -48,6 +48,53 @@ def test_seeds_and_instances_by_hand() -> None:
     assert (gain.value, gain.ci_low, gain.ci_high) == pytest.approx((0.2, max(-1, 0.2 - half), min(1, 0.2 + half)))
 
 
+def test_tasks_by_hand() -> None:
+    """The mean over tasks weighs every task alike, and its variance is the sum of theirs over their number squared."""
+    generator = np.random.default_rng(5)
+    tasks = [generator.normal(0.1, 0.2, size=(1, 20)), generator.normal(0.2, 0.4, size=(1, 50))]
+    gain = crossed_gain(tasks)
+    parts = [(task.var(ddof=1) / task.size / 4, task.size - 1) for task in tasks]
+    variance = sum(part for part, _ in parts)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+    mean = (tasks[0].mean() + tasks[1].mean()) / 2
+    assert (gain.value, gain.ci_low, gain.ci_high) == pytest.approx((mean, mean - half, mean + half))
+    drawn = stats.ttest_1samp([task.mean() for task in tasks], 0).confidence_interval(0.95)
+    sampled = crossed_gain(tasks, sampled_tasks=True)
+    assert (sampled.ci_low, sampled.ci_high) == pytest.approx((max(-1, drawn.low), min(1, drawn.high)))
+
+
+def test_the_larger_of_the_two_tests_counts() -> None:
+    """Four differences that are nearly equal: certain for the t test, 2 of 16 sign patterns for the other."""
+    differences = np.array([[0.90, 0.91, 0.92, 0.93]])
+    assert crossed_gain([differences]).p == 2 / 16 > stats.ttest_1samp(differences[0], 0).pvalue
+    spread = np.array([[0.1, 0.9, 0.5, 0.6, 0.2, -0.4, -0.3, 0.8]])
+    assert crossed_gain([spread]).p == pytest.approx(
+        max(stats.ttest_1samp(spread[0], 0).pvalue, permutation_p(spread[0]))
+    )
+
+
+def test_the_score_of_tasks_weighs_each_alike_whatever_its_instances() -> None:
+    tasks = [np.array([[1.0, 0.0, 1.0, 1.0]]), np.tile([0.0, 0.5], 20)[None]]
+    found = crossed_interval(tasks)
+    assert (found.value, found.n) == ((0.75 + 0.25) / 2, 44)
+    assert found.ci_low < found.value < found.ci_high
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_score_has_its_confidence_and_holds_the_seeds(confidence: float) -> None:
+    half = stats.norm.ppf((1 + confidence) / 2)
+    one = np.random.default_rng(0).random((1, 300))
+    found = crossed_interval([one], confidence=confidence)
+    expected = half * one.std() / np.sqrt(300)
+    assert (found.ci_high - found.ci_low) / 2 == pytest.approx(expected, rel=0.06)
+    assert found.ci_low + found.ci_high == pytest.approx(2 * one.mean(), abs=0.1 * expected)
+    # Instances that are alike: all of the width is of 40 seeds.
+    seeds = np.random.default_rng(1).random((40, 1)).repeat(9, axis=1)
+    found = crossed_interval([seeds], confidence=confidence)
+    assert (found.ci_high - found.ci_low) / 2 == pytest.approx(half * seeds.std() / np.sqrt(40), rel=0.1)
+
+
 def test_few_or_equal_differences_are_not_certain() -> None:
     assert crossed_gain([np.ones((3, 4))]).p == pytest.approx(2 / 2**4)
     assert crossed_gain([np.ones((1, 1))]).p == 1

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from selfguide.evaluation import statistics
 from selfguide.evaluation.statistics import (
     bootstrap_mean,
     detectable_difference,
@@ -45,9 +46,36 @@ def test_all_wrong_is_not_certainly_zero() -> None:
     assert bootstrap_mean([0.5] * 5).ci_high == 0.5
 
 
-def test_blocks_do_not_change_the_memory_only() -> None:
-    wide = bootstrap_mean(np.random.default_rng(2).random(6000), resamples=1000, confidence=0.95, seed=0)
-    assert wide.ci_high - wide.ci_low == pytest.approx(2 * 1.96 * 0.2887 / np.sqrt(6000), rel=0.15)
+@pytest.mark.parametrize("size", [1, 500, 10**9])
+def test_draws_in_blocks_are_those_of_one_block(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What bounds the memory must not show in the result: from one resample at a time to all at once."""
+    scores, few = np.random.default_rng(2).random(60), {"resamples": 300, "seed": 4}
+    tested = scores - 0.45
+    whole = bootstrap_mean(scores, **few), permutation_p(tested, **few)  # type: ignore[arg-type]
+    monkeypatch.setattr(statistics, "BATCH", size)
+    assert (bootstrap_mean(scores, **few), permutation_p(tested, **few)) == whole  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_score_is_the_bootstrap_of_scipy(confidence: float) -> None:
+    scores = np.random.default_rng(3).random(80)
+    one = bootstrap_mean(scores, resamples=4000, confidence=confidence, seed=1)
+    theirs = stats.bootstrap(
+        (scores,), np.mean, n_resamples=4000, method="percentile", confidence_level=confidence,
+        rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    assert (one.ci_low, one.ci_high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_interval_of_a_gain_is_of_the_pairs(confidence: float) -> None:
+    """Of scores that go up and down together: unpaired, the interval would be many times as wide."""
+    generator = np.random.default_rng(3)
+    baseline = generator.random(80)
+    tuned = baseline + generator.normal(0.02, 0.01, 80)
+    gain = paired_gain(tuned, baseline, resamples=4000, confidence=confidence, seed=1)
+    expected = stats.ttest_1samp(tuned - baseline, 0).confidence_interval(confidence)
+    assert (gain.ci_low, gain.ci_high) == pytest.approx((expected.low, expected.high), abs=4e-4)
 
 
 def test_paired_gain_by_hand() -> None:
@@ -74,6 +102,19 @@ def test_drawn_permutation_agrees_with_scipy() -> None:
         (differences,), np.mean, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(0)
     ).pvalue
     assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_a_drawn_p_is_never_zero() -> None:
+    """The signs that were observed are a pattern themselves: of 999 others none is as extreme."""
+    differences = np.random.default_rng(0).uniform(0.5, 1, size=100)
+    assert permutation_p(differences, resamples=999) == 1 / 1000
+    assert permutation_p(-differences, resamples=999) == 1 / 1000
+
+
+@pytest.mark.parametrize("count", [13, 14, 15])
+def test_few_differences_are_enumerated_and_more_are_drawn(count: int) -> None:
+    differences = np.random.default_rng(1).uniform(0.5, 1, size=count)
+    assert permutation_p(differences, resamples=99) == (2 / 2**count if count <= 14 else 1 / 100)
 
 
 def test_p_is_uniform_under_the_null() -> None:

@@ -209,10 +209,11 @@ def test_one_failure_stops_the_others(server: FailingServer) -> None:
     assert len(server.bodies) < 10
 
 
-def test_a_spent_budget_stops_before_anything_is_sent(server: FailingServer) -> None:
-    limited = engine(server, "engine.token_budget=11")
+@pytest.mark.parametrize("budget", [11, 12])
+def test_a_spent_budget_stops_before_anything_is_sent(server: FailingServer, budget: int) -> None:
+    limited = engine(server, f"engine.token_budget={budget}")
     assert len(limited.generate([ONE, ONE])) == 2  # 2 x (3 + 3) tokens
-    with pytest.raises(EngineError, match=r"engine.token_budget: 12 of 11 tokens"):
+    with pytest.raises(EngineError, match=rf"engine.token_budget: 12 of {budget} tokens"):
         limited.generate([ONE])
     assert len(server.bodies) == 2
 

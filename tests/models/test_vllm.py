@@ -60,13 +60,13 @@ def test_greedy_agrees_with_transformers_token_by_token(
     vllm_engine: VLLMEngine, micro_adapters: tuple[Weights, Weights]
 ) -> None:
     tokenizer = load_prompt_tokenizer(model_config("micro"))
-    prompts = [(tokenizer.encode_prompt(p), tokenizer.stop(p)) for p in prompts_of_tasks()]
+    prompts = [(tokenizer.encode_prompt(p), tokenizer.stop(p)) for p in prompts_of_tasks()[::2]]
     requests = [
         Request(ids, Sampling(max_new_tokens=12, stop=stop), weights=weights)
         for weights in (None, micro_adapters[0])
         for ids, stop in prompts
     ]
-    assert len(requests) == 400
+    assert len(requests) == 200
     ours = vllm_engine.generate(requests)
     with HFEngine(model_config("micro", context_length=CONTEXT), engine_config()) as transformers:
         theirs = transformers.generate(requests)

@@ -81,6 +81,59 @@ def test_of_equals_the_first_asked_wins_whoever_finishes_first() -> None:
     assert race.hopeless(late)
 
 
+def flat(score: float, count: int = 4, task: str = "a") -> JobResult:
+    """A job whose instances all have one score: every resample is that score."""
+    return JobResult(task, 0, score, scores=(score,) * count)
+
+
+def test_of_equal_values_the_incumbent_is_the_one_asked_first() -> None:
+    race = Race(["a"], Objective("worst_score", (0,), {}), "exact")
+    origins = []
+    for origin, score in ((3, 0.5), (5, 0.5), (1, 0.5), (0, 0.4), (7, 0.6)):
+        race.challenge({("a", 0): flat(score)}, origin)
+        assert race.incumbent is not None
+        origins.append(race.incumbent.origin)
+    assert origins == [3, 3, 1, 1, 7]
+
+
+def test_what_breaks_a_floor_is_stopped_and_never_the_incumbent() -> None:
+    race = Race(["a", "b"], Objective("worst_score", (0,), {"a": 0.5}), "exact")
+    broken, sound = Trial(0, 0, {}), Trial(1, 1, {})
+    broken.results["a", 0], sound.results["a", 0] = flat(0.49), flat(0.5)
+    assert race.hopeless(broken), "though nothing else is known yet"
+    assert not race.hopeless(sound)
+    race.challenge({("a", 0): flat(0.4), ("b", 0): flat(0.9, task="b")}, 0)
+    assert race.incumbent is None
+    race.challenge({("a", 0): flat(0.5), ("b", 0): flat(0.9, task="b")}, 2)
+    assert race.incumbent is not None and race.incumbent.value == 0.5
+
+
+def test_a_noise_aware_race_compares_bounds() -> None:
+    """The incumbent's lower bound with the trial's upper one; at the same place the trial cannot be better."""
+    objective = Objective("worst_score", (0,), {}, confidence=0.9, resamples=400)
+    race = Race(["a"], objective, "noise_aware")
+    noisy = {("a", 0): JobResult("a", 0, 0.5, scores=(0.0, 1.0) * 20)}
+    race.challenge(noisy, 0)
+    assert race.incumbent is not None
+    low = race.incumbent.low
+    assert low == objective.quantile(noisy, ["a"], 0.1) and 0.35 < low < 0.45 < race.incumbent.value
+    trials = []
+    for score in (low - 0.01, low, low + 0.01):
+        trial = Trial(1, 1, {})
+        trial.results["a", 0] = flat(score)
+        trials.append(race.hopeless(trial))
+    assert trials == [True, True, False]
+
+
+def test_without_racing_nothing_is_stopped() -> None:
+    race = Race(["a", "b"], Objective("worst_score", (0,), {"a": 0.5}), "off")
+    race.challenge({(task, 0): flat(0.9, task=task) for task in ("a", "b")}, 0)
+    trial = Trial(1, 1, {})
+    assert not race.hopeless(trial)
+    trial.results["a", 0] = flat(0.1)
+    assert not race.hopeless(trial)
+
+
 def test_savings_of_nothing() -> None:
     assert savings([], 4).share == 0.0
 

@@ -39,6 +39,18 @@ def test_second_run_is_a_hit_and_does_not_build(tmp_path: Path) -> None:
     assert (again.path / "f").read_text() == "made"
 
 
+def test_seconds_are_those_of_all_attempts(tmp_path: Path) -> None:
+    """From nothing where there was none, or none that can be believed."""
+    store = Store(tmp_path)
+    assert store.run("x", {"a": 1}, lambda work: None).seconds < 0.5
+    key = fingerprint({"a": 2})
+    for before, least in (("20.5", 20.5), ("-3", 0), ("nan", 0), ("inf", 0), ("later", 0)):
+        work = tmp_path / before / f"{key}.partial"
+        work.mkdir(parents=True)
+        (work / ".seconds").write_text(before)
+        assert least <= store.run(before, {"a": 2}, lambda work: None).seconds < least + 0.5
+
+
 def test_a_failed_build_leaves_its_work_for_the_next(tmp_path: Path) -> None:
     store = Store(tmp_path)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -18,20 +19,24 @@ from tests.tiny_task import write_task
 COMMON = ["method=few_shot_icl", "data.validation_fraction=0.5", "evaluation.limit=3", "evaluation.bootstrap=200"]
 
 
+def sweep(folder: Path, space: str) -> CompletedProcess[str]:
+    done = cli.run(
+        "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
+        f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
+        f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
+        space, "sweep.sampler=grid", f"store.root={folder}/store", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished sweep of two settings on a validation task, frozen for a test task."""
     folder = tmp_path_factory.mktemp("swept")
     for name, classification in (("valid", True), ("mine", False)):
         write_task(folder, classification=classification).rename(folder / f"{name}.json")
-    command = [
-        "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
-        f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
-        f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
-        "temperature.input=choice(0.6,0.8)", "sweep.sampler=grid", f"store.root={folder}/store",
-    ]  # fmt: skip
-    done = cli.run(*command, cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = sweep(folder, "temperature.input=choice(0.6,0.8)")
     assert "recorded: sweeps/small/lock.yaml; use it with frozen_config=sweeps/small" in done.stdout
     return folder
 
@@ -76,3 +81,11 @@ def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> N
     finally:
         file.write_text(before)
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_another_study_leaves_the_recorded_setting_to_its_own(swept: Path) -> None:
+    recorded = swept / "sweeps" / "small" / "lock.yaml"
+    before = recorded.read_bytes()
+    said = sweep(swept, "temperature.input=choice(0.7,0.9)").stdout
+    assert "sweeps/small/lock.yaml is the frozen setting of another study" in " ".join(said.split())
+    assert recorded.read_bytes() == before

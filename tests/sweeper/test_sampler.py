@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.core.errors import ConfigError
+from selfguide.core.seeding import child_seed
 from selfguide.search.results import describe, identity
 from selfguide.search.sampler import LOST, RepeatableSampler, exhausted, setting_of
 from selfguide.search.space import Space, overrides_of, read_space
@@ -152,3 +153,19 @@ def test_choices_that_optuna_takes_for_one_are_refused() -> None:
 def test_grid_wants_a_finite_space() -> None:
     with pytest.raises(ConfigError, match="grid needs a finite space"):
         RepeatableSampler("grid", 0, read_space(MIXED, []))
+
+
+def test_a_setting_is_drawn_by_the_seed_of_its_index() -> None:
+    """Another version of this program, or of the study's storage, asks the same settings."""
+    space = read_space(NUMBERS, [])
+    study = optuna.create_study(direction="maximize", sampler=RepeatableSampler("random", 3, space))
+    for index in range(3):
+        trial = study.ask(fixed_distributions=space.distributions)
+        drawn = optuna.samplers.RandomSampler(seed=child_seed(3, "sampler", index, 0) % 2**32)
+        frozen = study.get_trials()[index]
+        expected = {
+            name: drawn.sample_independent(study, frozen, name, distribution)
+            for name, distribution in space.distributions.items()
+        }
+        assert trial.params == expected
+        study.tell(trial, 0.0)

@@ -126,7 +126,7 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, finished: tuple[Path,
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
     first = results(tmp_path)
-    assert 0 < len(first) < 8
+    assert first, "killed after a run was finished"
     stopped = start(tmp_path)
     deadline = time.monotonic() + 400
     while len(results(tmp_path)) == len(first) and time.monotonic() < deadline:

@@ -51,6 +51,16 @@ def test_hash_is_of_content_and_order() -> None:
     assert GoldData("t", {"test": rows}).hash("validation") != GoldData("t", {"test": rows}).hash("test")
 
 
+def test_hash_is_of_all_that_is_scored() -> None:
+    rows = (Instance("a", "x", ("yes", "no")), row("b", "y"))
+    others = [Instance("c", "x", ("yes", "no")), Instance("a", "z", ("yes", "no")), Instance("a", "x", ("yes",))]
+    others += [Instance("a", "x", ("no", "yes")), Instance("a", "x", ("yes", "nO"))]
+    hashes = {GoldData("t", {"test": (first, rows[1])}).hash("test") for first in (rows[0], *others)}
+    assert len(hashes) == 1 + len(others), "an answer that was corrected is another gold"
+    contents = {GoldData("t", {"test": (first, rows[1])}).content for first in (rows[0], *others[1:])}
+    assert len(contents) == len(others)
+
+
 def test_overlaps() -> None:
     long = "the quick brown fox jumps over the lazy dog again"
     data = GoldData("t", {"test": (row("a", long), row("b", "Short input."))})

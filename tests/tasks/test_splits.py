@@ -25,6 +25,14 @@ def test_seeded_is_stratified_and_seeded() -> None:
     assert first != seeded_split(raw, 0.1, 43, stratify=True)
 
 
+@pytest.mark.parametrize(("count", "fraction", "validation"), [(19, 0.1, 2), (14, 0.1, 1), (7, 0.5, 4), (3, 0.01, 1)])
+def test_the_fraction_is_rounded_to_the_nearest_and_never_to_none(count: int, fraction: float, validation: int) -> None:
+    raw = task([(f"input {i}", "yes" if i % 3 else "no") for i in range(count)])
+    for stratify in (True, False):
+        splits = seeded_split(raw, fraction, 42, stratify=stratify)
+        assert (len(splits["validation"]), len(splits["test"])) == (validation, count - validation)
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(["x", "y"])), min_size=2, max_size=40),
     st.floats(0.05, 0.95),

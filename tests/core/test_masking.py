@@ -1,0 +1,29 @@
+"""Secrets are masked by the names of keys and variables; what only looks like one is not."""
+
+import pytest
+
+from selfguide.core.masking import MASK, masked
+
+SECRET = ["api_key", "apikey", "API_KEY", "token", "secret", "password", "passwd", "credential", "credentials"]
+
+
+@pytest.mark.parametrize("name", [*SECRET, *(f"hub_{name}" for name in SECRET)])
+def test_a_secret_is_masked_wherever_it_stands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert masked({"a": [{name: "hidden"}], "b": "shown"}) == {"a": [{name: MASK}], "b": "shown"}
+    monkeypatch.setenv(name, "12345678")
+    assert masked(["x 12345678 y", ("12345678",), 12345678]) == [f"x {MASK} y", [MASK], 12345678]
+
+
+@pytest.mark.parametrize("name", ["max_new_tokens", "api_key_env", "tokens", "secretary", "passwords", "x"])
+def test_what_is_no_secret_is_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {name: "shown", "token": "", "secret": None, "password": 3}
+    assert masked(value) == value
+    monkeypatch.setenv(name, "12345678")
+    assert masked("12345678") == "12345678"
+
+
+def test_a_short_variable_masks_no_words_and_an_address_loses_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "1234567")
+    assert masked("1234567") == "1234567"
+    assert masked("http://user:word@host/path?a=b:c@d") == f"http://{MASK}@host/path?a=b:c@d"
+    assert masked("http://host:80/a@b") == "http://host:80/a@b"
