@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(OF_FIXTURE[fixture])
         if not TIERS & {mark.name for mark in item.iter_markers()}:
             item.add_marker("unit")
+    # The long ones first: what is left at the end is then shared well between the processes.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

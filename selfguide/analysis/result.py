@@ -226,6 +226,8 @@ def _prediction_rows(record: RunRecord) -> list[dict[str, Any]]:
             "baseline_score": base.scores[i],
             "tuned_score": tuned.scores[i],
             "controls": {name: [control.predictions[i].text, control.scores[i]] for name, control in controls},
+            # What Self-ICL made for this input alone.
+            **({} if (shown := tuned.predictions[i].demonstrations) is None else {"demonstrations": shown}),
         }
         for i, instance in enumerate(record.instances)
     ]

@@ -62,7 +62,8 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         found = counts(record.outcome)
         beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
         more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
-        terminal.say(f"synthetic pairs trained on: {found['synthetic']} of {found['proposed']} proposals{more}")
+        used = "trained on" if record.outcome.demonstrations is None else "shown as demonstrations"
+        terminal.say(f"synthetic pairs {used}: {found['synthetic']} of {found['proposed']} proposals{more}")
     for sentence in _about_the_data(record):
         terminal.say(sentence)
     if record.protocol.frozen is False:

@@ -85,6 +85,15 @@ class TemperatureConfig:
 
 
 @dataclass
+class NeighboursConfig:
+    """What suits the model that writes, for the presets of other papers: they take their own knobs from here."""
+
+    show_demonstrations: bool = knob(affects=NOTHING)
+    open_quote: bool = knob(affects=NOTHING)
+    min_words: int = knob(ge=0, affects=NOTHING)
+
+
+@dataclass
 class GenerationConfig:
     """Step 1: new inputs."""
 
@@ -97,8 +106,9 @@ class GenerationConfig:
     show_outputs: bool = MISSING
     top_k: int = knob(ge=0)
     top_p: float = knob(gt=0, le=1)
-    max_new_tokens: int = knob(ge=1)
+    max_new_tokens: int | None = knob(ge=1)
     context_cutoff: int = knob(ge=16)
+    neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     max_in_flight: int = knob(ge=1)
 
 
@@ -128,7 +138,7 @@ class AnnotationConfig:
     best_of: int = knob(ge=1, affects={"outputs"})
     top_k: int = knob(ge=0, affects={"outputs"})
     top_p: float = knob(gt=0, le=1, affects={"outputs"})
-    max_new_tokens: int = knob(ge=1, affects={"outputs"})
+    max_new_tokens: int | None = knob(ge=1, affects={"outputs"})
     min_share: float = knob(ge=0, le=1, affects={"dataset"})
     share_of: str = knob(one_of=("requested", "survivors"), affects={"dataset"})
     conditioning_label_weight: int = knob(ge=0, affects={"dataset"})

@@ -166,8 +166,13 @@ def _combinations(run: RunConfig) -> Iterator[str]:
             "every vote would be the same; allowed: > 0, or annotation.samples=1 annotation.best_of=1"
         )
     if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
-        yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
+        yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai | teacher=chat"
     yield from engine_problems("", run.engine, run.model)
+    if run.model.prompt_format == "turns" and run.finetuning.kind != "none":
+        yield (
+            f"finetuning.kind: {run.finetuning.kind} is not allowed with model.prompt_format=turns, "
+            "whose weights are the server's; allowed: none, or teacher=chat"
+        )
     if run.teacher.engine is not None and run.teacher.model is not None:
         yield from engine_problems("teacher.", run.teacher.engine, run.teacher.model)
     if run.teacher.kind == "other" and run.annotation.annotator != "base":
@@ -182,6 +187,8 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
     yield from _given_inputs(run)
+    if run.curation.correct and run.curation.kind == "dynamics":
+        yield "curation.correct: true is not allowed with curation.kind=dynamics; allowed: false, or curation=clear"
     yield from budget_problems(run.budget)
     if isinstance(run.method, LoopConfig):
         yield from vote_problems(run.method, run.annotation)

@@ -31,14 +31,17 @@ class Unfinished:
             return None
         try:
             rows = json.loads(self._file(body).read_text(encoding="utf-8"))
+            return [
+                Completion(text, tuple(ids), logprob, finish, (prompt, size))
+                for text, ids, logprob, finish, prompt, size in rows
+            ]
         except (FileNotFoundError, ValueError):  # a machine that died may leave half a file
             return None
-        return [Completion(text, tuple(ids), logprob, finish) for text, ids, logprob, finish in rows]
 
     def keep(self, body: Body, answer: list[Completion]) -> None:
         """Called in the middle of a failure, so a full disk is a warning."""
         file = self._file(body)
-        rows = [[one.text, list(one.token_ids), one.logprob, one.finish] for one in answer]
+        rows = [[one.text, list(one.token_ids), one.logprob, one.finish, *one.counted] for one in answer]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(".tmp")

@@ -17,6 +17,8 @@ from selfguide.tasks.provenance import FILE as PROVENANCE
 from selfguide.tasks.provenance import Provenance
 
 MICRO = RESOURCES / "micro" / "model"
+UNSTATED = 10**9
+"""Tokens of a context that the server alone knows."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What decides the answers of a local model, beside its weights.
@@ -74,6 +76,8 @@ def model_identity(cfg: ModelConfig) -> str:
 
     The prompt format and chat template are part of it; the place of the files is not.
     """
+    if cfg.prompt_format == "turns":
+        return f"served:{cfg.path}"
     source = resolve_model(cfg)
     if source.folder is None:
         base, templates = f"{source.location}@{source.revision}", []
@@ -91,6 +95,8 @@ def model_identity(cfg: ModelConfig) -> str:
 
 def context_length(cfg: ModelConfig) -> int:
     """Tokens (prompt and completion together) that the model takes: its own limit, or a smaller one asked for."""
+    if cfg.prompt_format == "turns":
+        return cfg.context_length or UNSTATED
     raw = model_json(resolve_model(cfg), "config.json")
     text = raw.get("text_config") or raw
     limit = next((text[key] for key in ("max_position_embeddings", "n_positions", "seq_length") if text.get(key)), None)
@@ -116,6 +122,8 @@ def model_provenance(cfg: ModelConfig) -> Provenance:
 
     Of a model of the hub the file counts that is on this machine or can be fetched.
     """
+    if cfg.prompt_format == "turns":
+        return Provenance()
     source = resolve_model(cfg)
     try:
         content = model_json(source, PROVENANCE)

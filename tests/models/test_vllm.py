@@ -55,6 +55,10 @@ class TestContract(EngineContract):
 
     held_at_least = 500 * 2**20  # half of its key-value cache
 
+    @pytest.mark.slow  # starts vLLM twice more
+    def test_closing_gives_back_what_it_held(self, heavy: Engine, prompts: list[tuple[int, ...]]) -> None:
+        super().test_closing_gives_back_what_it_held(heavy, prompts)
+
 
 def test_greedy_agrees_with_transformers_token_by_token(
     vllm_engine: VLLMEngine, micro_adapters: tuple[Weights, Weights]
@@ -101,6 +105,7 @@ def _closest(values: list[float]) -> float:
     return min(b - a for a, b in pairwise(ordered))
 
 
+@pytest.mark.slow  # vLLM starts anew with other weights, and again with its own
 def test_full_weights_answer_and_the_base_comes_back(vllm_engine: VLLMEngine, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -23,7 +23,8 @@ from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Bar, Terminal
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.predict import Query, System, predict
-from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.base import Sampling, Weights
+from selfguide.models.requests import build_request
 from selfguide.models.session import Session
 from selfguide.store import Journal, StoredStage
 from selfguide.synthesis.candidates import Candidate
@@ -70,7 +71,8 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
         small = shrunk(config, sizes, Path(folder))
         with Session(small, task, watch) as session:
             started = time.monotonic()
-            session.engine.generate([Request(draw(session, [], 0).prompt_ids, Sampling(1))])
+            first = draw(session, [], 0)
+            session.engine.generate([build_request(session.student, first.prompt, Sampling(1))])
             start = time.monotonic() - started
 
             proposing = propose_inputs(session)
@@ -144,7 +146,9 @@ def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
     # A pool of few inputs would bound the number of drafts: the real pool is larger.
     most = session.config.generation.max_drafts
     repeated = list(pool) * math.ceil(max(most, 1) / len(pool))
-    return statistics.fmean(len(draw(session, repeated, index).prompt_ids) for index in range(DRAWN_PROMPTS))
+    return statistics.fmean(
+        session.student.render(draw(session, repeated, index).prompt).size for index in range(DRAWN_PROMPTS)
+    )
 
 
 def timed_training(
