@@ -171,7 +171,8 @@ class FinetuningConfig:
     alpha: float = knob(gt=0)
     dropout: float = knob(ge=0, lt=1)
     target_modules: str = MISSING
-    dtype: str = knob(one_of=("auto", "float32", "bfloat16"))
+    packing: str = knob(one_of=("prefix", "none"))
+    dtype: str = knob(one_of=("auto", "float32", "bfloat16", "mixed"))
     gradient_checkpointing: bool = knob(affects=NOTHING)
     attention: str = knob(one_of=ATTENTION, affects=NOTHING)
     quantization: str = knob(one_of=("none", "4bit"))

@@ -64,6 +64,7 @@ class Finetune(Stage[Trained]):
             "over_length": built.over_length,
             "steps": result.steps,
             "trained_tokens": result.trained_tokens,
+            "packed": result.packed,
         }
 
     def load(self, stored: StoredStage) -> Trained:

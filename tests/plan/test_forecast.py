@@ -30,7 +30,8 @@ CALLS = Calls(16, 1600, 160, 8.0)
 def measured(**changes: object) -> Measured:
     values: dict[str, object] = {
         "start": 1.0, "inputs": CALLS, "passed": 12, "accepted": 12, "outputs": Calls(8, 800, 80, 4.0), "elected": 7,
-        "labels": {}, "training": Training(2.0, (0.5, 0.5)), "base": CALLS, "tuned": CALLS, "memory": {"host": 10**9},
+        "labels": {}, "training": Training(2.0, (0.5, 0.5), 600.0), "base": CALLS, "tuned": CALLS,
+        "memory": {"host": 10**9},
         "instances": 100, "demonstrations": 4,
     }  # fmt: skip
     return Measured(**{**values, **changes})  # type: ignore[arg-type]

@@ -32,6 +32,8 @@ from selfguide.synthesis.inputs import InputProposer
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.stages import annotate_inputs, compose_dataset, propose_inputs
 from selfguide.tasks.load import load_task
+from selfguide.training.packing import tokens_per_step
+from selfguide.training.rows import build_rows
 from selfguide.training.stages import train
 
 REPEATED = ("duplicate", "near_duplicate")
@@ -155,18 +157,29 @@ def timed_training(
     session: Session, watch: Stopwatch, pairs: Sequence[Example], sizes: ForecastConfig
 ) -> tuple[Weights, Training]:
     """A few optimizer steps on rows like the real ones."""
-    wanted = min(session.config.finetuning.batch_size, max(sizes.trained, 1)) * sizes.steps
-    rows = [pairs[i % len(pairs)] for i in range(wanted)]
+    config = session.config.finetuning
+    small = min(config.batch_size, max(sizes.trained, 1))
+    rows = [_reworded(pairs[i % len(pairs)], i // len(pairs)) for i in range(small * sizes.steps)]
     started = time.monotonic()
-    # Fewer rows than a full batch: the time of a step is scaled to the batch by `forecast`.
-    settings = replace(session.config.finetuning, batch_size=wanted // sizes.steps)
-    trained = train(session, "training", rows, finetuning=settings).value
+    finished = train(session, "training", rows, finetuning=replace(config, batch_size=small))
     total = time.monotonic() - started
     moments = watch.moments.get("finetuning (training)", [])
     steps = tuple(later - earlier for earlier, later in itertools.pairwise(moments))
-    factor = session.config.finetuning.batch_size / (wanted // sizes.steps)
+    # A step may be on fewer rows than a full batch: its time is scaled by the tokens of both.
+    alike = replace(config, shuffle_demonstrations=False)
+    built = build_rows(session.task, rows, session.tokenizer, alike, session.config.seed).rows
+    packed = finished.stored.info["packed"]
+    tokens, timed = (tokens_per_step(built, config, batch, packed) for batch in (config.batch_size, small))
+    factor = tokens / timed
     overhead = max(0.0, total - (sum(steps) + statistics.fmean(steps) if steps else 0.0))
-    return trained.epochs[-1], Training(overhead, tuple(step * factor for step in steps) or (total * factor,))
+    scaled = tuple(step * factor for step in steps) or (total * factor,)
+    return finished.value.epochs[-1], Training(overhead, scaled, tokens)
+
+
+def _reworded(pair: Example, turn: int) -> Example:
+    """The pair with the words of its input turned: equal rows in a batch would be packed into one."""
+    words = pair.input.split(" ")
+    return replace(pair, input=" ".join([*words[turn % len(words) :], *words[: turn % len(words)]]))
 
 
 def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights: Weights | None) -> Calls:
