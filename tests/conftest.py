@@ -1,6 +1,9 @@
 import gc
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # No test pulls the plug: what a process wrote is there for the next one without waiting for the disk.
 os.fsync = lambda descriptor: None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--campaign-size", default="0.02", help="1: the campaigns at the sizes of docs/campaigns.md")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -44,3 +51,16 @@ def _check_tiers(item: pytest.Item) -> None:
             if os.environ.get("CI", "").lower() in ("1", "true") and tier != "gpu":
                 pytest.fail(f"{reason}; in CI the tests of the tier {tier} must run")
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _user_cache() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="selfguide-tests-") as folder:
+        os.environ["SELFGUIDE_CACHE"] = folder  # fixtures of a session and their processes
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_user_cache(_user_cache: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test notes for its user, no other finds. Nothing is made before something is kept."""
+    monkeypatch.setenv("SELFGUIDE_CACHE", str(_user_cache / str(abs(hash(request.node.nodeid)))))

@@ -152,8 +152,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "warning: demonstrations in gold: 1 of" in done.stdout
     assert "note: prompt length: not measured: model.path" in done.stdout
     # Nothing else is left behind.
-    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert {name for name in left if not name.startswith("test_openings.jsonl")} == {"mine.json"}
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name for name in left if "/test_openings" not in name} == {"mine.json"}
 
 
 def test_the_command_with_a_mistake(tmp_path: Path) -> None:

@@ -48,7 +48,13 @@ def main() -> None:
     tables = []
     with tempfile.TemporaryDirectory() as folder:
         parameters = random_llama(Path(folder), **OF_113M)
-        random = ("model=local", f"model.path={folder}", "finetuning=lora_micro", "synthesis=micro")
+        random = (
+            "model=local",
+            f"model.path={folder}",
+            "model.prompt_format=plain",
+            "finetuning=lora_micro",
+            "synthesis=micro",
+        )
         models = {"micro": ("model=micro",), f"random Llama, {parameters / 1e6:.0f} M": random}
         for (name, overrides), steps in zip(models.items(), asked.steps, strict=True):
             for task in asked.tasks:

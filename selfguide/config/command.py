@@ -29,6 +29,8 @@ from selfguide.core.masking import masked
 from selfguide.core.paths import config_dir
 
 Job = Callable[[DictConfig], Any]
+LONGEST = 2000
+"""Characters of an error's line; values may be texts."""
 
 
 def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
@@ -91,7 +93,10 @@ def _quietly(job: Job) -> Job:
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with 2."""
-    print("error: " + terminal(masked(" ".join(message.split()))), file=sys.stderr)
+    line = terminal(masked(" ".join(message.split())))
+    # What to do stands at the end.
+    line = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    print(f"error: {line}", file=sys.stderr)
     sys.exit(2)
 
 

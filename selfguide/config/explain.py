@@ -51,8 +51,8 @@ def explain(error: BaseException) -> str:
         if isinstance(link, ValidationError):
             return f"{_key(link)}: {_lower(_first(link))}"
         if isinstance(link, OverrideParseException):
-            reason = [line.strip() for line in str(link).splitlines() if line and link.override not in line]
-            what = reason[0] if reason else "not understood"
+            reason = [line.strip(" ^") for line in str(link).splitlines() if line and link.override not in line]
+            what = next(filter(None, reason), "not understood")
             return f"{link.override}: {what}; quote what has spaces or =,[]{{}}: \"key='a value'\""
     said = [text for link in links if (text := _first(link)) and text != "None"]
     return said[0] if said else repr(error)

@@ -18,7 +18,6 @@ from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
-from selfguide.config.secrets import secret_problems
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
@@ -48,8 +47,6 @@ def typed(config: DictConfig) -> RunConfig:
     for problem in _added_keys("", config):
         raise ConfigError(problem)
     run = as_dataclass(config, RunConfig)
-    for problem in secret_problems(OmegaConf.create({"data": {"url": run.data.url}})):
-        raise ConfigError(problem)
     for problem in _problems(run):
         raise ConfigError(problem)
     expanded(run.store.root, "store.root")

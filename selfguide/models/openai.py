@@ -171,7 +171,7 @@ class OpenAIEngine:
             problem = str(error)
             if self._tokenizer is not None or not too_long(problem):
                 raise
-        left = room_left(problem)
+        left = room_left(problem, body["max_tokens"])
         return await self._reply(server, {**body, "max_tokens": left}) if 0 < left < body["max_tokens"] else None
 
     def _ask_all(

@@ -7,11 +7,13 @@ from pydantic import BaseModel
 
 from selfguide.core.errors import ConfigError
 from selfguide.models.base import Completion, Request
-from selfguide.models.openai_dialects import Logprob, PlainChoice, PlainNotes, plain_body, reply_of, samples_of
+from selfguide.models.openai_dialects import Logprob, PlainChoice, PlainNotes, Tokens, plain_body, reply_of, samples_of
 
 CONTEXT = re.compile(r"maximum (?:context|model) length (?:is|of) (\d+)", re.IGNORECASE)
 PROMPT = re.compile(r"(\d+) in the messages|contains (?:at least )?(\d+) input tokens|resulted in (\d+) tokens")
-TOO_LONG = re.compile(r"context[ _](?:length|window|size)|maximum model length|prompt is too long", re.IGNORECASE)
+TOO_LONG = re.compile(
+    r"context[ _](?:length|window|size)|maximum model length|max_model_len|prompt is too long", re.IGNORECASE
+)
 
 
 class _TokenLogprob(BaseModel):
@@ -19,7 +21,7 @@ class _TokenLogprob(BaseModel):
 
 
 class _MessageLogprobs(BaseModel):
-    content: list[_TokenLogprob] | None = None
+    content: Tokens[_TokenLogprob] | None = None
 
 
 class _Message(BaseModel):
@@ -70,9 +72,12 @@ def too_long(problem: str) -> bool:
     return TOO_LONG.search(problem) is not None
 
 
-def room_left(problem: str) -> int:
-    """New tokens that a refused prompt would leave room for, as far as the refusal says; else 0."""
+def room_left(problem: str, asked: int) -> int:
+    """New tokens that a refused prompt would leave room for, where `asked` were too many.
+
+    Where the refusal gives no exact number (vLLM counts no further than it has to), half as many.
+    """
     limit, prompt = CONTEXT.search(problem), PROMPT.search(problem)
-    if limit is None or prompt is None:
-        return 0
+    if limit is None or prompt is None or "at least" in prompt[0]:
+        return asked // 2
     return max(0, int(limit[1]) - int(next(number for number in prompt.groups() if number)))

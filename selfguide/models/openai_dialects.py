@@ -24,13 +24,18 @@ NEUTRAL = {**NO_PENALTIES, "repetition_penalty": 1.0, "min_p": 0.0}
 
 # Just above 0: what rounding makes of the logarithm of 1.
 Logprob = Annotated[float, Field(strict=True, allow_inf_nan=False, le=1e-4)]
-Index = Annotated[int, Field(strict=True, ge=0)]
+Index = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 C = TypeVar("C")
+T = TypeVar("T")
+# What is longer is refused while it is read.
+Tokens = Annotated[list[T], Field(max_length=1_000_000)]
+LONGEST_TOKEN = 256
+"""Characters."""
 
 
 class _TokenLogprobs(BaseModel):
-    token_logprobs: list[Logprob] | None = None
-    top_logprobs: list[dict[str, Logprob] | None] | None = None
+    token_logprobs: Tokens[Logprob] | None = None
+    top_logprobs: Tokens[dict[str, Logprob] | None] | None = None
 
 
 class _Choice(BaseModel):
@@ -38,7 +43,7 @@ class _Choice(BaseModel):
 
 
 class _VLLMChoice(_Choice):
-    token_ids: list[Index]
+    token_ids: Tokens[Index]
     logprobs: _TokenLogprobs
     finish_reason: Literal["stop", "length"]
 
@@ -67,7 +72,7 @@ class Usage(BaseModel):
 
 
 class _Reply(BaseModel, Generic[C]):
-    choices: list[C]
+    choices: Annotated[list[C], Field(max_length=10_000)]
     usage: Usage | None = None
 
 
@@ -198,6 +203,8 @@ class PlainNotes:
         """What came back for a sample. Raises `ValueError`."""
         if len(logprobs) > limit:
             raise ValueError(f"{len(logprobs)} tokens where {limit} were requested")
+        if len(text) > limit * LONGEST_TOKEN:
+            raise ValueError(f"{len(text)} characters where {limit} tokens were requested")
         if text and not logprobs and request.sampling.n > 1:
             self._say("the server gives no log-probabilities: annotation.best_of ranks all answers alike")
 

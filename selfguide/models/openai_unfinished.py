@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfguide.core.files import canonical_json
+from selfguide.core.files import canonical_json, json_text
 from selfguide.models.base import Completion
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Unfinished:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(".tmp")
-            temporary.write_text(json.dumps(rows), encoding="utf-8")
+            temporary.write_text(json_text(rows), encoding="utf-8")
             temporary.replace(file)
         except OSError as error:
             log.warning("engine=openai: an answer is lost: %s", error)

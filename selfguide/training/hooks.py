@@ -1,6 +1,5 @@
 """What we add to transformers.Trainer: our order of rows, our checkpoints, a check of every loss."""
 
-import json
 import math
 import os
 import shutil
@@ -14,6 +13,7 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from selfguide.core.errors import TrainingError
+from selfguide.core.files import json_text
 from selfguide.core.seeding import child_random
 from selfguide.training.batches import Batches
 from selfguide.training.checkpoints import mark_whole, publish
@@ -151,6 +151,6 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             norm = float(logs.get("grad_norm", 0.0))
             line = {"step": step, "loss": loss, "grad_norm": norm, "learning_rate": logs.get("learning_rate")}
             with self._job.losses.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json_text(line) + "\n")
         if self._progress is not None:
             self._progress.advance(1, loss=f"{loss:.3f}")

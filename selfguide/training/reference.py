@@ -3,14 +3,13 @@
 An engine that serves those weights must agree (`selfguide.evaluation.canary`).
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfguide.core.files import write_text
+from selfguide.core.files import json_text, write_text
 from selfguide.training.rows import TrainingRow
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def write_reference_logprobs(
         for index, row in kept.items()
     ]
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-    write_text(folder / FILE, json.dumps({"dtype": dtype, "rows": lines}) + "\n")
+    write_text(folder / FILE, json_text({"dtype": dtype, "rows": lines}) + "\n")
 
 
 def _alone(model: Any, row: TrainingRow) -> list[float]:

@@ -13,7 +13,7 @@ from typing import Any
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.child import call
 from selfguide.core.errors import ConfigError, TrainingError
-from selfguide.core.files import write_text
+from selfguide.core.files import json_text, write_text
 from selfguide.core.seeding import child_seed
 from selfguide.models.loading import check_attention, load_model, pick_device
 from selfguide.models.source import context_length, resolve_model
@@ -256,7 +256,7 @@ def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
     saved["base_model_name_or_path"], saved["revision"] = source.location, source.revision
     if isinstance(saved["target_modules"], list):
         saved["target_modules"].sort()  # a set in peft: its order changes from process to process
-    write_text(path, json.dumps(saved, indent=2, sort_keys=True) + "\n")
+    write_text(path, json_text(saved, indent=2, sort_keys=True) + "\n")
 
 
 def _micro_batch(settings: FinetuningConfig) -> int:

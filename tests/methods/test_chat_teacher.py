@@ -105,7 +105,7 @@ def test_llm2llm_shows_the_error_and_asks_for_a_new_problem(server: FailingServe
 
 
 def test_prompts_that_the_server_has_no_room_for_are_dropped(server: FailingServer, tmp_path: Path) -> None:
-    server.refusal, server.plan = "maximum context length is 10 tokens, but 99 input tokens", [400]
+    server.refusal = "maximum context length is 10 tokens. However, your prompt contains 99 input tokens"
     server.plan = [200, 200, 400, 400]
     ran = taught(tmp_path, server.url, *S3)
     assert [row["dropped"] for row in ran.rows("candidates")].count("prompt_too_long") == 2

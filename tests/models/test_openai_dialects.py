@@ -238,6 +238,9 @@ def test_turns_reach_the_server_as_they_are_without_a_tokenizer(server: FailingS
     [
         ("maximum context length is 100 tokens. However, you requested 140 tokens (90 in the messages, 50 in the "
          "completion).", [50, 10]),
+        ("max_tokens=50 cannot be greater than max_model_len=40. Please request fewer output tokens.", [50, 25]),
+        ("maximum context length is 100 tokens. However, you requested 50 output tokens and your prompt contains at "
+         "least 51 input tokens", [50, 25]),
         ("maximum context length is 100 tokens. However, your messages resulted in 200 tokens.", [50]),
         ("maximum context length is 100 tokens. However, your prompt contains 101 input tokens, which exceeds", [50]),
     ],

@@ -143,8 +143,8 @@ def test_turns_longer_than_the_context_are_refused_one_by_one(vllm_server: str) 
     server = OpenAIEngine.from_config(
         run_config("task=task1516", "engine=openai", f"engine.base_url={vllm_server}", *turns)
     )
-    lengths = (5, 250, 2000)
-    asked = [Request((), Sampling(200), turns=(Turn("user", "red " * length),)) for length in lengths]
+    lengths = (5, 40, 2000)
+    asked = [Request((), Sampling(299), turns=(Turn("user", "red " * length),)) for length in lengths]
     with server:
         answers = server.generate(asked)
     assert [len(each) for each in answers] == [1, 1, 0]

@@ -18,6 +18,7 @@ from selfguide.apps.plan.probe import probe, shrunk
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Terminal
 from selfguide.pipeline import run
+from selfguide.tasks.gold import GoldData
 from tests import cli
 from tests.composing import composed, run_config
 from tests.export.runs import model_overrides
@@ -136,7 +137,7 @@ def test_the_forecast_is_found_by_its_run_alone(tmp_path: Path) -> None:
     assert forecast_file(config(place)).parent == tmp_path / "forecasts"
 
 
-def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
+def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = tiny_model(tmp_path / "base", max_position_embeddings=2048)
     task = write_task(tmp_path)
     overrides = smoke(
@@ -147,7 +148,9 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
     settings = run_config(*overrides)
     sizes = ForecastConfig(proposals=8, annotated=4, trained=2, steps=2, draws=300)
     assert shrunk(settings, sizes, tmp_path).generation.prompts_per_round == 8
-    found = probe(settings, sizes)
+    with monkeypatch.context() as unopened:
+        unopened.delattr(GoldData, "open")  # a forecast reads no instance
+        found = probe(settings, sizes)
     assert found.inputs.units == 8
     assert 10 < found.instances < 20
     assert 0 < found.busy <= 1
