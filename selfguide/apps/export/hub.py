@@ -11,7 +11,6 @@ def push(folder: Path, name: str, kind: str, private: bool) -> str:
 
     Raises `ConfigError` in one line if the hub refuses.
     """
-    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -22,11 +21,14 @@ def push(folder: Path, name: str, kind: str, private: bool) -> str:
         address = api.create_repo(name, repo_type=kind, private=private, exist_ok=True)
         message = "Upload by selfguide"
         api.upload_folder(repo_id=name, repo_type=kind, folder_path=str(folder), commit_message=message)
-    except httpx.TransportError as error:
-        raise ConfigError(
-            f"push_to_hub: the hub cannot be reached ({error}); the folder {folder} is complete"
-        ) from error
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ConfigError(f"push_to_hub: the hub refused {name}: {first[:200]} (is HF_TOKEN set?)") from error
+    except Exception as error:
+        # What the client of huggingface_hub raises where there is no connection; which client differs by its version.
+        if not type(error).__module__.startswith("httpx"):
+            raise
+        raise ConfigError(
+            f"push_to_hub: the hub cannot be reached ({error}); the folder {folder} is complete"
+        ) from error
     return str(address)
