@@ -72,7 +72,7 @@ def test_the_adapter_is_plain_peft(finished: tuple[Path, RunResult, str]) -> Non
 def test_the_terminal_says_what_was_learned(finished: tuple[Path, RunResult, str]) -> None:
     said = finished[2]
     for piece in (
-        "first training row", "«", "few-shot ICL (base model)", "few_shot_finetune (control)", "floor: copy input",
+        "few-shot ICL (base model)", "few_shot_finetune (control)", "floor: copy input",
         "points", "files:", "reason",
     ):  # fmt: skip
         assert piece in said, piece

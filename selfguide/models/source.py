@@ -12,7 +12,7 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.core.hashing import file_hash
 from selfguide.core.paths import RESOURCES, expanded
-from selfguide.prompts.tokenization import _read_template
+from selfguide.prompts.tokenization import template_file
 from selfguide.tasks.provenance import FILE as PROVENANCE
 from selfguide.tasks.provenance import Provenance
 
@@ -92,7 +92,7 @@ def model_identity(cfg: ModelConfig) -> str:
     else:
         base = _folder_hash(source.folder)
         templates = [source.folder / name for name in _TEMPLATES] if cfg.prompt_format == "chat" else []
-    template = "" if cfg.chat_template is None else _read_template(cfg.chat_template)
+    template = "" if cfg.chat_template is None else template_file(cfg.chat_template).read_text(encoding="utf-8")
     digest = hashlib.sha256(f"{cfg.prompt_format}\x1f{template}".encode())
     if cfg.prompt_format == "chat":
         digest.update(f"{_RENDERING}\x1f{canonical_json(cfg.template_options)}".encode())
