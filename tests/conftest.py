@@ -1,6 +1,9 @@
 import gc
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.fsync = lambda descriptor: None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--campaign-size", default="0.02", help="1: the campaigns at the sizes of docs/campaigns.md")
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -21,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(OF_FIXTURE[fixture])
         if not TIERS & {mark.name for mark in item.iter_markers()}:
             item.add_marker("unit")
+    # The long ones first: what is left at the end is then shared well between the processes.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -42,3 +51,16 @@ def _check_tiers(item: pytest.Item) -> None:
             if os.environ.get("CI", "").lower() in ("1", "true") and tier != "gpu":
                 pytest.fail(f"{reason}; in CI the tests of the tier {tier} must run")
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _user_cache() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="selfguide-tests-") as folder:
+        os.environ["SELFGUIDE_CACHE"] = folder  # fixtures of a session and their processes
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_user_cache(_user_cache: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test notes for its user, no other finds. Nothing is made before something is kept."""
+    monkeypatch.setenv("SELFGUIDE_CACHE", str(_user_cache / str(abs(hash(request.node.nodeid)))))

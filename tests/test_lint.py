@@ -133,7 +133,7 @@ def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
 
 
 def lint(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    arguments = ("selfguide.lint", "task=json", "model=local", "model.path=none", *overrides)
+    arguments = ("selfguide.main", "lint", "task=json", "model=local", "model.path=none", *overrides)
     return cli.run(*arguments, cwd=folder, environment={"HOME": str(folder)})
 
 
@@ -152,8 +152,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "warning: demonstrations in gold: 1 of" in done.stdout
     assert "note: prompt length: not measured: model.path" in done.stdout
     # Nothing else is left behind.
-    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert {name for name in left if not name.startswith("test_openings.jsonl")} == {"mine.json"}
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name for name in left if "/test_openings" not in name} == {"mine.json"}
 
 
 def test_the_command_with_a_mistake(tmp_path: Path) -> None:

@@ -27,22 +27,20 @@ NAMES = [
     for path in sorted((config_dir() / "method").glob("*.yaml"))
     if f"\nname: {path.stem}\n" in f"\n{path.read_text()}"
 ]
-# The loop's methods in seconds: few proposals, one round, demonstrations shown, a bound on what a lost model writes.
+# The loop's methods in seconds: few proposals, one round, a bound on what a lost model writes.
 SMALL = {
-    "method.propose.show_demonstrations": "true",
     "method.propose.draw.max_new_tokens": "30",
     "method.propose.attempts": "2",
     "method.attributes.items": "4",
     "method.attributes.draw.max_new_tokens": "30",
     "method.initial_data.items": "12",
-    "method.filter.min_words": "2",
     "method.loop.rounds": "1",
 }
 APART = {
     "loop": {"method.loop.rounds": "0"},
     "zerogen": {"method.loop.rounds": "0"},
     "progen": {"method.propose.feedback.start": "8", "method.diagnose.score_above": "2"},
-    "llm2llm": {"method.initial_data.items": "null"},
+    "llm2llm": {"method.initial_data.items": "null", "method.propose.show_demonstrations": "true"},
     "selfguide_extrapolate": {"method.propose.draw.max_new_tokens": "60"},
 }
 
@@ -179,7 +177,7 @@ def test_budgets_put_methods_on_the_same_footing(result_of: ResultOf, tmp_path: 
 
 def test_the_commands_for_methods_in_the_readme_compose() -> None:
     text = (Path(__file__).parents[1] / "README.md").read_text().replace("\\\n", " ")
-    commands = re.findall(r"^python -m selfguide\.main (method=.*)$", text, re.MULTILINE)
+    commands = re.findall(r"^selfguide run (method=.*)$", text, re.MULTILINE)
     assert len(commands) >= 2
     for command in commands:
         run_config(*shlex.split(command, comments=True))

@@ -85,7 +85,7 @@ def balanced(seed: int, **changes: Any) -> list[Example]:
 def split(seed: int, index: int) -> list[str]:
     rows = tuple(Instance(str(number), f"text {number}", ("x",)) for number in range(40))
     task = RawTask(f"t{index}", "?", (), rows, "t.json")
-    return [row.id for row in seeded_split(task, 0.5, seed, stratify=False)["test"]]
+    return [row.id for row in seeded_split(task, 0.5, seed, task.name, stratify=False)["test"]]
 
 
 def diagnosed(seed: int, index: int) -> Any:

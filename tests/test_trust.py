@@ -65,7 +65,8 @@ def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
 ) -> None:
     monkeypatch.setenv("OTHER", "sesame")
     values = {"filters.noise_terms": ["${oc.env:OTHER}"], "engine.base_url": "http://evil.example/v1"}
-    FrozenConfig({"setting": {}, "values": values, "tasks": {}, "version": VERSION}).write(tmp_path / "x.yaml")
+    content = {"setting": {}, "values": values, "tasks": {}, "test_tasks": {}, "data": {}, "version": VERSION}
+    FrozenConfig({**content, "model": {"identity": "x"}, "study": {"name": "x"}}).write(tmp_path / "x.yaml")
     config = OmegaConf.create(
         {
             "frozen_config": str(tmp_path / "x.yaml"),

@@ -1,5 +1,6 @@
 """The synthetic data, looked at from all sides: charts and tables for the report. Looks at no gold."""
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ MAX_POINTS = 200
 MAX_CLUSTERS = 12
 CLUSTER_TEXTS = 6
 NEAR_DUPLICATE = 0.8
+COMPARED = 10_000
+"""Inputs among which near-duplicates are looked for; of more, a seeded sample: the time grows with their square."""
 QUARTILES = ("", "minimum", "quarter", "median", "three quarters", "maximum")
 
 
@@ -46,6 +49,9 @@ class Autopsy:
     inputs: Diversity | None
     outputs: Diversity | None
     clusters: tuple[dict[str, Any], ...]
+    compared: int
+    """Of `texts` trained-on inputs, how many were drawn to look for clusters in."""
+    texts: int
 
 
 def autopsy(run: RunFolder) -> Autopsy | None:
@@ -56,16 +62,19 @@ def autopsy(run: RunFolder) -> Autopsy | None:
     task, config = run.task, run.config
     kept = [candidate for candidate in candidates if candidate.dropped is None]
     texts = [candidate.input for candidate in kept]
-    groups = clusters(texts, NEAR_DUPLICATE)
+    compared = texts if len(texts) <= COMPARED else random.Random(0).sample(texts, COMPARED)
+    groups = clusters(compared, NEAR_DUPLICATE)
     return Autopsy(
         charts=tuple(chart for chart in _charts(task, config, candidates, run) if chart.drawing),
         agreement=agreement(run),
         inputs=diversity(texts, [d.input for d in task.demonstrations]) if kept else None,
         outputs=_output_diversity(task, kept),
         clusters=tuple(
-            {"size": len(group), "texts": [texts[index] for index in group[:CLUSTER_TEXTS]]}
+            {"size": len(group), "texts": [compared[index] for index in group[:CLUSTER_TEXTS]]}
             for group in groups[:MAX_CLUSTERS]
         ),
+        compared=len(compared),
+        texts=len(texts),
     )
 
 

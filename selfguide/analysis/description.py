@@ -20,7 +20,10 @@ TITLES = {
     "selfguide_extrapolate": ("SELF-GUIDE with extrapolation", None),
     "zerogen": ("ZeroGen", "2202.07922"),
     "zerogen_debias": ("ZeroGen with self-debiasing", "2202.07922"),
+    "zerogen_pairs": ("ZeroGen on pairs", "2202.07922"),
+    "zerogen_qa": ("ZeroGen on question answering", "2202.07922"),
     "progen": ("ProGen", "2210.12329"),
+    "progen_paper": ("ProGen at its published size", "2210.12329"),
     "s3": ("S3", "2310.13671"),
     "s3_pairs": ("S3 on pairs", "2310.13671"),
     "goldgen": ("GoldGen", "2310.13671"),
@@ -141,6 +144,8 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     elif makes_inputs(config):
         shown = count(len(task.demonstrations), "demonstration")
         yield f"No gold instance was used beside the {shown}."
+    if not result.get("instances", {"evaluated": 1})["evaluated"]:
+        return  # without instances there is nothing to overlap with
     if makes_inputs(config) and config.filters.decontaminate == "drop":
         yield "The evaluation inputs were used for one thing: synthetic inputs that overlap with them were dropped."
     elif makes_inputs(config):
@@ -152,12 +157,15 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     curation, curated = config.curation, result["drops"]["outputs"].get("curated", 0)
     by = {
         "confidence": "whose output the base model finds least likely",
-        "dynamics": "that a first training learned least",
+        "dynamics": "that a training on other rows makes least likely"
+        if curation.judged_by == "halves"
+        else "that a training on real rows makes least likely",
     }
     if makes_inputs(config) and curation.kind in by:
         each = " of each label" if curation.within_labels and task.is_classification else ""
         some = f"{share(curation.drop_share)} of the rows{each}"
-        yield f"Curation dropped the rows {by[curation.kind]} ({some}; {count(curated, 'row')} in this run)."
+        did = "corrected or dropped" if curation.correct else "dropped"
+        yield f"Curation {did} the rows {by[curation.kind]} ({some}; {count(curated, 'row')} in this run)."
     elif makes_inputs(config):
         yield "No row was curated or corrected by hand."
     if copies := result["counts"].get("demonstration_copies", 0):

@@ -94,6 +94,8 @@ def _seed(config: RunConfig, task: TaskSpec) -> str:
             if attributes.source in origin
             else "conditions that it wrote before"
         )
+    if method.propose.show_demonstrations and config.generation.neighbours.show_demonstrations:
+        taken = f" The published prompts show no demonstrations: the preset of {config.model.name} adds them.{taken}"
     each = ", each for a label" if task.is_classification and method.annotate.source != "joint" else ""
     return f"{writer(config)} wrote the seed data from {_listed(given)}{each}.{taken}"
 
@@ -119,7 +121,9 @@ def _rounds(config: RunConfig) -> str:
 def _inherited(task: TaskSpec, by_vote: str) -> str:
     if task.is_classification:
         return "The label that an input was written for is its output; nobody voted."
-    return f"The answer that an input was written for is its output. Without one it was voted on: {by_vote}"
+    if task.context_until is None:
+        return by_vote
+    return f"An answer that stands in the kept passage is the output of the input written for it. Any other: {by_vote}"
 
 
 def _proposes(method: LoopConfig) -> bool:

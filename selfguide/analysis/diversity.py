@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from selfguide.core.similarity import lcs_f1
+from selfguide.core.similarity import SimilarityIndex, lcs_f1
 from selfguide.core.text import words_of
 
 SELF_BLEU_TEXTS = 300
@@ -93,8 +93,8 @@ def _bleu(
 def clusters(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
     """Groups of two or more texts joined by pairs with ROUGE-L F1 of at least `threshold`, largest first."""
     words = [words_of(text) for text in texts]
-    order = sorted(range(len(words)), key=lambda index: len(words[index]))
-    bags = [Counter(item) for item in words]
+    frequency = Counter(word for item in words for word in set(item))
+    index = SimilarityIndex(threshold, frequency.__getitem__)
     parent = list(range(len(words)))
 
     def root(index: int) -> int:
@@ -103,19 +103,13 @@ def clusters(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
             index = parent[index]
         return index
 
-    for rank, left in enumerate(order):
-        for right in order[rank + 1 :]:
-            total = len(words[left]) + len(words[right])
-            # F1 cannot exceed what the lengths, and then the shared words, allow.
-            if not words[left] or 2 * len(words[left]) < threshold * total:
-                break
-            if root(left) == root(right) or 2 * (bags[left] & bags[right]).total() < threshold * total:
-                continue
-            if lcs_f1(words[left], words[right]) >= threshold:
-                parent[root(right)] = root(left)
+    for number, item in enumerate(words):
+        for other, _ in index.similar(item):
+            parent[root(number)] = root(other)
+        index.add(item)
     groups: dict[int, list[int]] = {}
-    for index in range(len(words)):
-        groups.setdefault(root(index), []).append(index)
+    for number in range(len(words)):
+        groups.setdefault(root(number), []).append(number)
     return sorted((group for group in groups.values() if len(group) > 1), key=lambda group: (-len(group), group))
 
 

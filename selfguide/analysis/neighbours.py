@@ -8,7 +8,8 @@ import numpy as np
 
 from selfguide.core.text import words_of
 
-BLOCK = 512
+BLOCK = 64
+"""Queries at once: a row of cosines for each, as wide as there are texts."""
 
 
 class Neighbour(NamedTuple):
@@ -44,9 +45,10 @@ def nearest(queries: Sequence[str], texts: Sequence[str], count: int = 3) -> lis
 def _matrix(rows: Sequence[Counter[int]], weights: Any) -> Any:
     from scipy.sparse import csr_matrix
 
-    indices = [(i, word, 1 + np.log(count)) for i, row in enumerate(rows) for word, count in row.items()]
-    i, j, value = zip(*indices, strict=True) if indices else ((), (), ())
-    matrix = csr_matrix((np.array(value) * weights[list(j)], (i, j)), shape=(len(rows), len(weights)))
+    i = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    j = np.fromiter((word for row in rows for word in row), dtype=np.int64, count=len(i))
+    counts = np.fromiter((count for row in rows for count in row.values()), dtype=np.float64, count=len(i))
+    matrix = csr_matrix(((1 + np.log(counts)) * weights[j], (i, j)), shape=(len(rows), len(weights)))
     norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
     norms[norms == 0] = 1
     return csr_matrix(matrix.multiply(1 / norms[:, None]))

@@ -4,7 +4,6 @@ What comes from a model or a data file goes to the page only here and through au
 templates; the script puts it into text nodes, never into markup.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from markupsafe import Markup
 
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.neighbours import nearest
+from selfguide.core.files import json_text
 from selfguide.synthesis.candidates import Candidate
 
 # Together well below 5 MB, whatever the texts are.
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 def embedded(value: Any) -> Markup:
     """JSON that may stand in a script element: no `<`, `>`, `&` and no line separators of JavaScript."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+    text = json_text(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
@@ -132,5 +132,5 @@ def _cut(text: str | None, limit: int) -> str | None:
 
 def _bytes(row: Row) -> int:
     # An embedded `<` takes six bytes.
-    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    text = json_text(row, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "replace")) + 5 * sum(text.count(c) for c in "<>&") + 1

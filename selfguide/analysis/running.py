@@ -115,9 +115,13 @@ def label(name: str) -> str:
             "train": "training pairs",
         }
         return counts.get(rest, rest)
-    what = {"seconds": "time", "prompt": "prompt tokens", "generated": "generated tokens", "memory": "peak memory"}[
-        kind
-    ]
+    what = {
+        "seconds": "time",
+        "prompt": "prompt tokens",
+        "generated": "generated tokens",
+        "trained": "tokens read",
+        "memory": "peak memory",
+    }[kind]
     return f"{'whole run' if rest == 'total' else _stage(rest)}: {what}"
 
 

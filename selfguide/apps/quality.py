@@ -1,11 +1,10 @@
-"""`python -m selfguide.quality RUN`: how an error and what was extrapolated from it differ (S3's quality study).
+"""`selfguide quality RUN`: how an error and what was extrapolated from it differ (S3's quality study).
 
 High cosine with an edit distance near the texts' length: the same kind of text, not a copy. Copies show as a
 distance near 0.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from selfguide.config.command import fail
 from selfguide.core.errors import ConfigError, DataError, SelfguideError
-from selfguide.core.files import read_jsonl
+from selfguide.core.files import json_text, read_jsonl
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
 ENCODER = "distilbert/distilbert-base-uncased"
@@ -87,7 +86,7 @@ def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m selfguide.quality", description=__doc__)
+    parser = argparse.ArgumentParser(prog="selfguide quality", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--encoder", default=ENCODER, help=f"hub name or folder of the embedding model ({ENCODER})")
     options = parser.parse_args(arguments)
@@ -95,4 +94,4 @@ def main(arguments: list[str] | None = None) -> None:
         figures = quality(pairs_of(options.run), encoder(options.encoder))
     except SelfguideError as error:
         fail(str(error))
-    print(json.dumps({key: round(value, 4) for key, value in asdict(figures).items()}, indent=1))
+    print(json_text({key: round(value, 4) for key, value in asdict(figures).items()}, indent=1))

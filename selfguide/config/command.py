@@ -22,12 +22,15 @@ from omegaconf.errors import OmegaConfBaseException
 from selfguide.config.disk import about_files
 from selfguide.config.explain import composing_problem, explain
 from selfguide.config.groups import register
+from selfguide.config.overrides import in_order
 from selfguide.core.errors import SelfguideError
 from selfguide.core.escaping import terminal
 from selfguide.core.masking import masked
 from selfguide.core.paths import config_dir
 
 Job = Callable[[DictConfig], Any]
+LONGEST = 2000
+"""Characters of an error's line; values may be texts."""
 
 
 def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
@@ -36,6 +39,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
     def decorate(job: Job) -> Callable[[], Any]:
         def main() -> Any:
             register()
+            # An option may stand behind overrides.
+            sys.argv[1:] = in_order(sys.argv[1:])
             # Hydra then raises instead of printing its own multi-line report and exiting with 1.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             # rouge-score announces its tokenizer through absl.
@@ -60,6 +65,7 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
                 fail(line)
 
         main.__doc__ = job.__doc__
+        main.on_config = job  # type: ignore[attr-defined]
         return main
 
     return decorate
@@ -87,7 +93,10 @@ def _quietly(job: Job) -> Job:
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with 2."""
-    print("error: " + terminal(masked(" ".join(message.split()))), file=sys.stderr)
+    line = terminal(masked(" ".join(message.split())))
+    # What to do stands at the end.
+    line = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+    print(f"error: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -104,9 +113,7 @@ def interrupted() -> NoReturn:
 
 
 def _command_line() -> str:
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = [Path(sys.argv[0]).name] if spec is None else ["python", "-m", spec.name.removesuffix(".__main__")]
-    return shlex.join(masked([*program, *sys.argv[1:]]))
+    return " ".join([sys.argv[0], *map(shlex.quote, masked(sys.argv[1:]))])
 
 
 def _interrupt(signum: int, frame: Any) -> NoReturn:

@@ -16,5 +16,7 @@ class CurationConfig(Extensible):
     drop_share: float = knob(ge=0, lt=1)
     min_confidence: float | None = knob(ge=0, le=1)
     within_labels: bool = MISSING
+    correct: bool = MISSING
+    judged_by: str = knob(one_of=("halves", "real"))
     hard_confidence: float = knob(ge=0, le=1)
     hard_variability: float = knob(ge=0, le=1)

@@ -12,16 +12,21 @@ def engine_problems(run: str, engine: EngineConfig, model: ModelConfig) -> Itera
 
     No line shows an address or the name of a variable: somebody may have put a key there.
     """
+    served = isinstance(engine, OpenAIEngineConfig) and engine.dialect == "chat"
+    if served != (model.prompt_format == "turns"):
+        yield (
+            f"{run}model.prompt_format: {model.prompt_format} is not allowed with {run}engine={engine.name}"
+            + (
+                f" {run}engine.dialect=chat, whose server renders the turns; allowed: turns"
+                if served
+                else "; allowed: plain | chat (turns: engine=openai engine.dialect=chat)"
+            )
+        )
     if not isinstance(engine, OpenAIEngineConfig):
         return
     yield from _address_problems(f"{run}engine.base_url", engine.base_url)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", engine.api_key_env):
         yield f"{run}engine.api_key_env: is no name of an environment variable; allowed: letters, digits and _"
-    if engine.dialect == "chat" and model.prompt_format == "chat":
-        yield (
-            f"{run}engine.dialect: chat is not allowed with {run}model.prompt_format=chat (the server would put the "
-            f"model's turns into a turn of its own); allowed: vllm | completions, or {run}model.prompt_format=plain"
-        )
 
 
 def _address_problems(key: str, address: str) -> Iterator[str]:

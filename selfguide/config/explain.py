@@ -38,6 +38,12 @@ def explain(error: BaseException) -> str:
         if (match := re.search(r"Could not (?:find|load) 'hydra/launcher/(\w+)'", text)) and match[1] in LAUNCHERS:
             extra = LAUNCHERS[match[1]]
             return f"hydra/launcher={match[1]} needs packages that are not installed: pip install 'selfguide[{extra}]'"
+        if match := re.search(r"To append to your default list use (\+(.+?)=.*)", text):
+            return f"{match[2]}: is added to the other options; write {match[1]}"
+        if match := re.search(r"Ambiguous value for argument '(.+?)=(.*)'", text):
+            key, value = match[1], match[2]
+            each, listed = f"for a run with each: {key}={value} --multirun", f"as a list: {key}=[{value}]"
+            return f"{key}: {value} are several values; {each}; {listed}"
         if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
             return _missing_option(match[1], match[2], text)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
@@ -45,8 +51,8 @@ def explain(error: BaseException) -> str:
         if isinstance(link, ValidationError):
             return f"{_key(link)}: {_lower(_first(link))}"
         if isinstance(link, OverrideParseException):
-            reason = [line.strip() for line in str(link).splitlines() if line and link.override not in line]
-            what = reason[0] if reason else "not understood"
+            reason = [line.strip(" ^") for line in str(link).splitlines() if line and link.override not in line]
+            what = next(filter(None, reason), "not understood")
             return f"{link.override}: {what}; quote what has spaces or =,[]{{}}: \"key='a value'\""
     said = [text for link in links if (text := _first(link)) and text != "None"]
     return said[0] if said else repr(error)

@@ -31,7 +31,7 @@ class DrawConfig:
     temperature: float = knob(ge=0, le=2)
     top_k: int = knob(ge=0)
     top_p: float = knob(gt=0, le=1)
-    max_new_tokens: int = knob(ge=1)
+    max_new_tokens: int | None = knob(ge=1)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 from omegaconf import MISSING
@@ -14,7 +15,7 @@ from selfguide.core.paths import config_dir
 
 def kind_of_recipe(name: str) -> str:
     """The `kind` of a shipped recipe, for a frozen setting or a run folder that is older than the key."""
-    file = config_dir() / "method" / f"{name}.yaml"
+    file = config_dir() / "method" / f"{Path(name).name}.yaml"
     return str(yaml.safe_load(file.read_text(encoding="utf-8"))["kind"]) if file.is_file() else name
 
 

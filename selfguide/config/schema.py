@@ -85,6 +85,15 @@ class TemperatureConfig:
 
 
 @dataclass
+class NeighboursConfig:
+    """What suits the model that writes, for the presets of other papers: they take their own knobs from here."""
+
+    show_demonstrations: bool = knob(affects=NOTHING)
+    open_quote: bool = knob(affects=NOTHING)
+    min_words: int = knob(ge=0, affects=NOTHING)
+
+
+@dataclass
 class GenerationConfig:
     """Step 1: new inputs."""
 
@@ -97,8 +106,9 @@ class GenerationConfig:
     show_outputs: bool = MISSING
     top_k: int = knob(ge=0)
     top_p: float = knob(gt=0, le=1)
-    max_new_tokens: int = knob(ge=1)
+    max_new_tokens: int | None = knob(ge=1)
     context_cutoff: int = knob(ge=16)
+    neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     max_in_flight: int = knob(ge=1)
 
 
@@ -128,7 +138,7 @@ class AnnotationConfig:
     best_of: int = knob(ge=1, affects={"outputs"})
     top_k: int = knob(ge=0, affects={"outputs"})
     top_p: float = knob(gt=0, le=1, affects={"outputs"})
-    max_new_tokens: int = knob(ge=1, affects={"outputs"})
+    max_new_tokens: int | None = knob(ge=1, affects={"outputs"})
     min_share: float = knob(ge=0, le=1, affects={"dataset"})
     share_of: str = knob(one_of=("requested", "survivors"), affects={"dataset"})
     conditioning_label_weight: int = knob(ge=0, affects={"dataset"})
@@ -161,7 +171,8 @@ class FinetuningConfig:
     alpha: float = knob(gt=0)
     dropout: float = knob(ge=0, lt=1)
     target_modules: str = MISSING
-    dtype: str = knob(one_of=("auto", "float32", "bfloat16"))
+    packing: str = knob(one_of=("prefix", "none"))
+    dtype: str = knob(one_of=("auto", "float32", "bfloat16", "mixed"))
     gradient_checkpointing: bool = knob(affects=NOTHING)
     attention: str = knob(one_of=ATTENTION, affects=NOTHING)
     quantization: str = knob(one_of=("none", "4bit"))
@@ -213,7 +224,7 @@ class TrackingConfig(Extensible):
     kind: str = knob(one_of=("none",), registry=TRACKERS)
     project: str = MISSING
     entity: str | None = MISSING
-    mode: str = knob(one_of=("online", "offline"))
+    mode: str = knob(one_of=("online", "offline", "disabled"))
     group: str | None = MISSING
     tags: list[str] = MISSING
     folder: str | None = MISSING
@@ -224,8 +235,16 @@ class TrackingConfig(Extensible):
 
 
 @dataclass
+class ExtrasConfig:
+    """What is said of a run beside its result."""
+
+    tags: list[str] = MISSING
+    print_config: bool = MISSING
+
+
+@dataclass
 class ForecastConfig:
-    """How large the small round of `python -m selfguide.plan` is."""
+    """How large the small round of `selfguide plan` is."""
 
     proposals: int = knob(ge=2)
     annotated: int = knob(ge=2)
@@ -255,6 +274,7 @@ class RunConfig:
     data: DataConfig = knob(role=TASK)
     store: StoreConfig = knob(role=OUTSIDE)
     tracking: TrackingConfig = knob(role=OUTSIDE)
+    extras: ExtrasConfig = knob(role=OUTSIDE)
     protocol: str = knob(one_of=("default", "paper"))
     seed: int = knob(ge=0, role=PER_RUN)
     frozen_config: str | None = knob(default=None, role=PER_RUN)

@@ -1,17 +1,20 @@
-"""Addresses that hold a user name, a password or a query are refused before anything of a configuration is saved.
+"""Addresses that hold a user name, a password or a query, and keys, are refused before a configuration is saved.
 
 Hydra saves a run's configuration as soon as it is composed, so the check is part of composing.
 """
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.core.errors import ConfigError
+from selfguide.core.masking import secret_in
 
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s,'\"\])}]+")
 # Keys of the user's texts and labels: an address in them is data.
@@ -25,7 +28,7 @@ def register_check() -> None:
 
 
 def secret_problems(config: DictConfig) -> Iterator[str]:
-    """One line, without the value, for each key whose address may hold a secret. Interpolations stay unresolved."""
+    """One line, without the value, for each key that may hold a secret, also one that an interpolation brings in."""
     overrides: Any = OmegaConf.select(config, "hydra.overrides") or {}
     for override in (*overrides.get("hydra", ()), *overrides.get("task", ())):
         key, _, value = str(override).partition("=")
@@ -33,6 +36,10 @@ def secret_problems(config: DictConfig) -> Iterator[str]:
     content: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     for key, inner in content.items():
         yield from _problems(str(key), inner)
+    for key in _interpolated("", content):
+        # What cannot be resolved yet, Hydra's own nodes for one, or ever, is told by whoever needs it.
+        with suppress(OmegaConfBaseException, ValueError, TypeError):
+            yield from _problems(key, OmegaConf.select(config, key))
 
 
 def _checked(loader: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
@@ -42,6 +49,18 @@ def _checked(loader: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
     return config
 
 
+def _interpolated(key: str, value: Any) -> Iterator[str]:
+    """The full keys of values with an interpolation."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _interpolated(f"{key}.{name}" if key else str(name), inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _interpolated(f"{key}[{index}]", inner)
+    elif isinstance(value, str) and "${" in value:
+        yield key
+
+
 def _problems(key: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -49,6 +68,8 @@ def _problems(key: str, value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _problems(f"{key}[{index}]", inner)
+    elif isinstance(value, str) and (name := secret_in(value)):
+        yield f"{key}: holds the value of the environment variable {name}; allowed: leave it in the environment"
     elif isinstance(value, str) and "://" in value and not _TEXT.search(key):
         for address in (value, *_ADDRESS.findall(value)):
             if (kind := _secret(address)) is not None:

@@ -18,7 +18,7 @@ class ModelConfig:
     path: str = MISSING
     revision: str | None = MISSING
     dtype: str = knob(one_of=("auto", "float32", "bfloat16", "float16"))
-    prompt_format: str = knob(one_of=("plain", "chat"))
+    prompt_format: str = knob(one_of=("plain", "chat", "turns"))
     chat_template: str | None = MISSING
     template_options: dict[str, Any] = knob(default={})
     context_length: int | None = knob(ge=16)
@@ -58,7 +58,7 @@ class VLLMEngineConfig(EngineConfig):
     quantization: str | None = MISSING
     prefix_caching: bool = knob(affects=NOTHING)
     enforce_eager: str = knob(one_of=("auto", "on", "off"), affects=NOTHING)
-    max_sequences: int = knob(ge=1, affects=NOTHING)
+    max_sequences: int | None = knob(ge=1, affects=NOTHING)
     batch_tokens: int | None = knob(ge=256, affects=NOTHING)
     block_tokens: int | None = knob(ge=1, affects=NOTHING)
     max_adapters: int = knob(ge=1, affects=NOTHING)

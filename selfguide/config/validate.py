@@ -18,7 +18,6 @@ from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
 from selfguide.config.methods import SelfICLConfig, self_icl_problems
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
-from selfguide.config.secrets import secret_problems
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
@@ -48,8 +47,6 @@ def typed(config: DictConfig) -> RunConfig:
     for problem in _added_keys("", config):
         raise ConfigError(problem)
     run = as_dataclass(config, RunConfig)
-    for problem in secret_problems(OmegaConf.create({"data": {"url": run.data.url}})):
-        raise ConfigError(problem)
     for problem in _problems(run):
         raise ConfigError(problem)
     expanded(run.store.root, "store.root")
@@ -166,8 +163,13 @@ def _combinations(run: RunConfig) -> Iterator[str]:
             "every vote would be the same; allowed: > 0, or annotation.samples=1 annotation.best_of=1"
         )
     if run.teacher.kind == "other" and (run.teacher.model is None or run.teacher.engine is None):
-        yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai"
+        yield "teacher.model: has no value; allowed: teacher=local teacher.model.path=… | teacher=openai | teacher=chat"
     yield from engine_problems("", run.engine, run.model)
+    if run.model.prompt_format == "turns" and run.finetuning.kind != "none":
+        yield (
+            f"finetuning.kind: {run.finetuning.kind} is not allowed with model.prompt_format=turns, "
+            "whose weights are the server's; allowed: none, or teacher=chat"
+        )
     if run.teacher.engine is not None and run.teacher.model is not None:
         yield from engine_problems("teacher.", run.teacher.engine, run.teacher.model)
     if run.teacher.kind == "other" and run.annotation.annotator != "base":
@@ -182,13 +184,18 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
     yield from _given_inputs(run)
+    if run.curation.correct and run.curation.kind == "dynamics":
+        yield "curation.correct: true is not allowed with curation.kind=dynamics; allowed: false, or curation=clear"
     yield from budget_problems(run.budget)
     if isinstance(run.method, LoopConfig):
         yield from vote_problems(run.method, run.annotation)
     if run.student.kind == "encoder" and run.task.family == "generation":
         yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
-    if run.task.source == "json" and run.task.path is None:
-        yield "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json"
+    if run.task.source == "json" and run.task.path is None and not (run.task.instruction and run.task.demonstrations):
+        yield (
+            "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json, or none with "
+            "task.instruction and task.demonstrations: nothing is measured then"
+        )
     if run.task.source in ("sni", "micro") and run.task.id is None:
         yield "task.id: has no value; allowed: a Super-NaturalInstructions id, task=sni task.id=task1344"
     yield from _training_split(run)

@@ -9,8 +9,9 @@ from markupsafe import escape as html
 
 __all__ = ["csv_cell", "html", "latex", "markdown_cell", "terminal"]
 
-# C0 and C1 controls but tab and newline, line separators, and the marks that reorder a line (bidi).
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# C0 and C1 controls but tab and newline, line separators, the marks that reorder a line (bidi), and halves of a
+# surrogate pair, which no file or terminal can be sent.
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # GitHub and TensorBoard read HTML inside Markdown: no tag, comment or entity may begin.
 MARKUP = re.compile(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 LATEX = str.maketrans({

@@ -26,7 +26,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """A JSON file for people: indented, keys in the order given."""
-    write_text(path, _valid_json(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
@@ -53,12 +53,15 @@ def sync(path: Path) -> None:
 def json_line(row: Any) -> str:
     """A row as one line of a JSONL file."""
     # A lone surrogate from a tokenizer cannot be encoded; everything else stays readable.
-    text = _valid_json(row, ensure_ascii=False)
+    text = json_text(row, ensure_ascii=False)
     return text.encode("utf-8", "replace").decode() + "\n"
 
 
-def _valid_json(value: Any, **options: Any) -> str:
-    """JSON has no NaN and no infinity: `null` stands for a number that is not finite."""
+def json_text(value: Any, **options: Any) -> str:
+    """What all writers of JSON use: it has no NaN and no infinity, so `null` stands for a number that is not finite.
+
+    `options` are those of `json.dumps`.
+    """
     try:
         return json.dumps(value, allow_nan=False, **options)
     except ValueError:

@@ -10,11 +10,18 @@ MASK = "***"
 _SECRET_NAME = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|credentials?)$", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 _SHORTEST = 8  # an environment variable with a shorter value would mask ordinary words
+_LONG = 12  # for refusing
 
 
 def masked(value: Any) -> Any:
     """A JSON value with secrets replaced by `***`: by the key's name, or equal to a secret of the environment."""
     return _masked(value, _secrets(os.environ))
+
+
+def secret_in(text: str) -> str | None:
+    """The environment variable whose secret stands in a text; None for short ones, which ordinary words may hold."""
+    known = ((name, value) for name, value in os.environ.items() if len(value) >= _LONG and _SECRET_NAME.search(name))
+    return next((name for name, value in known if value in text), None)
 
 
 def _masked(value: Any, secrets: tuple[str, ...]) -> Any:

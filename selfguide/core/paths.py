@@ -1,5 +1,6 @@
 """Where the YAML files are: `selfguide/conf` and `selfguide/sweeps` in a wheel, `conf` and `sweeps` in a checkout."""
 
+import os
 from pathlib import Path
 
 from selfguide.core.errors import ConfigError
@@ -30,3 +31,10 @@ def expanded(path: Path | str, key: str = "") -> Path:
     except RuntimeError:
         where = f"{key}: " if key else ""
         raise ConfigError(f"{where}{path}: there is no home folder of that user; allowed: a whole path") from None
+
+
+def user_cache() -> Path:
+    """What is kept for all runs of a user: $SELFGUIDE_CACHE, else selfguide in the user's cache folder."""
+    home = Path(os.environ.get("HOME", "."))
+    default = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "selfguide"
+    return Path(os.environ.get("SELFGUIDE_CACHE") or default).absolute()

@@ -3,7 +3,7 @@
 The only code that turns gold instances into requests; what it sends is the input, never a reference.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.models.base import Request, Sampling, Weights
 from selfguide.models.requests import build_request, complete
 from selfguide.models.session import LanguageModel
+from selfguide.prompts.rendered import Rendered
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Journal, Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
@@ -64,11 +65,27 @@ class Query(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's answer to one instance. `too_long`: the prompt left no room, so there is no answer."""
+    """A model's answer to one instance. `too_long`: the prompt left no room, so there is no answer.
+
+    `demonstrations` are those that a predictor made for this instance alone (Self-ICL).
+    """
 
     id: str
     text: str
     too_long: bool = False
+    demonstrations: tuple[tuple[str, str], ...] | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """As the stage keeps it."""
+        shown = {} if self.demonstrations is None else {"demonstrations": self.demonstrations}
+        return {"id": self.id, "text": self.text, **shown}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Prediction":
+        """The inverse."""
+        shown = row.get("demonstrations")
+        pairs = None if shown is None else tuple((text, output) for text, output in shown)
+        return cls(row["id"], row["text"], demonstrations=pairs)
 
 
 def predict(
@@ -85,13 +102,13 @@ def predict(
     """
     sampling = Sampling(config.max_new_tokens, choices=task.labels if config.decoding == "constrained" else ())
     # Systems differ in their weights more often than in their prompts.
-    encoded: dict[tuple[str, tuple[Example, ...] | None], tuple[int, ...]] = {}
+    encoded: dict[tuple[str, tuple[Example, ...] | None], Rendered] = {}
 
     def request(query: Query) -> Request:
         text, shown = query.instance.input, query.system.demonstrations
         if (text, shown) not in encoded:
-            encoded[text, shown] = prompt_ids(model.tokenizer, task, text, shown)
-        built = build_request(model, answer_prompt(task, text, shown), sampling, prompt_ids=encoded[text, shown])
+            encoded[text, shown] = model.render(answer_prompt(task, text, shown))
+        built = build_request(model, answer_prompt(task, text, shown), sampling, rendered=encoded[text, shown])
         return replace(built, weights=query.system.weights)
 
     rows: list[dict[str, Any]] = [row for batch in journal.rows for row in batch["rows"]]
@@ -148,12 +165,16 @@ class Predict(Stage[list[Prediction]]):
                 with work.journal(f"journal-{number}.jsonl") as units:
                     texts = predictor.answer([instance.input for instance in instances], units, bar.advance)
                     spent.append(journal_tokens(units))
-                streams[identity] = (Prediction(i.id, text) for i, text in zip(instances, texts, strict=True))
+                    shown = [few for row in units.rows for few in row.get("demonstrations", ())]
+                streams[identity] = (
+                    Prediction.from_row({"id": i.id, "text": text, "demonstrations": few})
+                    for i, text, few in zip(instances, texts, shown or [None] * len(texts), strict=True)
+                )
         answers = [next(streams[q.system.predictor.identity if q.system.predictor else ""]) for q in self.queries]
-        write_jsonl(work.path / "predictions.jsonl", ({"id": answer.id, "text": answer.text} for answer in answers))
+        write_jsonl(work.path / "predictions.jsonl", (answer.to_row() for answer in answers))
         known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
         tokens = {kind: sum(counts[kind] for counts in spent) for kind in known}
         return {"tokens": tokens, "too_long": sum(answer.too_long for answer in answers)}
 
     def load(self, stored: StoredStage) -> list[Prediction]:
-        return [Prediction(row["id"], row["text"]) for row in read_jsonl(stored.path / "predictions.jsonl")]
+        return [Prediction.from_row(row) for row in read_jsonl(stored.path / "predictions.jsonl")]

@@ -13,6 +13,7 @@ from selfguide.core.types import Example
 from selfguide.methods.curation import curate
 from selfguide.methods.result import MethodResult
 from selfguide.methods.selfguide import synthesize
+from selfguide.methods.student import corrected_result
 from selfguide.models.session import Session
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.synthesis.dataset import marked
@@ -30,7 +31,8 @@ def run(session: Session) -> MethodResult:
         return MethodResult(predictor=SelfICLPredictor(session))
     pairs, candidates = synthesize(session)
     warnings = tuple(warnings_about(session.task, candidates, pairs))
-    kept = curate(session, pairs, "self_icl_curation")
+    kept, corrected = curate(session, pairs, "self_icl_curation")
+    candidates = corrected_result(MethodResult(candidates=candidates), corrected).candidates
     left = marked(candidates, kept, lambda _: "curated")
     if not kept:
         more = ("curation left no pair to show; the base model's score stands for the method",) if pairs else ()
@@ -60,7 +62,7 @@ def fill_context(session: Session, pairs: Sequence[Example]) -> tuple[Example, .
     if config.balance_labels and session.task.is_classification:
         order = in_turn([pair for pair in order if pair.output == label] for label in session.task.labels)
     for pair in order[: config.max_demonstrations]:
-        if len(session.tokenizer.encode_prompt(answer_prompt(session.task, "", [*shown, pair]))) > limit:
+        if session.student.render(answer_prompt(session.task, "", [*shown, pair])).size > limit:
             break
         shown.append(pair)
     return tuple(shown)

@@ -18,6 +18,7 @@ from selfguide.models.session import Session
 from selfguide.prompts.neighbours import NewInstancesPrompt
 from selfguide.prompts.selfguide import InputPrompt, Prompt, answer_prompt
 from selfguide.store import Journal, fingerprint
+from selfguide.synthesis.lengths import token_limit
 from selfguide.synthesis.replies import distinct, read_instances
 
 
@@ -33,14 +34,16 @@ class SelfICLPredictor:
             raise ConfigError("method.labels: random is not allowed for a task without labels; allowed: zero_shot")
         self._choices = self._task.labels if config.constrain_to_labels and self._task.is_classification else ()
         # Beside model, task, inputs and the longest answer, which the evaluation names.
-        longest = session.config.generation.max_new_tokens
+        self._longest = token_limit(
+            session.config.generation.max_new_tokens, (shown.input for shown in self._task.demonstrations)
+        )
         content = {
             **knobs_of(config, "predictions"),
             "choices": list(self._choices),
-            "max_new_tokens": longest,
+            "max_new_tokens": self._longest,
             "seed": session.config.seed,
         }
-        self.identity = f"self_icl+{fingerprint({'version': 3, **content})}"
+        self.identity = f"self_icl+{fingerprint({'version': 4, **content})}"
 
     def answer(
         self, inputs: Sequence[str], journal: Journal, progress: Callable[[int], None] | None = None
@@ -53,7 +56,7 @@ class SelfICLPredictor:
             batch = inputs[len(answers) : len(answers) + self._session.config.evaluation.batch]
             before = self._session.engine.tokens.copy()
             shown = self._demonstrations(batch)
-            texts = self._outputs(list(zip(batch, shown, strict=True)))
+            texts = [answer.text for answer in self._answers(list(zip(batch, shown, strict=True)))]
             row = {"answers": texts, "demonstrations": [[[d.input, d.output] for d in few] for few in shown]}
             journal.append({**row, "tokens": (self._session.engine.tokens - before).counts()})
             answers.extend(texts)
@@ -73,18 +76,18 @@ class SelfICLPredictor:
         """All new inputs of a test input in one reply; fewer, or none, where the reply has fewer."""
         count = self._config.demonstrations
         prompts = [NewInstancesPrompt(self._task.instruction, test, count) for test in batch]
-        sampling = Sampling(count * self._session.config.generation.max_new_tokens, self._config.input_temperature)
+        sampling = Sampling(count * self._longest, self._config.input_temperature)
         replies = self._ask(prompts, sampling, [("inputs", test) for test in batch])
-        opened = self._session.tokenizer.prompt_format == "plain"
+        opened = not self._session.student.speaks_chat
         return [read_instances(reply.text, count, opened=opened, cut=reply.finish == "length") for reply in replies]
 
     def _one_by_one(self, batch: Sequence[str]) -> list[list[str]]:
         """Each new input in a call of its own, apart by the random stream alone."""
         streams = [("input", test, number) for test in batch for number in range(self._config.demonstrations)]
         prompts = [InputPrompt(self._task.instruction, (Example(test, ""),)) for _, test, _ in streams]
-        sampling = Sampling(self._session.config.generation.max_new_tokens, self._config.input_temperature)
+        sampling = Sampling(self._longest, self._config.input_temperature)
         replies = self._ask(prompts, sampling, streams)
-        texts = iter([strip_quotes(strip_field_name(reply.text)) for reply in replies])
+        texts = iter(["" if r.finish == "length" else strip_quotes(strip_field_name(r.text)) for r in replies])
         return [[next(texts) for _ in range(self._config.demonstrations)] for _ in batch]
 
     def _labels(self, batch: Sequence[str], inputs: Sequence[Sequence[str]]) -> list[str]:
@@ -95,13 +98,15 @@ class SelfICLPredictor:
                 stream = child_random(self._session.config.seed, "self_icl", "labels", test)
                 labels += [stream.choice(self._task.labels) for _ in texts]
             return labels
-        return self._outputs([(text, ()) for texts in inputs for text in texts])
+        answers = self._answers([(text, ()) for texts in inputs for text in texts])
+        # Half an answer is none; a restricted one is whole at any length.
+        return ["" if a.finish == "length" and not self._choices else a.text for a in answers]
 
-    def _outputs(self, queries: Sequence[tuple[str, tuple[Example, ...]]]) -> list[str]:
+    def _answers(self, queries: Sequence[tuple[str, tuple[Example, ...]]]) -> list[Completion]:
         """Greedy answers to inputs with their demonstrations."""
         prompts = [answer_prompt(self._task, text, shown) for text, shown in queries]
         sampling = Sampling(self._session.config.evaluation.max_new_tokens, choices=self._choices)
-        return [completion.text for completion in self._ask(prompts, sampling)]
+        return self._ask(prompts, sampling)
 
     def _ask(
         self, prompts: Sequence[Prompt], sampling: Sampling, streams: Sequence[tuple[str | int, ...]] = ()

@@ -37,9 +37,11 @@ class Student:
     left_out: Mapping[Example, str] = field(default_factory=dict)
     budget: BudgetReport | None = None
     training: StoredStage | None = None
+    corrected: Mapping[Example, Example] = field(default_factory=dict)
 
     def answers_for(self, result: MethodResult, epoch: int) -> MethodResult:
         """The result with this student, at `epoch`, as what answers, and of its pairs those that it was trained on."""
+        result = corrected_result(result, self.corrected)
         pairs = still_in(result.pairs, self.rows)
         warning = self.budget.warning if self.budget is not None else None
         if not self.rows:
@@ -69,6 +71,17 @@ class Student:
         return replace(result, weights=self.epochs[min(epoch, len(self.epochs)) - 1], epochs=self.epochs)
 
 
+def corrected_result(result: MethodResult, corrected: Mapping[Example, Example]) -> MethodResult:
+    """The result with the outputs that curation gave to some of its pairs."""
+    candidates = tuple(
+        replace(c, output=corrected[pair].output)
+        if c.dropped is None and c.output is not None and (pair := Example(c.input, c.output)) in corrected
+        else c
+        for c in result.candidates
+    )
+    return replace(result, candidates=candidates, pairs=tuple(corrected.get(pair, pair) for pair in result.pairs))
+
+
 def trains(session: Session) -> bool:
     """Whether a student is trained at all (`finetuning=none`: the language model stays as it is)."""
     return session.config.student.kind != "causal" or session.config.finetuning.kind != "none"
@@ -90,13 +103,13 @@ def train_student(
     synthetic `validation` rows, if there are any.
     """
     config, shown = session.config, session.task.demonstrations
-    curated_pairs = curated(session, pairs, given, f"{name}_curation")
+    curated_pairs, corrected = curated(session, pairs, given, f"{name}_curation")
     left_out = dict.fromkeys(set(pairs) - set(curated_pairs), "curated")
     fitting = within_budget(session, curated_pairs)
     added = shown * (config.finetuning.added_demonstrations if copies is None else copies)
     rows: Sequence[Example] = (*fitting, *added)
     if not rows:
-        return Student((), None, (), left_out)
+        return Student((), None, (), left_out, corrected=corrected)
     encoder, epochs = None, tuple[Weights, ...]()
     if config.student.kind != "causal":
         seen = passes(session, rows, config.student.encoder.batch_size)
@@ -115,7 +128,7 @@ def train_student(
             seen = short
     learned = still_in(rows, seen)
     report = _report(session, curated_pairs, still_in(fitting, learned), training.info["steps"])
-    return Student(epochs, encoder, learned, left_out, report, training)
+    return Student(epochs, encoder, learned, left_out, report, training, corrected)
 
 
 def within_budget(session: Session, pairs: Sequence[Example]) -> list[Example]:

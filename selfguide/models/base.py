@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self
 
+from selfguide.prompts.selfguide import Turn
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -58,13 +60,17 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt as token ids. The same request and seed give the same tokens alone or in any batch."""
+    """One prompt as token ids, or as `turns` for a server that renders them itself (`model.prompt_format=turns`).
+
+    The same request and seed give the same tokens alone or in any batch.
+    """
 
     prompt_ids: tuple[int, ...]
     sampling: Sampling
     seed: int = 0
     weights: Weights | None = None
     counters: tuple[tuple[int, ...], ...] = ()  # prompts that `Sampling.debias` compares with
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +79,15 @@ class Completion:
 
     `text` is decoded without special tokens, cut at a stop string and stripped. `logprob` is the
     sum over `token_ids` of log p(token | before) under the model's own distribution (temperature
-    1, no truncation). `finish` is "stop" (EOS, stop string or choice complete) or "length".
+    1, no truncation). `finish` is "stop" (EOS, stop string or choice complete) or "length". `counted` are
+    the tokens of prompt and completion, where a server says how many there were and not which.
     """
 
     text: str
     token_ids: tuple[int, ...]
     logprob: float
     finish: Literal["stop", "length"]
+    counted: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +115,8 @@ class TokenCount:
 
     def count_answers(self, request: Request, completions: Sequence[Completion]) -> None:
         """A request was answered."""
-        self.prompt += len(request.prompt_ids)
-        self.generated += sum(len(completion.token_ids) for completion in completions)
+        self.prompt += len(request.prompt_ids) + sum(completion.counted[0] for completion in completions)
+        self.generated += sum(len(completion.token_ids) + completion.counted[1] for completion in completions)
         self.calls += len(completions)
 
     def count_scores(self, requests: Sequence[ScoreRequest]) -> None:
@@ -146,7 +154,10 @@ class Engine(Protocol):
     tokens: TokenCount
 
     def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
-        """`n` completions for each request, in the order asked. An empty list gives an empty list."""
+        """`n` completions for each request, in the order asked. An empty list gives an empty list.
+
+        Of turns that a server refuses as too long there are none.
+        """
         ...
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:

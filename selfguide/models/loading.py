@@ -20,6 +20,11 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
     """The model's tokenizer bound to `model.prompt_format`."""
     from transformers import AutoTokenizer
 
+    if cfg.prompt_format == "turns":
+        raise ConfigError(
+            "model.prompt_format: turns leaves the tokenizer to the server, but this step counts tokens here; allowed: "
+            "plain | chat, with a model.path that holds the tokenizer"
+        )
     source = resolve_model(cfg)
     try:
         tokenizer = AutoTokenizer.from_pretrained(

@@ -15,18 +15,23 @@ from selfguide.models.base import Completion, Progress, Request, ScoreRequest, T
 from selfguide.models.build import engine_identity
 from selfguide.models.limits import check_score, new_tokens
 from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.openai_chat import ChatDialect, room_left, too_long
 from selfguide.models.openai_dialects import Dialect, PlainDialect, VLLMDialect
 from selfguide.models.openai_http import Endpoint, error_message
 from selfguide.models.openai_unfinished import Unfinished
 from selfguide.models.source import context_length, model_identity, model_json, resolve_model
 from selfguide.models.vllm_requests import MAX_CANDIDATES, Position, positions_to_score
+from selfguide.prompts.tokenization import PromptTokenizer
 
 T = TypeVar("T")
 ALREADY_LOADED = 400
 
 
 class OpenAIEngine:
-    """Requests over HTTP, `engine.concurrency` at a time. Tokenizer and context length are `model.path`'s."""
+    """Requests over HTTP, `engine.concurrency` at a time.
+
+    Tokenizer and context length are `model.path`'s; with `dialect=chat` the server's, and `model.path` is a name.
+    """
 
     name = "openai"
 
@@ -34,15 +39,17 @@ class OpenAIEngine:
         self._settings = cast(OpenAIEngineConfig, config.engine)
         self.context_length = context_length(config.model)
         self.tokens = TokenCount()
-        self._tokenizer = load_prompt_tokenizer(config.model)
-        source = resolve_model(config.model)
-        self._model = self._settings.model or source.location
-        self._dialect: Dialect
-        if self._settings.dialect == "vllm":
-            vocabulary = model_json(source, "config.json").get("vocab_size") or 0
-            self._dialect = VLLMDialect(self._tokenizer, vocabulary)
+        self._tokenizer: PromptTokenizer | None = None
+        self._dialect: Dialect = ChatDialect()
+        if self._settings.dialect == "chat":
+            self._model = self._settings.model or config.model.path
         else:
-            self._dialect = PlainDialect(self._tokenizer, chat=self._settings.dialect == "chat")
+            self._tokenizer = load_prompt_tokenizer(config.model)
+            source = resolve_model(config.model)
+            self._model = self._settings.model or source.location
+            vocabulary = model_json(source, "config.json").get("vocab_size") or 0
+            vllm = self._settings.dialect == "vllm"
+            self._dialect = VLLMDialect(self._tokenizer, vocabulary) if vllm else PlainDialect(self._tokenizer)
         self._endpoint: Endpoint | None = None
         self._loaded: set[str] = set()
         self._spent = 0  # tokens of requests that were sent; `tokens` also counts answers found again
@@ -61,7 +68,7 @@ class OpenAIEngine:
 
         If it breaks off, answers that have come are found again by the next call with the same requests.
         """
-        limits = [new_tokens(request, self._tokenizer, self.context_length) for request in requests]
+        limits = [self._limit(request) for request in requests]
         bodies = [
             self._body(request.weights, self._dialect.body(request, limit))
             for request, limit in zip(requests, limits, strict=True)
@@ -75,10 +82,14 @@ class OpenAIEngine:
                 progress(1)
 
         async def ask(server: Endpoint, i: int) -> None:
-            reply = await server.post(self._dialect.path, bodies[i])
-            with self._reading(server, reply):
-                answer = self._dialect.completions(requests[i], limits[i], reply)
-            self._spent += len(requests[i].prompt_ids) + sum(len(completion.token_ids) for completion in answer)
+            reply = await self._reply(server, bodies[i])
+            answer = []
+            if reply is not None:
+                with self._reading(server, reply):
+                    answer = self._dialect.completions(requests[i], limits[i], reply)
+            spent = TokenCount()
+            spent.count_answers(requests[i], answer)
+            self._spent += spent.prompt + spent.generated
             note(i, answer)
 
         for i, body in enumerate(bodies):
@@ -142,6 +153,26 @@ class OpenAIEngine:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _limit(self, request: Request) -> int:
+        """New tokens at most; of turns as many as asked for, as their server alone counts."""
+        if self._tokenizer is not None:
+            return new_tokens(request, self._tokenizer, self.context_length)
+        return request.sampling.max_new_tokens
+
+    async def _reply(self, server: Endpoint, body: dict[str, Any]) -> bytes | None:
+        """The reply; None where the server says that its context has no room for these turns.
+
+        One that refuses the sum of prompt and `max_tokens` is asked for what it has room for.
+        """
+        try:
+            return await server.post(self._dialect.path, body)
+        except RequestError as error:
+            problem = str(error)
+            if self._tokenizer is not None or not too_long(problem):
+                raise
+        left = room_left(problem, body["max_tokens"])
+        return await self._reply(server, {**body, "max_tokens": left}) if 0 < left < body["max_tokens"] else None
 
     def _ask_all(
         self, ask: Callable[[Endpoint, int], Awaitable[None]], indices: Sequence[int], weights: Iterable[Weights | None]

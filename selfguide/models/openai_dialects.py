@@ -24,25 +24,18 @@ NEUTRAL = {**NO_PENALTIES, "repetition_penalty": 1.0, "min_p": 0.0}
 
 # Just above 0: what rounding makes of the logarithm of 1.
 Logprob = Annotated[float, Field(strict=True, allow_inf_nan=False, le=1e-4)]
-Index = Annotated[int, Field(strict=True, ge=0)]
+Index = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 C = TypeVar("C")
+T = TypeVar("T")
+# What is longer is refused while it is read.
+Tokens = Annotated[list[T], Field(max_length=1_000_000)]
+LONGEST_TOKEN = 256
+"""Characters."""
 
 
 class _TokenLogprobs(BaseModel):
-    token_logprobs: list[Logprob] | None = None
-    top_logprobs: list[dict[str, Logprob] | None] | None = None
-
-
-class _TokenLogprob(BaseModel):
-    logprob: Logprob
-
-
-class _MessageLogprobs(BaseModel):
-    content: list[_TokenLogprob] | None = None
-
-
-class _Message(BaseModel):
-    content: str | None
+    token_logprobs: Tokens[Logprob] | None = None
+    top_logprobs: Tokens[dict[str, Logprob] | None] | None = None
 
 
 class _Choice(BaseModel):
@@ -50,7 +43,7 @@ class _Choice(BaseModel):
 
 
 class _VLLMChoice(_Choice):
-    token_ids: list[Index]
+    token_ids: Tokens[Index]
     logprobs: _TokenLogprobs
     finish_reason: Literal["stop", "length"]
 
@@ -59,23 +52,28 @@ class _ScoredChoice(_Choice):
     logprobs: _TokenLogprobs
 
 
-class _PlainChoice(_Choice):
+class PlainChoice(_Choice):
+    """A sample of the published APIs."""
+
     # Of servers that call the end of a text by other names; one that says nothing means "stop".
     finish_reason: Literal["stop", "length", "content_filter", "eos_token", "stop_sequence"] | None = None
 
 
-class _TextChoice(_PlainChoice):
+class _TextChoice(PlainChoice):
     text: str
     logprobs: _TokenLogprobs | None = None
 
 
-class _ChatChoice(_PlainChoice):
-    message: _Message
-    logprobs: _MessageLogprobs | None = None
+class Usage(BaseModel):
+    """Tokens of a request as the server counts them."""
+
+    prompt_tokens: Index = 0
+    completion_tokens: Index = 0
 
 
 class _Reply(BaseModel, Generic[C]):
-    choices: list[C]
+    choices: Annotated[list[C], Field(max_length=10_000)]
+    usage: Usage | None = None
 
 
 class Dialect(Protocol):
@@ -105,7 +103,7 @@ class VLLMDialect:
     def body(self, request: Request, limit: int) -> dict[str, Any]:
         """See `Dialect`."""
         sampling = request.sampling
-        body = _common(request, limit) | {
+        body = common(request, limit) | {
             **NEUTRAL,
             "prompt": list(request.prompt_ids),
             "top_k": sampling.top_k,
@@ -119,7 +117,7 @@ class VLLMDialect:
     def completions(self, request: Request, limit: int, reply: bytes) -> list[Completion]:
         """See `Dialect`."""
         completions = []
-        for choice in _choices(_VLLMChoice, reply, _samples(request)):
+        for choice in choices_of(_VLLMChoice, reply, samples_of(request)):
             ids, logprobs = tuple(choice.token_ids), choice.logprobs.token_logprobs
             if len(ids) > limit:
                 raise ValueError(f"{len(ids)} tokens where {limit} were requested")
@@ -144,7 +142,7 @@ class VLLMDialect:
 
     def candidates(self, candidates: list[int], reply: bytes) -> dict[int, float]:
         """Log-probability of each candidate, from the reply to `next_token`. `ValueError` if one is not there."""
-        [choice] = _choices(_ScoredChoice, reply, 1)
+        [choice] = choices_of(_ScoredChoice, reply, 1)
         scores = (choice.logprobs.top_logprobs or [None])[0] or {}
         missing = [token for token in candidates if f"token_id:{token}" not in scores]
         if missing:
@@ -155,45 +153,27 @@ class VLLMDialect:
 class PlainDialect:
     """The API as published: text in and out. Token ids are this side's; no top-k, no choices, no scores."""
 
-    def __init__(self, tokenizer: PromptTokenizer, chat: bool) -> None:
+    path = "completions"
+
+    def __init__(self, tokenizer: PromptTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._chat = chat
-        self._warned: set[str] = set()
-        self.path = "chat/completions" if chat else "completions"
+        self._notes = PlainNotes("completions")
 
     def body(self, request: Request, limit: int) -> dict[str, Any]:
         """See `Dialect`."""
-        if request.sampling.choices:
-            raise ConfigError("evaluation.decoding: constrained needs engine.dialect=vllm")
-        if request.sampling.top_k:
-            self._warn_once(f"the plain API has no top_k: {request.sampling.top_k} is left out")
+        self._notes.check(request)
         ids = list(request.prompt_ids)
         if ids[0] == self._added_first:
             del ids[0]
-        text = self._tokenizer.tokenizer.decode(ids, skip_special_tokens=self._chat)
-        # The published API takes at most 4 stop strings; all of them are cut again on this side.
-        body = _common(request, limit) | NO_PENALTIES | {"stop": list(request.sampling.stop[:4]) or None}
-        body["seed"] %= 2**31
-        if self._chat:
-            return body | {"messages": [{"role": "user", "content": text}], "logprobs": True}
-        return body | {"prompt": text, "logprobs": 1}
+        return plain_body(request, limit) | {"prompt": self._tokenizer.tokenizer.decode(ids), "logprobs": 1}
 
     def completions(self, request: Request, limit: int, reply: bytes) -> list[Completion]:
         """See `Dialect`. A server that gives no log-probabilities has 0 for each completion."""
         completions = []
-        for choice in _choices(_ChatChoice if self._chat else _TextChoice, reply, _samples(request)):
-            if isinstance(choice, _ChatChoice):
-                text = choice.message.content or ""
-                tokens = (choice.logprobs and choice.logprobs.content) or []
-                logprobs = [token.logprob for token in tokens]
-            else:
-                text = choice.text
-                logprobs = (choice.logprobs and choice.logprobs.token_logprobs) or []
-            if len(logprobs) > limit:
-                raise ValueError(f"{len(logprobs)} tokens where {limit} were requested")
-            if text and not logprobs and request.sampling.n > 1:
-                self._warn_once("the server gives no log-probabilities: annotation.best_of ranks all answers alike")
-            ids = tuple(self._tokenizer.tokenizer(text, add_special_tokens=False).input_ids)
+        for choice in choices_of(_TextChoice, reply, samples_of(request)):
+            logprobs = (choice.logprobs and choice.logprobs.token_logprobs) or []
+            self._notes.check_reply(request, limit, choice.text, logprobs)
+            ids = tuple(self._tokenizer.tokenizer(choice.text, add_special_tokens=False).input_ids)
             completions.append(_completion(self._tokenizer, request, ids, logprobs, choice.finish_reason))
         return completions
 
@@ -204,16 +184,48 @@ class PlainDialect:
         bos: int | None = self._tokenizer.tokenizer.bos_token_id
         return bos if bos in ids[:1] else None
 
-    def _warn_once(self, what: str) -> None:
-        if what not in self._warned:
-            self._warned.add(what)
-            log.warning("engine.dialect=%s: %s (said once)", "chat" if self._chat else "completions", what)
+
+class PlainNotes:
+    """What the published API cannot do: refused, or said once."""
+
+    def __init__(self, dialect: str) -> None:
+        self._dialect = dialect
+        self._said: set[str] = set()
+
+    def check(self, request: Request) -> None:
+        """Before a request is sent. Raises `ConfigError`."""
+        if request.sampling.choices:
+            raise ConfigError("evaluation.decoding: constrained needs engine.dialect=vllm")
+        if request.sampling.top_k:
+            self._say(f"the plain API has no top_k: {request.sampling.top_k} is left out")
+
+    def check_reply(self, request: Request, limit: int, text: str, logprobs: list[float]) -> None:
+        """What came back for a sample. Raises `ValueError`."""
+        if len(logprobs) > limit:
+            raise ValueError(f"{len(logprobs)} tokens where {limit} were requested")
+        if len(text) > limit * LONGEST_TOKEN:
+            raise ValueError(f"{len(text)} characters where {limit} tokens were requested")
+        if text and not logprobs and request.sampling.n > 1:
+            self._say("the server gives no log-probabilities: annotation.best_of ranks all answers alike")
+
+    def _say(self, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            log.warning("engine.dialect=%s: %s (said once)", self._dialect, what)
 
 
-def _common(request: Request, limit: int) -> dict[str, Any]:
+def plain_body(request: Request, limit: int) -> dict[str, Any]:
+    """What both published APIs take."""
+    body = common(request, limit)
+    # They take at most 4 stop strings; all of them are cut again on this side.
+    return body | NO_PENALTIES | {"stop": list(request.sampling.stop[:4]) or None, "seed": body["seed"] % 2**31}
+
+
+def common(request: Request, limit: int) -> dict[str, Any]:
+    """What every API takes."""
     sampling = request.sampling
     return {
-        "n": _samples(request),
+        "n": samples_of(request),
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": limit,
@@ -223,23 +235,30 @@ def _common(request: Request, limit: int) -> dict[str, Any]:
     }
 
 
-def _samples(request: Request) -> int:
+def samples_of(request: Request) -> int:
+    """How many are asked for."""
     # The others of a greedy request would be the same.
     return 1 if request.sampling.temperature == 0 else request.sampling.n
 
 
-def _choices(kind: type[Any], reply: bytes, samples: int) -> list[Any]:
+def choices_of(kind: type[Any], reply: bytes, samples: int) -> list[Any]:
     """The choices of a reply, in the order of their indices (as they came, where none has one)."""
+    return reply_of(kind, reply, samples)[0]
+
+
+def reply_of(kind: type[Any], reply: bytes, samples: int) -> tuple[list[Any], Usage]:
+    """The same, and the server's count of tokens."""
     parametrized: Any = _Reply
-    choices: list[Any] = parametrized[kind].model_validate_json(reply).choices
+    read = parametrized[kind].model_validate_json(reply)
+    choices, usage = read.choices, read.usage or Usage()
     if len(choices) != samples:
         raise ValueError(f"{len(choices)} of {samples} samples")
     if all(choice.index is None for choice in choices):
-        return choices
+        return choices, usage
     by_index = {choice.index: choice for choice in choices}
     if by_index.keys() != set(range(samples)):
         raise ValueError(f"samples {[choice.index for choice in choices]} of {samples}")
-    return [by_index[index] for index in range(samples)]
+    return [by_index[index] for index in range(samples)], usage
 
 
 def _completion(

@@ -5,9 +5,12 @@ import json
 import logging
 import os
 import random
+import ssl
+import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -53,8 +56,9 @@ class Endpoint:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            headers={"Accept-Encoding": "gzip", **({"Authorization": f"Bearer {self._key}"} if self._key else {})},
             timeout=httpx.Timeout(settings.timeout_s, connect=min(settings.timeout_s, 30.0)),
+            verify=_certificates(),
             limits=httpx.Limits(max_connections=settings.concurrency),
         )
         self._runner = asyncio.Runner()
@@ -98,7 +102,7 @@ class Endpoint:
             for spelling in sorted(spellings, key=len, reverse=True):
                 text = text.replace(spelling, "***")
         # Only now: a cut first could leave a part of the key.
-        return " ".join(text.split())[:MAX_QUOTED]
+        return " ".join(text[: 100 * MAX_QUOTED].split())[:MAX_QUOTED]
 
     def stop(self) -> None:
         """No request is sent or repeated any more; those under way may end."""
@@ -134,11 +138,20 @@ class Endpoint:
         raise (RequestError if status in REFUSED else EngineError)(f"engine=openai: {url}: {problem}")
 
     async def _content(self, url: str, response: httpx.Response) -> bytes:
-        content = bytearray()
-        async for chunk in response.aiter_bytes():
-            content += chunk
+        content, encoding = bytearray(), response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip"):
+            raise EngineError(f"engine=openai: {url}: the reply comes as {self.quoted(encoding)}; allowed: gzip")
+        # Not by httpx, which unpacks a chunk whole, whatever it grows to.
+        unpacked = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding == "gzip" else None
+        async for chunk in response.aiter_raw():
+            try:
+                content += chunk if unpacked is None else unpacked.decompress(chunk, MAX_REPLY_BYTES + 1 - len(content))
+            except zlib.error as error:
+                raise _PassingError(f"the reply cannot be unpacked ({error})") from None
             if len(content) > MAX_REPLY_BYTES:
                 raise EngineError(f"engine=openai: {url}: the reply is longer than {MAX_REPLY_BYTES >> 20} MiB")
+        if unpacked is not None and not unpacked.eof:
+            raise _PassingError("the reply ends too early")
         return bytes(content)
 
     async def _sleep_unless_stopped(self, seconds: float) -> None:
@@ -159,6 +172,12 @@ class Endpoint:
         if not self._warned and not self._stopped.is_set() and state.outcome:
             self._warned = True
             log.warning("engine=openai: %s; trying again (said once)", state.outcome.exception())
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    # Reading them takes longer than most requests, and a failure ends a client.
+    return httpx.create_ssl_context()
 
 
 def _outside_loops(call: Callable[[], T]) -> T:

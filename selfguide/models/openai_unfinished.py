@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfguide.core.files import canonical_json
+from selfguide.core.files import canonical_json, json_text
 from selfguide.models.base import Completion
 
 log = logging.getLogger(__name__)
@@ -31,18 +31,21 @@ class Unfinished:
             return None
         try:
             rows = json.loads(self._file(body).read_text(encoding="utf-8"))
+            return [
+                Completion(text, tuple(ids), logprob, finish, (prompt, size))
+                for text, ids, logprob, finish, prompt, size in rows
+            ]
         except (FileNotFoundError, ValueError):  # a machine that died may leave half a file
             return None
-        return [Completion(text, tuple(ids), logprob, finish) for text, ids, logprob, finish in rows]
 
     def keep(self, body: Body, answer: list[Completion]) -> None:
         """Called in the middle of a failure, so a full disk is a warning."""
         file = self._file(body)
-        rows = [[one.text, list(one.token_ids), one.logprob, one.finish] for one in answer]
+        rows = [[one.text, list(one.token_ids), one.logprob, one.finish, *one.counted] for one in answer]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(".tmp")
-            temporary.write_text(json.dumps(rows), encoding="utf-8")
+            temporary.write_text(json_text(rows), encoding="utf-8")
             temporary.replace(file)
         except OSError as error:
             log.warning("engine=openai: an answer is lost: %s", error)

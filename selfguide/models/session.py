@@ -17,6 +17,8 @@ from selfguide.models.base import Engine
 from selfguide.models.build import engine_identity, lifetime_of
 from selfguide.models.devices import ledger
 from selfguide.models.source import model_identity
+from selfguide.prompts.rendered import Rendered
+from selfguide.prompts.selfguide import Prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
 
@@ -57,6 +59,21 @@ class LanguageModel:
         from selfguide.models.loading import load_prompt_tokenizer
 
         return load_prompt_tokenizer(self.config.model)
+
+    @property
+    def speaks_chat(self) -> bool:
+        """Whether it is asked in turns, by a template of this side's or its server's."""
+        return self.config.model.prompt_format != "plain"
+
+    def render(self, prompt: Prompt) -> Rendered:
+        """The prompt as its engine takes it."""
+        if self.config.model.prompt_format == "turns":
+            return Rendered.in_turns(prompt)
+        return Rendered(self.tokenizer.encode_prompt(prompt))
+
+    def stop(self, prompt: Prompt) -> tuple[str, ...]:
+        """Stop strings: plain text has them, chat ends by its own token."""
+        return () if self.speaks_chat else prompt.stop
 
     @property
     def engine(self) -> Engine:

@@ -1,13 +1,17 @@
-"""Every opening of a test split, counted: an append-only file beside the store.
+"""Every opening of a test split, counted: an append-only file beside the store, and one in the user's cache folder.
 
 Each line holds the hash of the line before it, and a second file how many lines there are and the hash of
-the last: a line that was removed or changed shows, the last ones too. It is no seal: who forges both is not found out.
+the last: a line that was removed or changed shows, the last ones too. A file that was deleted or cut with its head
+shows in the other: what it lost is put back and said. It is no seal: who forges all of them is not found out.
 """
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +19,12 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from selfguide.core.errors import DataError
-from selfguide.core.files import write_text
+from selfguide.core.files import json_line, write_text
+from selfguide.core.paths import user_cache
 
+log = logging.getLogger(__name__)
 START = "0" * 16
+MOVE = " (moved away with its .head, it is put back from the other log, and results say so)"
 
 
 class Head(NamedTuple):
@@ -27,40 +34,68 @@ class Head(NamedTuple):
     hash: str
 
 
+class Noted(NamedTuple):
+    """`openings`: of this gold so far. `put_back`: lines that were ever gone from a log, by its path."""
+
+    openings: int
+    put_back: dict[str, int]
+
+
+def note(paths: Sequence[Path], task: str, content: str, details: Mapping[str, Any]) -> Noted:
+    """Write one opening of the gold `content` into all of these logs. Raises DataError if one of them was altered.
+
+    What one has lost and another still has is put back. A log that cannot be written is said and left out, unless it
+    is the first.
+    """
+    with ExitStack() as locked:
+        logs = [each for index, path in enumerate(paths) if (each := _opened(path, locked, required=index == 0))]
+        rows = {each.path: [row for row in each.rows() if _same(row, task, content)] for each in logs}
+        known = {_id(row): row for each in rows.values() for row in each}
+        for each in logs:
+            name, has = str(each.path.absolute()), {_id(row) for row in rows[each.path]}
+            lost = [row for key, row in known.items() if key not in has and name in row.get("logs", ())]
+            if lost:
+                log.warning("%s: %d of its lines were gone and are put back; it was cut or deleted", name, len(lost))
+            for row in lost:
+                rows[each.path].append(each.add({**row, "put_back": _now()}))
+        row = {
+            "id": uuid.uuid4().hex[:16],
+            "time": _now(),
+            "task": task,
+            "content": content,
+            "count": len(known) + 1,
+            "logs": [str(each.path.absolute()) for each in logs],
+            **details,
+        }
+        for each in logs:
+            each.add(row)
+        put_back = {str(path): sum("put_back" in row for row in each) for path, each in rows.items()}
+        return Noted(len(known) + 1, {path: count for path, count in put_back.items() if count})
+
+
 class AccessLog:
     """The file `path`, and `path`.head; safe for many processes at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, task: str, purpose: str, details: Mapping[str, Any], content: str | None = None) -> int:
-        """Note one opening; returns how many there are now of this gold `content` (None: of the task of this name).
-        Raises DataError if the file was altered."""
+    def locked(self) -> FileLock:
+        """Hold this while rows are read and added."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
-            self._cut_torn_line()
-            rows = list(self.rows())
-            count: int = 1 + sum(_same(row, task, content) for row in rows)
-            row = {
-                "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "task": task,
-                "content": content,
-                "purpose": purpose,
-                "count": count,
-                **details,
-                "previous": _digest(rows[-1]) if rows else START,
-            }
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # After the line: a writer killed in between leaves one line more than the head knows, which may be.
-            write_text(self._head_file, json.dumps(Head(len(rows) + 1, _digest(row))._asdict()) + "\n")
-            return count
+        return FileLock(f"{self.path}.lock")
 
-    def count(self, task: str) -> int:
-        """How often this task's test split was opened so far."""
-        return sum(row["task"] == task for row in self.rows())
+    def add(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Append a row, as it is returned. Raises DataError if the file was altered."""
+        self._cut_torn_line()
+        rows = list(self.rows())
+        row = {**content, "previous": _digest(rows[-1]) if rows else START}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json_line(row))
+            file.flush()
+            os.fsync(file.fileno())
+        # After the line: a writer killed in between leaves one line more than the head knows, which may be.
+        write_text(self._head_file, json_line(Head(len(rows) + 1, _digest(row))._asdict()))
+        return row
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """All whole lines, checked. Raises DataError if the file was altered."""
@@ -78,11 +113,11 @@ class AccessLog:
             except (ValueError, KeyError, TypeError):
                 intact = False
             if not intact or (number == head.lines and expected != head.hash):
-                raise DataError(f"{self.path}: line {number} is not what was written; the ledger was altered")
+                raise DataError(f"{self.path}: line {number} is not what was written; the log was altered{MOVE}")
             yield row
         if len(lines) < head.lines:
             raise DataError(
-                f"{self.path}: {head.lines - len(lines)} of {head.lines} lines are gone; the ledger was altered"
+                f"{self.path}: {head.lines - len(lines)} of {head.lines} lines are gone; the log was altered{MOVE}"
             )
 
     @property
@@ -94,10 +129,10 @@ class AccessLog:
             content = json.loads(self._head_file.read_text(encoding="utf-8"))
             return Head(int(content["lines"]), str(content["hash"]))
         except FileNotFoundError:
-            # A new ledger, or one of a version that kept no head: the next line gives it one.
+            # A new log, or one of a version that kept no head: the next line gives it one.
             return Head(0, START)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self._head_file}: cannot be read; the ledger was altered") from error
+            raise DataError(f"{self._head_file}: cannot be read; the log was altered{MOVE}") from error
 
     def _cut_torn_line(self) -> None:
         # What a killed writer left counts for nobody: its run ended before it saw the split.
@@ -107,10 +142,36 @@ class AccessLog:
                 file.truncate(content.rfind(b"\n") + 1)
 
 
-def _same(row: Mapping[str, Any], task: str, content: str | None) -> bool:
+def user_log(content: str) -> Path:
+    """Where the openings of this gold are kept for all stores of a user."""
+    return user_cache() / "test_openings" / f"{content}.jsonl"
+
+
+def _opened(path: Path, locked: ExitStack, *, required: bool) -> AccessLog | None:
+    opened = AccessLog(path)
+    try:
+        locked.enter_context(opened.locked())
+    except OSError as error:
+        if required:
+            raise
+        log.warning("%s: cannot be written (%s); this opening is counted beside the store alone", path, error.strerror)
+        return None
+    return opened
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    # Lines of an earlier version have none.
+    return str(row.get("id") or _digest(row))
+
+
+def _same(row: Mapping[str, Any], task: str, content: str) -> bool:
     # Lines of an earlier version know the name alone.
     known = row.get("content")
-    return bool(row["task"] == task) if known is None or content is None else bool(known == content)
+    return bool(row["task"] == task) if known is None else bool(known == content)
 
 
 def _digest(row: Mapping[str, Any]) -> str:

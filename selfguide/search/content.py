@@ -12,6 +12,7 @@ from selfguide import __version__
 from selfguide.config.identity import run_values
 from selfguide.config.schema import RunConfig
 from selfguide.config.serving import EngineConfig, ModelConfig
+from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.core.types import Split, TaskSpec
 from selfguide.models.build import engine_identity
@@ -40,8 +41,16 @@ def data_settings(run: RunConfig) -> dict[str, Any]:
 
 
 def task_content(run: RunConfig, split: Split) -> dict[str, Any]:
-    """The task of a run: name, metric, what its prompts are made of, and hash and number of the gold instances."""
+    """The task of a run: name, metric, what its prompts are made of, and hash and number of the gold instances.
+
+    Raises ConfigError for a validation split of a test task that holds instances of its test split.
+    """
     task, gold = load_task(run.task, run.data, 0)
+    if split == "validation" and gold.identity.group == "test" and (tests := gold.test_instances(split)):
+        raise ConfigError(
+            f"data: {tests} of the {gold.count(split)} validation instances of {task.name} are of its published test "
+            "split; allowed: data.split, data.validation_fraction and data.split_seed as they are by default"
+        )
     return {
         "task": task.name,
         "metric": task.metric,

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
+from pydantic import BaseModel, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from selfguide.config.renamed import renamed_in
 from selfguide.core.errors import ConfigError
@@ -16,11 +17,42 @@ from selfguide.search.fingerprint import differences
 
 VERSION = 2
 MAX_BYTES, MAX_NODES = 4_000_000, 400_000
-SECTIONS = ("setting", "values", "tasks")
 HEADER = """\
 # A setting frozen by a sweep. Use it with frozen_config=THIS_FILE; runs refuse it once it is edited, or when
 # the data, the prompts, the metric or the list of tasks is no longer what it was chosen on.
 """
+
+
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
+
+
+class _Checked(BaseModel):
+    """What is read of a file by its type; it may hold more."""
+
+
+class _Task(_Checked):
+    metric: StrictStr
+    split: Literal["validation", "test"]
+    hash: StrictStr
+    prompt: dict[StrictStr, Scalar | list[Any]]
+
+
+class _Model(_Checked):
+    identity: StrictStr
+
+
+class _Study(_Checked):
+    name: StrictStr
+
+
+class _File(_Checked):
+    setting: dict[StrictStr, Any]
+    values: dict[StrictStr, Any]
+    tasks: dict[StrictStr, _Task]
+    test_tasks: dict[StrictStr, _Task]
+    data: dict[StrictStr, Scalar]
+    model: _Model
+    study: _Study
 
 
 class RunContent(NamedTuple):
@@ -74,7 +106,7 @@ class FrozenConfig:
         found += differences(self.content["data"], dict(data), "data.")
         if self.content["model"]["identity"] == models["model"]["identity"]:
             found += differences(
-                {key: self.content["model"][key] for key in models["model"]}, models["model"], "model."
+                {key: self.content["model"].get(key) for key in models["model"]}, models["model"], "model."
             )
         for other in ("teacher", "encoder"):
             found += differences({other: self.content.get(other)}, {other: models.get(other)})
@@ -107,9 +139,12 @@ def load(path: Path) -> FrozenConfig:
             f"frozen_config: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and "
             "what the prompts are made of. Start its sweep again: finished stages are found in the store"
         )
-    for name in SECTIONS:
-        if not isinstance(content.get(name), dict) or not all(isinstance(key, str) for key in content[name]):
-            raise ConfigError(f"frozen_config: {path} is no whole frozen setting: {name} is not a mapping of names")
+    try:
+        _File.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"frozen_config: {path} is no whole frozen setting: {where}: {first['msg']}") from None
     for problem in renamed_in(content["values"]):
         raise ConfigError(f"frozen_config: {path} is of an earlier version ({problem}); start its sweep again")
     recorded = content.pop("hash")

@@ -7,14 +7,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from selfguide.config.loop import LoopConfig
+from selfguide.core.errors import PromptTooLongError
 from selfguide.core.seeding import SeedStream
 from selfguide.core.text import normalised, strip_field_name, strip_quotes
 from selfguide.core.types import TaskSpec
-from selfguide.models.base import Request, Sampling
+from selfguide.models.base import Completion, Request, Sampling
 from selfguide.models.requests import build_request
 from selfguide.models.session import LanguageModel
 from selfguide.prompts.neighbours import ConditionPrompt, ReasonPrompt
 from selfguide.store import Journal
+from selfguide.synthesis.lengths import token_limit
 from selfguide.synthesis.request_writer import AttributePool, shuffled_demonstrations
 from selfguide.tasks.context import opening, split_context
 
@@ -46,7 +48,7 @@ def ask_attributes(
                     _request(model, task, config, seeds.child("plan"), (label or "", attempt, number))
                     for label, number in batch
                 ]
-                replies = [completions[0].text for completions in model.engine.generate(requests)]
+                replies = [_finished(completions) for completions in model.engine.generate(requests)]
                 row = {"texts": replies, "tokens": (model.engine.tokens - before).counts()}
                 journal.append(row)
             for (label, _), reply in zip(batch, row["texts"], strict=True):
@@ -71,7 +73,7 @@ def known_conditions(task: TaskSpec, inputs: Sequence[str]) -> AttributePool:
 
 def _calls(config: LoopConfig, model: LanguageModel, missing: int) -> int:
     """A chat model lists all reasons in one reply; a condition, or a base model's sketch, takes a call each."""
-    listed = config.attributes.kind == "rationales" and model.tokenizer.prompt_format == "chat"
+    listed = config.attributes.kind == "rationales" and model.speaks_chat
     return min(missing, 1) if listed else missing
 
 
@@ -86,8 +88,17 @@ def _request(
         else ConditionPrompt(task.instruction, demonstrations, task.context_until, opening(task))
     )
     draw = config.attributes.draw
-    sampling = Sampling(draw.max_new_tokens, draw.temperature, draw.top_k, draw.top_p)
+    longest = token_limit(draw.max_new_tokens, (shown.input for shown in task.demonstrations))
+    sampling = Sampling(longest, draw.temperature, draw.top_k, draw.top_p)
     return build_request(model, prompt, sampling, seeds.seed_of("sample", *stream))
+
+
+def _finished(completions: Sequence[Completion]) -> str:
+    """The reply, without the line in which it was cut off by its length. Raises `PromptTooLongError` without one."""
+    if not completions:
+        raise PromptTooLongError("method.attributes: the server has no room for the prompt that asks for them")
+    [reply] = completions
+    return reply.text.rpartition("\n")[0] if reply.finish == "length" else reply.text
 
 
 def _read(task: TaskSpec, config: LoopConfig, reply: str) -> Iterator[str]:

@@ -56,12 +56,12 @@ class Generator:
 
     def engine_request(self, request: ProposalRequest) -> Request | None:
         """The request as engines take it; None for one whose prompt does not fit."""
-        if not request.prompt_ids:
+        if request.rendered is None:
             return None
-        contrast = tuple(map(self.model.tokenizer.encode_prompt, request.contrast_prompts))
+        contrast = tuple(self.model.render(prompt).ids for prompt in request.contrast_prompts)
         sampling = self.sampling if contrast else replace(self.sampling, debias=None)
         seed = self.seeds.seed_of(*request.stream)
-        built = build_request(self.model, request.prompt, sampling, seed, request.prompt_ids)
+        built = build_request(self.model, request.prompt, sampling, seed, request.rendered)
         return replace(built, counters=contrast)
 
     def judge_reply(self, request: ProposalRequest, completion: Completion | None) -> list[Candidate]:

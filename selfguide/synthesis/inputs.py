@@ -18,6 +18,7 @@ from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.generator import Generator
 from selfguide.synthesis.judge import Repetitions, input_judge
+from selfguide.synthesis.lengths import token_limit
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.streaming import propose_streaming
 
@@ -53,7 +54,7 @@ class InputProposer:
         Raises `PromptTooLongError` if instruction and demonstrations alone exceed the cutoff.
         """
         config, seeds = self.config, SeedStream(self.seed, ("inputs", "sample"))
-        sampling = Sampling(config.max_new_tokens, self.temperature, config.top_k, config.top_p)
+        sampling = Sampling(self._longest, self.temperature, config.top_k, config.top_p)
         generator = Generator(self.model, sampling, seeds, input_judge(self.task, self.filters), journal)
         if on_batch is not None:
             generator.progress = lambda _: on_batch(len(generator.candidates), len(generator.accepted))
@@ -66,9 +67,13 @@ class InputProposer:
             generator.propose(self.draw(pool, number, index) for index in range(config.prompts_per_round))
         return generator.candidates
 
+    @property
+    def _longest(self) -> int:
+        return token_limit(self.config.max_new_tokens, (shown.input for shown in self.task.demonstrations))
+
     def draw(self, pool: Sequence[str], number: int, index: int) -> ProposalRequest:
         """The request with this index of round `number`: shuffled demonstrations, random drafts, a random label."""
-        task, config, tokenizer = self.task, self.config, self.model.tokenizer
+        task, config = self.task, self.config
         stream = SeedStream(self.seed).random_of("inputs", "prompt", number, index)
         demonstrations = list(task.demonstrations)
         stream.shuffle(demonstrations)
@@ -79,17 +84,17 @@ class InputProposer:
         request = ProposalRequest(f"{number}-{index}", bare, number, label=label, stream=(number, index))
         # A quarter of a short context stays free for the new input, even if it may be longer.
         context_length = self.model.engine.context_length
-        reserved = min(config.max_new_tokens, context_length // 4)
+        reserved = min(self._longest, context_length // 4)
         limit = min(config.context_cutoff, context_length - reserved)
         max_drafts = min(config.max_drafts, len(pool))
         for count in range(stream.randint(1, max_drafts) if max_drafts else 0, -1, -1):
             prompt = replace(bare, drafts=tuple(stream.sample(pool, count)))
-            ids = tokenizer.encode_prompt(prompt)
-            if len(ids) <= limit:
-                return replace(request, prompt=prompt, prompt_ids=ids)
+            rendered = self.model.render(prompt)
+            if rendered.size <= limit:
+                return replace(request, prompt=prompt, rendered=rendered)
         raise PromptTooLongError(
-            f"task {task.name}: instruction and demonstrations alone take {len(ids)} tokens, but the prompt for a new "
-            f"input may take {limit} (generation.context_cutoff={config.context_cutoff}, model context "
+            f"task {task.name}: instruction and demonstrations alone take {rendered.size} tokens, but the prompt for a "
+            f"new input may take {limit} (generation.context_cutoff={config.context_cutoff}, model context "
             f"{context_length} less {reserved} for the new input); "
             "use fewer demonstrations (task.num_demonstrations=…) or a model with a longer context"
         )

@@ -11,6 +11,7 @@ from selfguide.config.schema import FiltersConfig
 from selfguide.core.similarity import lcs_f1
 from selfguide.core.text import normalised, strip_field_name, strip_quotes, words_of
 from selfguide.core.types import TaskSpec
+from selfguide.prompts.neighbours import JointPrompt
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import Filter, empty, first_reason, input_filters
 from selfguide.synthesis.proposals import ProposalRequest
@@ -81,6 +82,8 @@ class Judge:
 
     def judge(self, candidate: Candidate, request: ProposalRequest) -> Candidate:
         """The candidate with its final input, and the reason if it is dropped."""
+        if candidate.dropped == "cut_off" and self._ends_itself(candidate.input, request):
+            candidate = replace(candidate, dropped=None)
         text, reason = self._text(candidate.input, request)
         candidate = replace(candidate, input=text)
         reason = candidate.dropped or reason or self._reason(candidate, request.shown)
@@ -99,19 +102,25 @@ class Judge:
         parts = split_context(text, self.marker)
         return text if parts is None else parts.target[len(self.marker or "") :].strip()
 
+    def _ends_itself(self, reply: str, request: ProposalRequest) -> bool:
+        """Whether the text ends before the reply does: at a quotation mark or full stop, or with what it must have."""
+        required = self.rules.must_contain
+        pair = isinstance(request.prompt, JointPrompt)
+        return not pair and (request.open_quote or (required is not None and required in reply))
+
     def _text(self, reply: str, request: ProposalRequest) -> tuple[str, str | None]:
         """The input without field name and wrapping quotes, behind its fixed part; or why there is none."""
         text, start = strip_field_name(reply), request.start
         if start is not None and self.marker is not None:
             text = without_repeated_start(text, start, self.marker)
-        if request.open_quote:
+        required = self.rules.must_contain
+        if required is not None and required in text:
+            text = text[: text.index(required) + len(required)]  # it ends there
+        elif request.open_quote:
             cut = closing_cut(text)
             if cut is None:
                 return text, "no_end"
             text = cut
-        required = self.rules.must_contain
-        if required is not None and required in text:
-            text = text[: text.index(required) + len(required)]  # it ends there
         text = self.unquote(text)
         if start is not None:
             return (f"{start} {text}", None) if text else ("", "empty")

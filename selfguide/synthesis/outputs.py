@@ -11,12 +11,13 @@ from typing import Any
 from selfguide.config.schema import AnnotationConfig
 from selfguide.core.seeding import SeedStream
 from selfguide.core.types import TaskSpec
-from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.base import Completion, Request, Sampling, Weights
 from selfguide.models.requests import build_request, complete
 from selfguide.models.session import LanguageModel
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.synthesis.lengths import token_limit
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ class Annotator:
     def _answer(self, batch: Sequence[Candidate]) -> list[dict[str, Any]]:
         completions = complete(self.model.engine, [self._request(candidate) for candidate in batch])
         return [
-            {"id": candidate.id, "samples": None if answers is None else [[a.text, a.logprob] for a in answers]}
+            {"id": candidate.id, "samples": None if answers is None else [_row(answer) for answer in answers]}
             for candidate, answers in zip(batch, completions, strict=True)
         ]
 
     def _request(self, candidate: Candidate) -> Request:
         config = self.config
-        sampling = Sampling(config.max_new_tokens, self.temperature, config.top_k, config.top_p, config.best_of)
+        longest = token_limit(config.max_new_tokens, (*self.task.labels, *(d.output for d in self.task.demonstrations)))
+        sampling = Sampling(longest, self.temperature, config.top_k, config.top_p, config.best_of)
         seed = SeedStream(self.seed).seed_of("outputs", candidate.id)
         request = build_request(self.model, answer_prompt(self.task, candidate.input), sampling, seed)
         return replace(request, weights=self.weights)
@@ -80,4 +82,9 @@ def _with_samples(candidate: Candidate, row: dict[str, Any] | None) -> Candidate
         return replace(candidate, dropped="budget")
     if row["samples"] is None:
         return replace(candidate, dropped="prompt_too_long")
-    return replace(candidate, samples=tuple(Sample(text, logprob) for text, logprob in row["samples"]))
+    return replace(candidate, samples=tuple(Sample(*sample) for sample in row["samples"]))
+
+
+def _row(answer: Completion) -> tuple[str, float, str | None]:
+    """Text, log-probability, and why it does not vote: half an answer is none."""
+    return answer.text, answer.logprob, "cut_off" if answer.finish == "length" else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from selfguide.models.base import Completion
 from selfguide.prompts.neighbours import ConditionedPrompt, ExtrapolationPrompt, JointPrompt
+from selfguide.prompts.rendered import Rendered
 from selfguide.prompts.selfguide import InputPrompt
 from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.replies import read_pairs
@@ -18,8 +19,8 @@ class ProposalRequest:
 
     `label` is the output it is asked for, `inherits` whether that becomes its output. `start` is its fixed first
     part, `shown` the inputs that it may not copy, `count` how many items a joint prompt is to give. `stream` names
-    its random stream. `contrast_prompts` are those of the other labels, for self-debiasing. `prompt_ids` are set
-    once the prompt is fitted to the context; empty: it does not fit.
+    its random stream. `contrast_prompts` are those of the other labels, for self-debiasing. `rendered` is set
+    once the prompt is fitted to the context; None: it does not fit.
     """
 
     id: str
@@ -36,7 +37,7 @@ class ProposalRequest:
     count: int = 1
     contrast_prompts: tuple[ConditionedPrompt, ...] = ()
     stream: tuple[str | int, ...] = ()
-    prompt_ids: tuple[int, ...] = ()
+    rendered: Rendered | None = None
 
     def candidates(self, completion: Completion | None) -> Iterator[Candidate]:
         """What a reply proposes, not judged yet; None: the prompt did not fit."""
@@ -46,7 +47,9 @@ class ProposalRequest:
         if completion is None:
             yield replace(empty, dropped="prompt_too_long")
         elif not isinstance(self.prompt, JointPrompt):
-            yield replace(empty, input=completion.text, output=self.label if self.inherits else None)
+            # Half a text, unless the judge finds its end in it.
+            dropped = "cut_off" if completion.finish == "length" else None
+            yield replace(empty, input=completion.text, output=self.label if self.inherits else None, dropped=dropped)
         else:
             pairs = read_pairs(completion.text, completion.finish == "length")
             for number, (text, output, dropped) in enumerate(pairs):

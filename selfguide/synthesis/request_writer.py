@@ -78,7 +78,8 @@ class RequestWriter:
             others = tuple(d for d in self._demonstrations(stream) if d.input != exemplar.input)
             parts = split_context(exemplar.input, task.context_until)
             start = None if parts is None else f"{parts.context}{task.context_until}"
-            prompt = ExtrapolationPrompt(task.instruction, shown, exemplar.output, others, start, propose.open_quote)
+            label = exemplar.output if keeps_answer(task, start, exemplar.output) else None
+            prompt = ExtrapolationPrompt(task.instruction, shown, label, others, start, propose.open_quote)
             request = ProposalRequest(
                 f"{round_number}-{index}",
                 prompt,
@@ -92,11 +93,9 @@ class RequestWriter:
                 joint = JointPrompt(task.instruction, shown, others, wrong, show_gold=propose.show_gold)
                 yield replace(_joint(request, joint), count=propose.per_exemplar)
                 continue
-            inheriting = replace(
-                request, label=exemplar.output, inherits=True, start=start, open_quote=propose.open_quote
-            )
+            request = replace(request, label=label, inherits=True, start=start, open_quote=propose.open_quote)
             for number in range(propose.per_exemplar):
-                yield replace(inheriting, id=f"{request.id}-{number}")
+                yield replace(request, id=f"{request.id}-{number}")
 
     def _conditioned_prompt(self, index: int, examples: ExamplePool | None) -> ConditionedPrompt:
         task, config = self.task, self.config
@@ -141,6 +140,14 @@ class RequestWriter:
             return ()
         known = examples.get(label or "", ())
         return tuple(stream.sample(list(known), min(config.examples, len(known))))
+
+
+def keeps_answer(task: TaskSpec, start: str | None, output: str | None) -> bool:
+    """Whether an input that is written anew behind `start` can keep this output: a label, or words of the passage.
+
+    Any other output is the old input's alone.
+    """
+    return output is not None and (task.is_classification or (start is not None and output in start))
 
 
 def shuffled_demonstrations(task: TaskSpec, config: LoopConfig, stream: random.Random) -> tuple[Example, ...]:

@@ -39,7 +39,7 @@ def answered(candidates: Sequence[Candidate]) -> list[tuple[Any, ...]]:
     """The same with the labels they were written for and their answers: all that votes and filters look at."""
     return [
         # As text: a server that gives no log-probabilities leaves NaN.
-        (c.id, c.input, c.label, [(sample.text, repr(sample.logprob)) for sample in c.samples])
+        (c.id, c.input, c.label, [(sample.text, repr(sample.logprob), sample.dropped) for sample in c.samples])
         for c in candidates
         if c.dropped is None
     ]
@@ -53,7 +53,7 @@ class ProposeInputs(Stage[Candidates]):
     """
 
     kind: ClassVar[str] = "inputs"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     model: LanguageModel
     task: TaskSpec
@@ -86,7 +86,7 @@ class AnnotateInputs(Stage[Candidates]):
     """Step 3: sampled answers to the accepted inputs, by the model or its finetuned `weights` (paper section 3.2)."""
 
     kind: ClassVar[str] = "outputs"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     model: LanguageModel
     task: TaskSpec

@@ -68,8 +68,9 @@ def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
 
 
 def _likelihood(sample: Sample) -> float:
-    """Last of all where the model gave no number."""
-    return -math.inf if sample.logprob is None or math.isnan(sample.logprob) else sample.logprob
+    """Last of all where the model gave no number, or the answer was cut off."""
+    unknown = sample.logprob is None or math.isnan(sample.logprob) or sample.dropped is not None
+    return -math.inf if unknown else float(sample.logprob or 0.0)
 
 
 def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]:
@@ -83,7 +84,7 @@ def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]
 
 def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
     text = _text(sample, filters)
-    reason = first_reason(checks, text)
+    reason = sample.dropped or first_reason(checks, text)
     if reason is not None:
         return replace(sample, dropped=reason)
     answer = answer_in(task, text)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from selfguide.config.loop import ProposeConfig
 from selfguide.core.types import Example
-from selfguide.models.session import LanguageModel
 from selfguide.prompts.neighbours import JointPrompt
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
@@ -36,7 +35,7 @@ def propose_in_waves(
             size = config.batch if payable is None else min(config.batch, payable)
             sent, waiting = waiting[:size], waiting[size:]
             batch = generator.propose(
-                _attempted(generator.model, request, config, attempt, kept[request.id]) for request in sent
+                _attempted(generator, request, config, attempt, kept[request.id]) for request in sent
             )
             calls = batch.calls
             for request, candidates in zip(sent, batch.candidates, strict=True):
@@ -48,7 +47,7 @@ def propose_in_waves(
 
 
 def _attempted(
-    model: LanguageModel, request: ProposalRequest, config: ProposeConfig, attempt: int, kept: Sequence[Candidate]
+    generator: Generator, request: ProposalRequest, config: ProposeConfig, attempt: int, kept: Sequence[Candidate]
 ) -> ProposalRequest:
     """The request as this attempt sends it, with as much of its prompt left out as the context demands.
 
@@ -61,11 +60,12 @@ def _attempted(
         shown = tuple(Example(c.input, c.output or "") for c in kept) if attempt % 2 else ()
         prompt = replace(prompt, count=count, kept=shown)
     request = replace(request, id=f"{request.id}-{attempt}", stream=(request.round, request.id, attempt))
-    limit = model.engine.context_length - min(config.draw.max_new_tokens, model.engine.context_length // 4)
+    model = generator.model
+    limit = model.engine.context_length - min(generator.sampling.max_new_tokens, model.engine.context_length // 4)
     while True:
-        ids = model.tokenizer.encode_prompt(prompt)
-        if len(ids) <= limit:
-            return replace(request, prompt=prompt, prompt_ids=ids)
+        rendered = model.render(prompt)
+        if rendered.size <= limit:
+            return replace(request, prompt=prompt, rendered=rendered)
         if (shorter := prompt.shorter()) is None:
             return request
         prompt = shorter

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from selfguide.core.errors import DataError
 from selfguide.core.types import Example, Instance, Split
+from selfguide.tasks.identity import Identity
 from selfguide.tasks.overlap import Overlap, OverlapIndex
 from selfguide.tasks.raw import normalized
 
@@ -26,7 +27,7 @@ class Opening(NamedTuple):
     task: str
     split: Split
     purpose: str
-    test_instances: int = 0  # of the default test split, which `data` may have moved to another
+    test_instances: int = 0  # of the published test split, which `data` may have moved to another
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,10 @@ class GoldData:
         splits: Mapping[Split, Sequence[Instance]],
         demonstrations: Iterable[Example] = (),
         valid_input: str | None = None,
-        default_test: Iterable[Instance] = (),
+        identity: Identity | None = None,
     ) -> None:
         self.task = task
-        # Of all instances, whatever their order, their split and the task's name.
-        content = sorted(json.dumps([row.input, row.references]) for rows in splits.values() for row in rows)
-        self.content = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
-        self._default_test = {normalized(row.input) for row in default_test}
+        self.identity = identity or Identity()
         self._valid_input = None if valid_input is None else re.compile(valid_input, re.IGNORECASE)
         self.openings: list[Opening] = []
         self._subscribers: list[Callable[[Opening], None]] = []
@@ -76,13 +74,14 @@ class GoldData:
     def open(self, split: Split, purpose: str = "evaluation") -> tuple[Instance, ...]:
         """The instances of a split, in a fixed order. Raises DataError if there are none."""
         rows = self._kept[split]
+        if self.is_empty:
+            raise DataError(f"{self.task}: has no instances; add some (input and output), or choose another method")
         if not rows:
             other = ", ".join(f"{name} has {self.count(name)}" for name in SPLITS if name != split)
             raise DataError(
                 f"{self.task}: the {split} split has no instances ({other}); choose evaluation.split or data.split"
             )
-        test = rows if split == "test" else [row for row in rows if normalized(row.input) in self._default_test]
-        opening = Opening(self.task, split, purpose, len(test))
+        opening = Opening(self.task, split, purpose, self.test_instances(split))
         self.openings.append(opening)
         for notify in self._subscribers:
             notify(opening)
@@ -106,9 +105,19 @@ class GoldData:
         """Call `notify` at every later opening."""
         self._subscribers.append(notify)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the task came without any instance: nothing can be measured then."""
+        return not any(counts.published for counts in self._counts.values())
+
     def count(self, split: Split) -> int:
         """How many instances `open` would give."""
         return len(self._kept[split])
+
+    def test_instances(self, split: Split) -> int:
+        """How many of the split's instances are for the test, also where `data` moved them to validation."""
+        rows = self._kept[split]
+        return len(rows) if split == "test" else sum(normalized(row.input) in self.identity.test_inputs for row in rows)
 
     def counts(self, split: Split) -> SplitCounts:
         """Counts before and after dropping demonstrations."""

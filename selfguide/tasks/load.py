@@ -7,10 +7,11 @@ from selfguide.config.builtin import SOURCES
 from selfguide.config.schema import DataConfig, TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.seeding import child_random
-from selfguide.core.types import Example, Family, Instance, LabelExtraction, TaskSpec
+from selfguide.core.types import Example, Family, LabelExtraction, TaskSpec
 from selfguide.tasks.context import split_context
 from selfguide.tasks.declared_labels import check_labels
 from selfguide.tasks.gold import GoldData
+from selfguide.tasks.identity import Identity
 from selfguide.tasks.infer import infer_family, infer_labels
 from selfguide.tasks.own_rows import read_inputs
 from selfguide.tasks.raw import RawTask, normalized, read_example
@@ -57,8 +58,11 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
-    splits, default_test = split_task(raw, data, family), _default_test(task, raw, family)
-    gold = GoldData(raw.name, splits, raw.demonstrations, raw.valid_input, default_test)
+    identity = Identity.of(raw, task, family)
+    if identity.group is not None and not raw.training:
+        test = _seeded(raw, DEFAULT_FRACTION, DEFAULT_SEED, identity)["test"]
+        identity = replace(identity, test_inputs=frozenset(normalized(row.input) for row in test))
+    gold = GoldData(raw.name, split_task(raw, data, identity), raw.demonstrations, raw.valid_input, identity)
     _check_gold_labels(raw, labels or ())
     return spec, gold
 
@@ -71,22 +75,19 @@ def read_task(task: TaskConfig, data: DataConfig) -> RawTask:
     return raw
 
 
-def split_task(raw: RawTask, data: DataConfig, family: Family) -> Splits:
+def split_task(raw: RawTask, data: DataConfig, identity: Identity) -> Splits:
     """The instances by split, as `data.split` says; a source with a training split of its own has them by that."""
     if raw.training:
-        return published_split(raw, data.split_seed)
+        return published_split(raw, data.split_seed, identity.stream)
     if data.split == "ids":
         return listed_split(raw, split_folder(data.split_path, "ids"))
     if data.split == "reference":
         return reference_split(raw, split_folder(data.split_path, "reference"))
-    return seeded_split(raw, data.validation_fraction, data.split_seed, stratify=family == "classification")
+    return _seeded(raw, data.validation_fraction, data.split_seed, identity)
 
 
-def _default_test(task: TaskConfig, raw: RawTask, family: Family) -> tuple[Instance, ...]:
-    """The test split as it is unless `data` says otherwise, of a task of the protocol."""
-    if task.group is None or raw.training:
-        return ()
-    return seeded_split(raw, DEFAULT_FRACTION, DEFAULT_SEED, stratify=family == "classification")["test"]
+def _seeded(raw: RawTask, fraction: float, seed: int, identity: Identity) -> Splits:
+    return seeded_split(raw, fraction, seed, identity.stream, stratify=identity.family == "classification")
 
 
 def _with_overrides(raw: RawTask, task: TaskConfig) -> RawTask:
@@ -166,14 +167,14 @@ def _check_context(spec: TaskSpec, raw: RawTask) -> None:
         if split_context(demonstration.input, marker) is None:
             raise ConfigError(f"task.context_until: {marker!r} does not part the input of demonstration {index} in two")
     whole = sum(split_context(row.input, marker) is None for row in raw.rows)
-    if whole == len(raw.rows):
+    if raw.rows and whole == len(raw.rows):
         raise ConfigError(f"task.context_until: {marker!r} parts no input of {raw.origin} in two")
     if whole:
         log.warning("%s: %d instances have no context before %r", raw.name, whole, marker)
 
 
 def _check_gold_labels(raw: RawTask, labels: tuple[str, ...]) -> None:
-    if not labels:
+    if not labels or not raw.rows:
         return
     folded = {label.casefold() for label in labels}
     strange = [i for i in raw.rows if not any(normalized(r).casefold() in folded for r in i.references)]

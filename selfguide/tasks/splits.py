@@ -19,7 +19,7 @@ DEFAULT_FRACTION, DEFAULT_SEED = 0.1, 42
 Splits = dict[Split, tuple[Instance, ...]]
 
 
-def seeded_split(task: RawTask, fraction: float, seed: int, *, stratify: bool) -> Splits:
+def seeded_split(task: RawTask, fraction: float, seed: int, stream: str, *, stratify: bool) -> Splits:
     """A random split with `fraction` of the instances for validation, each label in proportion.
 
     Instances with the same input (white space normalised) fall on the same side. The order inside
@@ -32,7 +32,7 @@ def seeded_split(task: RawTask, fraction: float, seed: int, *, stratify: bool) -
     for group in groups.values():
         strata[task.instances[group[0]].references[0] if stratify else ""].append(group)
     validation: set[int] = set()
-    seen, random = 0, child_random(seed, "split", task.name)
+    seen, random = 0, child_random(seed, "split", stream)
     for label in sorted(strata):
         random.shuffle(strata[label])
         seen += sum(map(len, strata[label]))
@@ -51,12 +51,12 @@ def seeded_split(task: RawTask, fraction: float, seed: int, *, stratify: bool) -
     }
 
 
-def published_split(task: RawTask, seed: int) -> Splits:
+def published_split(task: RawTask, seed: int, stream: str) -> Splits:
     """The source's own splits, each in full: its training rows for validation, the others for the test.
 
     In random order, as `seeded_split` leaves them.
     """
-    random = child_random(seed, "split", task.name)
+    random = child_random(seed, "split", stream)
     return {
         "validation": tuple(random.sample(task.training, len(task.training))),
         "test": tuple(random.sample(task.instances, len(task.instances))),

@@ -1,59 +1,49 @@
 """What we add to transformers.Trainer: our order of rows, our checkpoints, a check of every loss."""
 
-import json
 import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from selfguide.core.errors import TrainingError
+from selfguide.core.files import json_text
 from selfguide.core.seeding import child_random
+from selfguide.training.batches import Batches
 from selfguide.training.checkpoints import mark_whole, publish
 from selfguide.training.distributed import barrier, broadcast
 from selfguide.training.job import TrainingJob, TrainingProgress
 from selfguide.training.rows import TrainingRow
 
-IGNORED = -100
+Arrange = Callable[[list[int], Random], list[int]]
 FILLER = TrainingRow((0,), ())
 """A row without anything to learn: makes the last batch of an epoch the same size for every process."""
-
-
-def collate(batch: Sequence[TrainingRow], pad: int) -> dict[str, torch.Tensor]:
-    """Rows padded on the right: `input_ids`, `attention_mask`, `labels`, each (rows, longest row)."""
-    width = max(len(row) for row in batch)
-    ids = torch.full((len(batch), width), pad)
-    mask = torch.zeros((len(batch), width), dtype=torch.long)
-    labels = torch.full((len(batch), width), IGNORED)
-    for i, row in enumerate(batch):
-        ids[i, : len(row)] = torch.tensor([*row.prompt_ids, *row.answer_ids])
-        mask[i, : len(row)] = 1
-        labels[i, len(row.prompt_ids) : len(row)] = torch.tensor(row.answer_ids)
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
 class EpochOrder(Sampler[int]):
     """A new order of rows in each epoch, drawn from the epoch's own generator: resuming keeps it.
 
-    Indices from `size` to `filled` are fillers, and stand last.
+    `arrange` may change it with the same generator. Indices from `size` to `filled` are fillers, and stand last.
     """
 
-    def __init__(self, size: int, draw: Callable[[], Random], filled: int = 0) -> None:
-        self._size, self._draw, self._filled = size, draw, max(filled, size)
+    def __init__(self, size: int, draw: Callable[[], Random], arrange: Arrange | None = None, filled: int = 0) -> None:
+        self._size, self._draw, self._arrange, self._filled = size, draw, arrange, max(filled, size)
 
     def __len__(self) -> int:
         return self._filled
 
     def __iter__(self) -> Iterator[int]:
         order = list(range(self._size))
-        self._draw().shuffle(order)
+        generator = self._draw()
+        generator.shuffle(order)
+        if self._arrange is not None:
+            order = self._arrange(order, generator)
         return iter([*order, *range(self._size, self._filled)])
 
 
@@ -71,6 +61,12 @@ class RowTrainer(QuietTrainer):
     order_seed = 0
     per_epoch = 1
     rows = 0  # without fillers; 0: all of them
+    batches: Batches | None = None
+    arrange: Arrange | None = None
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        inputs = super()._prepare_inputs(inputs)
+        return inputs if self.batches is None else self.batches.masked(inputs)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -78,7 +74,7 @@ class RowTrainer(QuietTrainer):
         def draw() -> Random:
             return child_random(self.order_seed, "epoch", int(self.state.global_step) // self.per_epoch)
 
-        return EpochOrder(self.rows or len(rows), draw, len(rows))
+        return EpochOrder(self.rows or len(rows), draw, self.arrange, len(rows))
 
 
 def trainer_arguments(output: Path, device: str, seed: int, **settings: Any) -> TrainingArguments:
@@ -155,6 +151,6 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             norm = float(logs.get("grad_norm", 0.0))
             line = {"step": step, "loss": loss, "grad_norm": norm, "learning_rate": logs.get("learning_rate")}
             with self._job.losses.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json_text(line) + "\n")
         if self._progress is not None:
             self._progress.advance(1, loss=f"{loss:.3f}")

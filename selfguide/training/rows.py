@@ -14,13 +14,20 @@ from selfguide.core.types import Example, TaskSpec
 from selfguide.prompts.selfguide import answer_prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 
+ORDERS = 4
+"""Orders of the demonstrations in a packed training with `shuffle_demonstrations`: rows of one order share them."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One row; the loss is taken on `answer_ids` alone. `answer_ids` ends with EOS."""
+    """One row; the loss is taken on `answer_ids` alone. `answer_ids` ends with EOS.
+
+    Rows of one `group` show the demonstrations in the same order, so that they share most of their prompt.
+    """
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]
+    group: int = 0
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.answer_ids)
@@ -60,7 +67,9 @@ def build_rows(
     for index, pair in enumerate(pairs):
         context = demonstrations_shown(task, pair, index, config, seed, leave_one_out)
         row = TrainingRow(
-            tokenizer.encode_prompt(answer_prompt(task, pair.input, context)), tokenizer.encode_answer(pair.output)
+            tokenizer.encode_prompt(answer_prompt(task, pair.input, context)),
+            tokenizer.encode_answer(pair.output),
+            demonstration_order(index, config, seed),
         )
         if not row.prompt_ids or row.answer_ids[-1:] != (tokenizer.end_id,):
             raise TrainingError(f"training row {index} has no prompt, or an answer without end-of-sequence token")
@@ -86,8 +95,15 @@ def demonstrations_shown(
     """What stands in the context of the pair at `index` of a training."""
     context = [d for d in task.demonstrations if d != pair] if leave_one_out else list(task.demonstrations)
     if config.shuffle_demonstrations:
-        child_random(seed, "demonstrations", index).shuffle(context)
+        child_random(seed, "demonstrations", demonstration_order(index, config, seed)).shuffle(context)
     return tuple(context)
+
+
+def demonstration_order(index: int, config: FinetuningConfig, seed: int) -> int:
+    """Which order of the demonstrations the pair at `index` is shown: with packing one of `ORDERS`, else its own."""
+    if config.packing == "none" or not config.shuffle_demonstrations:
+        return index if config.shuffle_demonstrations else 0
+    return child_random(seed, "demonstration order", index).randrange(ORDERS)
 
 
 def show_row(row: TrainingRow, tokenizer: PromptTokenizer) -> str:

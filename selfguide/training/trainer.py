@@ -4,6 +4,7 @@ A killed training goes on from its last whole checkpoint and ends in the same we
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.child import call
 from selfguide.core.errors import ConfigError, TrainingError
-from selfguide.core.files import write_text
+from selfguide.core.files import json_text, write_text
 from selfguide.core.seeding import child_seed
 from selfguide.models.loading import check_attention, load_model, pick_device
+from selfguide.models.lora import lora_config
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.checkpoints import newest_whole, remove_all
@@ -27,19 +29,23 @@ from selfguide.training.distributed import (
     sole_writer,
 )
 from selfguide.training.job import TrainingJob, TrainingProgress
+from selfguide.training.packing import grouped, rows_per_pass, tokens_per_pass
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
 from selfguide.training.sharding import check_sharding, resumable, shard_on_cpu, sharding_arguments, whole_weights
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a training left: one folder of weights per epoch, the loss of every step, counts."""
+    """What a training left: one folder of weights per epoch, the loss of every step, counts, whether it was packed."""
 
     epoch_dirs: tuple[Path, ...]
     losses: tuple[float, ...]
     steps: int
     trained_tokens: int
+    packed: bool
 
 
 def finetune(
@@ -70,7 +76,7 @@ def finetune(
             progress.advance(len(lines) - reported, loss=f"{json.loads(lines[-1])['loss']:.3f}")
         reported = max(len(lines), reported)
 
-    call(train, job, processes=job.settings.processes, watch=report)
+    packed = call(train, job, processes=job.settings.processes, watch=report)
     losses = _kept_losses(job.losses, job.steps)
     remove_all(work)
     epochs = job.settings.max_epochs
@@ -79,11 +85,12 @@ def finetune(
         losses=tuple(losses),
         steps=job.steps,
         trained_tokens=epochs * sum(len(row.answer_ids) for row in rows),
+        packed=packed,
     )
 
 
-def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
-    """The training itself, in this process, which may be one of several."""
+def train(job: TrainingJob, progress: TrainingProgress | None = None) -> bool:
+    """The training itself, in this process, which may be one of several. Whether the rows were packed."""
     job.work.mkdir(parents=True, exist_ok=True)
     with sole_writer(job.work):
         checkpoint, done = _state(job)
@@ -92,6 +99,7 @@ def train(job: TrainingJob, progress: TrainingProgress | None = None) -> None:
         trainer = _trainer(job, progress)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         leave_group()
+        return trainer.arrange is not None
 
 
 def _state(job: TrainingJob) -> tuple[Path | None, int]:
@@ -137,14 +145,22 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     import torch
     from transformers import set_seed
 
-    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, collate, trainer_arguments
+    from selfguide.training.batches import Packed, choose_batches
+    from selfguide.training.hooks import FILLER, Recorder, RowTrainer, trainer_arguments
 
     settings, processes = job.settings, process_count()
     device = prepare_process(_device(job))
     seed = child_seed(job.seed, "finetuning") % 2**32
     set_seed(seed)
     model = student_model(job.config, device)
-    micro = _micro_batch(settings)
+    tokenizer = job.tokenizer.tokenizer
+    pad = job.tokenizer.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
+    if unpacked and is_first():
+        log.warning("finetuning.packing: rows are not packed, which only takes longer: %s", unpacked)
+    packed = isinstance(batches, Packed)
+    limit, share = tokens_per_pass(settings), settings.batch_size // processes
+    micro = rows_per_pass(job.rows, share, limit) if packed else _micro_batch(settings)
     recompute = settings.gradient_checkpointing
     arguments: dict[str, Any] = {
         "num_train_epochs": settings.max_epochs,
@@ -157,20 +173,23 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "optim": "adamw_torch",
-        "bf16": next(model.parameters()).dtype == torch.bfloat16,
+        "bf16": settings.dtype == "mixed" or next(model.parameters()).dtype == torch.bfloat16,
         "gradient_checkpointing": recompute,
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
         "save_strategy": "no",
     }
     args = trainer_arguments(job.work, device, seed, **(arguments | sharding_arguments(settings)))
-    pad = job.tokenizer.tokenizer.pad_token_id
     trainer = RowTrainer(
         model=model,
         args=args,
         train_dataset=[*job.rows, *[FILLER] * (-len(job.rows) % (micro * processes) if processes > 1 else 0)],
-        data_collator=lambda batch: collate(batch, job.tokenizer.end_id if pad is None else pad),
+        data_collator=batches.collate,
+        compute_loss_func=batches.loss,
         callbacks=[Recorder(job, lambda folder: _save(trainer, job, folder), progress)],
     )
+    trainer.batches = batches
+    if packed:
+        trainer.arrange = lambda order, generator: grouped(order, job.rows, settings.batch_size, generator)
     shard_on_cpu(trainer)
     trainer.order_seed = child_seed(job.seed, "order")
     trainer.per_epoch = job.steps_per_epoch
@@ -184,14 +203,14 @@ def student_model(config: RunConfig, device: str) -> Any:
     model = load_model(
         config.model,
         device=device,
-        dtype=settings.dtype,
+        dtype="float32" if settings.dtype == "mixed" else settings.dtype,
         attention=settings.attention,
         quantization=settings.quantization,
     )
     model.config.use_cache = False
     if settings.kind == "full":
         return model
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model, prepare_model_for_kbit_training
 
     if settings.quantization != "none":
         model = prepare_model_for_kbit_training(
@@ -199,18 +218,11 @@ def student_model(config: RunConfig, device: str) -> Any:
             use_gradient_checkpointing=settings.gradient_checkpointing,
             gradient_checkpointing_kwargs={"use_reentrant": False},
         )
-    targets = settings.target_modules
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=targets if targets == "all-linear" else [name.strip() for name in targets.split(",")],
-        task_type="CAUSAL_LM",
-    )
     try:
-        return get_peft_model(model, lora)
+        return get_peft_model(model, lora_config(settings))
     except ValueError as error:
-        raise ConfigError(f"finetuning.target_modules: {targets}: {str(error).splitlines()[0][:200]}") from error
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigError(f"finetuning.target_modules: {settings.target_modules}: {reason}") from error
 
 
 def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
@@ -222,7 +234,7 @@ def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
     weights = whole_weights(trainer)
     if first:
         model.save_pretrained(folder, state_dict=weights)
-    write_reference_logprobs(model, job.rows, folder if first else None)
+    write_reference_logprobs(model, job.rows, folder if first else None, trainer.batches)
     if not first:
         return
     if job.settings.kind == "full":
@@ -238,7 +250,7 @@ def _save(trainer: Any, job: TrainingJob, folder: Path) -> None:
     saved["base_model_name_or_path"], saved["revision"] = source.location, source.revision
     if isinstance(saved["target_modules"], list):
         saved["target_modules"].sort()  # a set in peft: its order changes from process to process
-    write_text(path, json.dumps(saved, indent=2, sort_keys=True) + "\n")
+    write_text(path, json_text(saved, indent=2, sort_keys=True) + "\n")
 
 
 def _micro_batch(settings: FinetuningConfig) -> int:

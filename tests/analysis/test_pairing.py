@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from selfguide.analysis.compare import Group, differences_of, group_of
-from selfguide.analysis.figures import figures_of, interval_of
+from selfguide.analysis.figures import figures_of, interval_of, p_value, percent, points, with_interval
 from selfguide.analysis.folder import RunFolder
 from selfguide.evaluation.crossed import crossed_gain, crossed_interval
-from selfguide.evaluation.statistics import holm
+from selfguide.evaluation.statistics import Gain, Interval, holm
 from tests.analysis.folders import write_run
 
 SEEDS = (0, 1, 2)
@@ -67,3 +67,10 @@ def test_groups_of_other_seeds_are_paired_by_their_means(runs: dict[tuple[str, i
     expected = by_hand(runs, "selfguide", "tuned_score")[:2].mean(axis=0)
     expected = expected - by_hand(runs, "few_shot_finetune", "tuned_score").mean(axis=0)
     assert differences_of(two, three) == pytest.approx(expected[None])
+
+
+def test_figures_as_they_are_written() -> None:
+    assert [p_value(p) for p in (None, 0.0009, 0.001, 0.0126, 1.0)] == ["", "<0.001", "0.001", "0.013", "1.000"]
+    assert [percent(0.48149), points(0.048), points(-0.0004), points(-0.05)] == ["48.1", "+4.8", "−0.0", "−5.0"]
+    assert with_interval(Interval(0.5, 0.25, 0.75, 9)) == "50.0 [25.0, 75.0]"
+    assert with_interval(Gain(0.1, -0.05, 0.25, 0.2)) == "+10.0 [−5.0, +25.0]"

@@ -54,6 +54,7 @@ def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pyte
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow  # two pretrainings
 def test_a_checkpoint_goes_on_with_its_own_recipe_alone(tmp_path: Path) -> None:
     training.pretrain(small(tmp_path))
     training.pretrain(small(tmp_path, threads=2))

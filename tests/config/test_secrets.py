@@ -1,14 +1,21 @@
 """A secret in an address is refused before any file is written: of the run, of Hydra, of the store."""
 
+import copy
 import dataclasses
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import ValidationError
 
 from selfguide.config.schema import RunConfig
-from tests.composing import run_config
+from selfguide.config.secrets import secret_problems
+from tests.composing import composed, run_config
 from tests.test_cli import command
 
 SECRET = "s3cr3tpw"
@@ -80,6 +87,61 @@ def test_whichever_way_it_comes(arguments: list[str], tmp_path: Path) -> None:
     assert re.search(r"^error: \S+: holds a (user name|password)", done.stderr), done.stderr
     new = [path for path in set(tmp_path.rglob("*")) - before if path.is_file()]
     assert not [path for path in new if SECRET in path.read_text(errors="replace")]
+
+
+COMPOSED = [
+    ["engine=openai", *URL_KEYS["teacher.engine.base_url"], "+sweep=default"],
+    ["method=loop", "student=encoder", "engine=vllm", "task=hub", "tracking=wandb"],
+]
+WAYS = ("{}", "${{oc.env:IT}}", "a {} b")
+# An address in these is data.
+TEXTS = re.compile(r"\b(instruction|demonstrations|labels|noise_terms|context_until|input_template|output_names)\b")
+
+
+@pytest.mark.parametrize("overrides", COMPOSED, ids=["served", "loop"])
+def test_no_key_that_takes_a_text_may_hold_a_secret(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = composed(*overrides)
+    for variable, secret in (("MY_API_KEY", f"sk-{SECRET}-0123456789"), ("ADDRESS", ADDRESSES[2])):
+        monkeypatch.setenv(variable, secret)
+        monkeypatch.setenv("IT", secret)
+        refused, address = set(), variable == "ADDRESS"
+        for key, way in zip(leaves("", config), cycle(WAYS), strict=False):
+            with suppress(ValidationError), put(config, key, way.format(secret)):
+                about = re.compile(re.escape(key) + r"(\[0\])?: holds ")
+                lines = [line for line in secret_problems(config) if about.match(line)]
+                assert lines or (address and TEXTS.search(key)), key
+                assert not any(SECRET in line for line in lines)
+                refused.add(key)
+        assert len(refused) > 50, "numbers and switches take no text"
+        monkeypatch.delenv(variable)
+
+
+def leaves(prefix: str, node: DictConfig) -> Iterator[str]:
+    for name in node:
+        inner = node._get_node(name)
+        if isinstance(inner, DictConfig) and not (inner._is_none() or inner._is_missing() or not len(inner)):
+            yield from leaves(f"{prefix}{name}.", inner)
+        else:
+            yield f"{prefix}{name}"
+
+
+@contextmanager
+def put(config: DictConfig, key: str, value: str) -> Iterator[None]:
+    """`key` has the value meanwhile. Raises ValidationError for one that takes no text."""
+    *_, name = key.split(".")
+    holder = OmegaConf.select(config, key.rpartition(".")[0]) if "." in key else config
+    before = copy.copy(holder._get_node(name))
+    kind = OmegaConf.get_type(before)
+    if isinstance(before, DictConfig):
+        raise ValidationError("takes no text")
+    listed = isinstance(before, ListConfig) or kind is list
+    holder[name] = [value] if listed else value
+    try:
+        # An interpolated text is none for a number, either.
+        OmegaConf.select(config, f"{key}[0]" if listed else key)
+        yield
+    finally:
+        holder._set_item_impl(name, before)
 
 
 def test_texts_and_clean_addresses_are_taken() -> None:

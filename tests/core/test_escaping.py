@@ -14,7 +14,7 @@ from selfguide.core.escaping import csv_cell, html, latex, markdown_cell, termin
 from selfguide.core.tables import Sheet, to_csv, to_latex, to_markdown
 
 CLIPBOARD = "\x1b]52;c;ZXZpbA==\x07"
-HOSTILE = [CLIPBOARD, "\x1b[2J", "\u202egnp.exe", "a\rb", "\x9b31m", "line\u2028two"]
+HOSTILE = [CLIPBOARD, "half \ud800", "\x1b[2J", "\u202egnp.exe", "a\rb", "\x9b31m", "line\u2028two"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -36,6 +36,13 @@ def test_an_error_says_what_a_file_holds_without_obeying_it(capsys: pytest.Captu
         fail(f"bad task name {CLIPBOARD!s}\u202e")
     said = capsys.readouterr().err
     assert said.startswith("error: bad task name \\x1b]52") and "\x1b" not in said and "\u202e" not in said
+
+
+def test_an_error_that_quotes_a_book_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fail(f"task.name: {'x' * 100_000} is too long; allowed: a name")
+    said = capsys.readouterr().err
+    assert len(said) < 2100 and said.startswith("error: task.name: xx") and said.endswith("allowed: a name\n")
 
 
 @given(st.text())

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,23 @@ def test_finite_numbers_stay_as_they_are() -> None:
     assert json_line(row) == json.dumps(row, ensure_ascii=False) + "\n"
 
 
+# Of what is hashed, sent, compared or said, and never read from a file again.
+NO_WRITERS = {
+    *(f"apps/{name}.py" for name in ("serve", "sweep/study", "sweep/finish")),
+    *(f"core/{name}.py" for name in ("child_server", "files")),
+    *("config/explain.py", "methods/loop/transfer.py", "models/openai_http.py", "prompts/tokenization.py"),
+    *("search/access_log.py", "store/manifest.py", "tasks/gold.py", "tasks/identity.py", "testing/method.py"),
+    "training/weights.py",
+}
+
+
+def test_whoever_writes_json_writes_it_with_core_files() -> None:
+    package = Path(__file__).parents[2] / "selfguide"
+    files = [path for path in package.rglob("*.py") if re.search(r"json\.dumps?\(", path.read_text())]
+    dumping = {str(path.relative_to(package)) for path in files}
+    assert dumping <= NO_WRITERS
+
+
 def test_a_file_whose_writing_fails_stays_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     write_text(path, "old")
@@ -44,3 +62,8 @@ def test_canonical_json_is_one_text_a_value() -> None:
     assert canonical_json({"b": [1, 2.5], "a": "é"}) == '{"a":"é","b":[1,2.5]}'
     with pytest.raises(ValueError):
         canonical_json({"a": math.nan})
+
+
+def test_a_file_for_people_is_indented_and_keeps_its_order(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": [1], "a": "é"})
+    assert (tmp_path / "a.json").read_text() == '{\n  "b": [\n    1\n  ],\n  "a": "é"\n}\n'

@@ -194,3 +194,12 @@ def test_score_task_uses_the_task() -> None:
 def test_no_references_is_an_error() -> None:
     with pytest.raises(ValueError, match="no references"):
         score("rouge_l", "a", [])
+
+
+LABEL_METRICS = ("exact_match", "accuracy")
+
+
+def test_both_metrics_of_labels_read_the_label_and_no_other_does() -> None:
+    scores = [score(m, "It is positive.", ["positive"], labels=("positive", "negative")) for m in LABEL_METRICS]
+    assert scores == [1.0, 1.0]
+    assert score("rouge_l", "It is positive.", ["positive"], labels=("positive", "negative")) < 1

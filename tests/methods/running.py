@@ -17,7 +17,7 @@ from tests.tiny_task import smoke, write_task
 TOKENIZER = load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model)
 # Nothing is finetuned, so the scripted engine is teacher and student at once.
 QUIET = ("finetuning=none", "evaluation.controls=false")
-LOOP = ("method.filter.min_words=0",)
+LOOP = ("method.filter.min_words=0", "generation.neighbours.show_demonstrations=false")
 
 
 class Ran:

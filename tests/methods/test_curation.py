@@ -14,11 +14,15 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.files import read_jsonl
 from selfguide.core.types import Example
 from selfguide.methods.curation import curate, curated, judge
+from selfguide.methods.result import MethodResult
+from selfguide.methods.student import train_student
 from selfguide.models.base import ScoreRequest
 from selfguide.models.session import Session
+from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.curation import Quality, reasons_to_drop
 from selfguide.tasks.load import load_task
 from selfguide.testing.scripted import ScriptedEngine
+from selfguide.training.stages import PAIRS
 from tests.composing import run_config
 from tests.methods.running import TOKENIZER, scripted
 from tests.tiny_task import smoke, write_task
@@ -30,6 +34,8 @@ def settings(**more: object) -> CurationConfig:
         "drop_share": 0.0,
         "min_confidence": None,
         "within_labels": True,
+        "judged_by": "halves",
+        "correct": False,
         "hard_confidence": 0.3,
         "hard_variability": 0.1,
         **more,
@@ -100,7 +106,7 @@ def test_the_stage_asks_once_and_choosing_again_is_free(tmp_path: Path) -> None:
     engine = Believing(TOKENIZER.decode, lambda *_: "")
     more = ("curation=confidence", "curation.drop_share=0.4")
     with session_of(tmp_path, engine, *more) as session:
-        kept = curate(session, rows)
+        kept, _ = curate(session, rows)
         assert kept == (rows[0], rows[2])
         figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
         assert [row["dropped"] for row in figures] == [None, "least_confident", None, "too_long"]
@@ -108,9 +114,9 @@ def test_the_stage_asks_once_and_choosing_again_is_free(tmp_path: Path) -> None:
     asked = len(engine.batches)
     assert asked == 1
     with session_of(tmp_path, engine, "curation=confidence", "curation.drop_share=0.0") as session:
-        assert curate(session, rows) == tuple(rows[:3])
+        assert curate(session, rows).pairs == tuple(rows[:3])
     with session_of(tmp_path, engine) as session:
-        assert curate(session, rows) == tuple(rows)
+        assert curate(session, rows).pairs == tuple(rows)
     assert len(engine.batches) == asked
 
 
@@ -119,9 +125,9 @@ def test_gold_and_demonstrations_are_not_curated(tmp_path: Path) -> None:
     made = [Example("The red ball.", "red"), Example("The hat.", "an answer that is long, too")]
     engine = Believing(TOKENIZER.decode, lambda *_: "")
     with session_of(tmp_path, engine, "curation=confidence", "curation.drop_share=0.5") as session:
-        assert curated(session, given, given, "all_gold") == tuple(given)
+        assert curated(session, given, given, "all_gold").pairs == tuple(given)
         assert not engine.batches, "nothing to score"
-        assert curated(session, [given[0], *made, given[1]], given, "mixed") == (given[0], made[0], given[1])
+        assert curated(session, [given[0], *made, given[1]], given, "mixed").pairs == (given[0], made[0], given[1])
         assert engine.batches == [2]
 
 
@@ -146,9 +152,13 @@ def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:
     rows = [Example(f"Tom saw the {color} hat.", color) for color in ("red", "blue", "green", "black")] * 2
     rows.append(Example("Tom saw the white hat.", "zebra crossing number nine"))
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
-        kept = curate(session, rows)
+        kept, _ = curate(session, rows)
         figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
-        assert session.log.stages["curation_scores"].info["tokens"]["calls"] == 2 * len(rows)
+        stages = session.log.stages
+        halves = [{row["input"] for row in read_jsonl(stages[f"curation_training_{n}"].path / PAIRS)} for n in (1, 2)]
+        calls = sum(stages[f"curation_scores_{n}"].info["tokens"]["calls"] for n in (1, 2))
+        assert calls == 2 * len(rows), "each row by both epochs of the training on the other half"
+        assert not halves[0] & halves[1] and halves[0] | halves[1] == {row.input for row in rows}
     assert figures[-1]["confidence"] == min(row["confidence"] for row in figures)
     assert all(row["variability"] > 0 for row in figures)
     assert rows[-1] not in kept
@@ -161,3 +171,35 @@ def test_dynamics_need_a_training(tmp_path: Path) -> None:
         pytest.raises(ConfigError, match=r"curation\.kind"),
     ):
         curate(session, [Example("a", "b")])
+
+
+def test_curated_llm_judges_with_a_model_of_the_demonstrations(tmp_path: Path) -> None:
+    config = run_config(*smoke(write_task(tmp_path), tmp_path / "store", "curation=curated_llm"))
+    task, _ = load_task(config.task, config.data, config.seed)
+    with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
+        curate(session, [Example("The red ball.", "red"), Example("The blue hat.", "blue")])
+        trained = list(read_jsonl(session.log.stages["curation_training"].path / PAIRS))
+    assert {row["input"] for row in trained} == {shown.input for shown in task.demonstrations}
+
+
+class Correcting(Believing):
+    """Doubts "purple" alone, and answers every input with "blue"."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
+        doubted = [TOKENIZER.decode(request.completion_ids).strip() == "purple" for request in requests]
+        return [(-5.0 if doubt else -0.1,) * len(r.completion_ids) for doubt, r in zip(doubted, requests, strict=True)]
+
+
+def test_a_doubtful_answer_is_corrected_and_the_run_says_what_it_trained_on(tmp_path: Path) -> None:
+    rows = [Example(f"Tom saw the {color} hat.", color) for color in ("red", "blue", "green", "black")]
+    rows.append(Example("Tom saw the blue car.", "purple"))
+    more = ("curation=clear", "evaluation.canary=false", "finetuning.max_epochs=1", "finetuning.epochs=1")
+    with session_of(tmp_path, Correcting(TOKENIZER.decode, lambda *_: "blue"), *more) as session:
+        student = train_student(session, rows)
+    right = Example("Tom saw the blue car.", "blue")
+    assert student.corrected == {rows[-1]: right}
+    assert set(student.rows) >= {*rows[:-1], right} and rows[-1] not in student.rows
+    made = [Candidate(str(n), 0, row.input, output=row.output) for n, row in enumerate(rows)]
+    result = student.answers_for(MethodResult(candidates=tuple(made), pairs=tuple(rows)), 1)
+    assert result.pairs == (*rows[:-1], right)
+    assert [(c.output, c.dropped) for c in result.candidates][-1] == ("blue", None)

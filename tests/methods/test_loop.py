@@ -111,6 +111,22 @@ def test_no_gold_in_what_is_made(tmp_path: Path) -> None:
     assert {"copy_of_known", "contaminated"} <= drops
 
 
+def test_llm2llm_knows_its_seed_and_not_the_rest_of_the_gold_pool(tmp_path: Path) -> None:
+    validation, _ = gold(tmp_path)
+    known = sorted(validation)
+
+    def copying(prompt: str, seed: int, sample: int) -> str:
+        return student(prompt) if prompt.endswith("Output:") else f"{known[seed % len(known)]}\nOutput: dark"
+
+    more = ("method.initial_data.share=null", "method.initial_data.items=10", "method.filter.novelty=null")
+    ran = scripted(tmp_path, copying, "method=llm2llm", *more, "method.propose.attempts=3")
+    seeds = {row["input"] for row in ran.rows("dataset")} & validation
+    made = ran.rows("candidates")
+    kept = {row["input"] for row in made if row["dropped"] is None}
+    assert kept & validation, "a row of the pool that it has not seen is news to it"
+    assert {row["input"] for row in made if row["dropped"] == "copy_of_known"} <= seeds
+
+
 @pytest.mark.parametrize("method", ["s3", "goldgen", "llm2llm"])
 def test_no_test_input_reaches_a_prompt_for_data(method: str, tmp_path: Path) -> None:
     answer = pairs_writer if method == "llm2llm" else writer
@@ -306,12 +322,12 @@ def test_without_rounds_it_is_selfguide(tmp_path: Path) -> None:
     assert (loop.folder / "dataset.jsonl").read_bytes() == (plain.folder / "dataset.jsonl").read_bytes()
 
 
-def test_generation_inherits_the_exemplars_output_and_votes_on_the_rest(tmp_path: Path) -> None:
+def test_a_new_input_of_a_generation_task_has_not_the_exemplars_output_but_its_own(tmp_path: Path) -> None:
     ran = scripted(tmp_path, colours, "method=s3", *SMALL, classification=False)
-    made = [row for row in ran.rows("candidates") if row["dropped"] is None]
-    assert all(row["samples"] for row in made if row["round"] == 0)
-    assert all(not row["samples"] and row["output"] in COLORS for row in made if row["round"] > 0)
-    assert ran.rounds[0]["errors"] > 0
+    added = [row for row in ran.rows("candidates") if row["dropped"] is None and row["round"] > 0]
+    assert added and ran.rounds[0]["errors"] > 0
+    assert all(row["samples"] and row["label"] is None for row in added)
+    assert {row["output"] == colours(f"Input: {row['input']}\nOutput:", 0, 0) for row in added} == {True}
 
 
 def colours(prompt: str, seed: int, sample: int) -> str:

@@ -96,7 +96,8 @@ def turns_taken(ran: Ran) -> None:
 
 
 def test_the_untouched_preset_shows_what_was_scored_best(tmp_path: Path) -> None:
-    ran = scripted(tmp_path, writer, "method=progen", loop=False, likelihood=likelihood)
+    published = "generation.neighbours.show_demonstrations=false"
+    ran = scripted(tmp_path, writer, "method=progen", published, loop=False, likelihood=likelihood)
     assert [notes["rows"] for notes in ran.rounds] == [50, 200, 400], "kept rows, though half of the texts were dropped"
     assert [notes.get("scored") for notes in ran.rounds] == [45, 180, None]
     assert {"influence_0", "influence_1"} <= set(ran.result["keys"])

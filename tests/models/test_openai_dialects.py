@@ -13,12 +13,15 @@ from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.openai import OpenAIEngine
 from selfguide.models.openai_dialects import PlainDialect, VLLMDialect
 from selfguide.models.vllm_requests import Translator
+from selfguide.prompts.selfguide import Turn
 from selfguide.prompts.tokenization import PromptTokenizer
 from tests.composing import run_config
 from tests.models.checkpoints import model_config
 from tests.models.failing_server import FailingServer, failing_server
 
 SAMPLED = Request((5, 6, 7), Sampling(8, temperature=0.7, top_k=10, top_p=0.9, n=3, stop=("\n",)), seed=4)
+
+TWO = replace(SAMPLED, sampling=Sampling(8, temperature=1.0, n=2))
 
 
 @pytest.fixture
@@ -28,10 +31,20 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingS
         yield state
 
 
-def engine(server: FailingServer, dialect: str) -> OpenAIEngine:
+TURNS = ("model.prompt_format=turns", "finetuning=none")
+
+
+def engine(server: FailingServer, dialect: str, *more: str) -> OpenAIEngine:
+    more += TURNS if dialect == "chat" else ()
+    address = f"engine.base_url={server.url}"
     return OpenAIEngine.from_config(
-        run_config("task=task1516", "engine=openai", f"engine.base_url={server.url}", f"engine.dialect={dialect}")
+        run_config("task=task1516", "engine=openai", address, f"engine.dialect={dialect}", *more)
     )
+
+
+def asked(request: Request, dialect: str) -> Request:
+    """The request as the dialect takes it."""
+    return replace(request, prompt_ids=(), turns=(Turn("user", "Say red."),)) if dialect == "chat" else request
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +77,13 @@ def test_the_server_adds_the_first_token_not_the_text(tokenizer: PromptTokenizer
     assert own.tokenizer.bos_token_id == bos
     plain = tuple(own.tokenizer("Say yes.", add_special_tokens=False).input_ids)
     # A template writes it, and the tokenizer adds none: so it must stay.
-    text = PlainDialect(own, chat=False).body(Request((bos, *plain), Sampling(4)), 4)["prompt"]
+    text = PlainDialect(own).body(Request((bos, *plain), Sampling(4)), 4)["prompt"]
     assert tuple(own.tokenizer(text).input_ids) == (bos, *plain)
     # As Llama's, Mistral's and Vicuna's.
     own.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", bos)])
     served = tuple(own.tokenizer("Say yes.").input_ids)
     assert served == (bos, *plain)
-    text = PlainDialect(own, chat=False).body(Request(served, Sampling(4)), 4)["prompt"]
+    text = PlainDialect(own).body(Request(served, Sampling(4)), 4)["prompt"]
     assert tuple(own.tokenizer(text).input_ids) == served
 
 
@@ -92,7 +105,7 @@ def test_an_answer_of_another_dialect_names_the_knob(server: FailingServer) -> N
     }
     for dialect in ("vllm", "chat"):
         with pytest.raises(EngineError, match=rf'^engine.dialect: {dialect} does not fit .*"text": "red"'):
-            engine(server, dialect).generate([SAMPLED])
+            engine(server, dialect).generate([asked(SAMPLED, dialect)])
 
 
 def test_a_server_that_gives_fewer_samples_than_asked_for_is_an_error(server: FailingServer) -> None:
@@ -148,7 +161,7 @@ def test_nothing_of_a_reply_is_used_unchecked(case: str, server: FailingServer) 
         ]
     }
     with pytest.raises(EngineError, match=rf"^engine.dialect: {dialect} does not fit this server's answer") as raised:
-        engine(server, dialect).generate([replace(SAMPLED, sampling=Sampling(8, temperature=1.0, n=2))])
+        engine(server, dialect).generate([asked(TWO, dialect)])
     assert "\n" not in str(raised.value)
     assert len(server.bodies) == 1, "it would be the same the next time"
 
@@ -162,7 +175,7 @@ def test_the_replies_above_are_good_but_for_what_is_wrong(dialect: str, server: 
     server.answer = lambda body: {  # type: ignore[method-assign]
         "choices": [_for(dialect, {"index": 1}), _for(dialect, {})]
     }
-    [answers] = engine(server, dialect).generate([replace(SAMPLED, sampling=Sampling(8, temperature=1.0, n=2))])
+    [answers] = engine(server, dialect).generate([asked(TWO, dialect)])
     assert len(answers) == 2
 
 
@@ -191,11 +204,58 @@ def test_scores_are_those_of_the_candidates(server: FailingServer) -> None:
     assert engine(server, "vllm").score([ScoreRequest((5, 6), (5,))]) == [(-0.5,)]
 
 
-def test_turns_are_not_put_into_turns() -> None:
-    chat = ("engine.dialect=chat", "model.prompt_format=chat", "model.chat_template=vicuna")
-    with pytest.raises(ConfigError, match=r"^engine.dialect: chat is not allowed with model.prompt_format=chat"):
-        run_config("task=task1516", "engine=openai", *chat)
-    teacher = ("teacher=openai", "teacher.model.path=micro", "annotation.annotator=base")
-    with pytest.raises(ConfigError, match=r"^teacher.engine.dialect: .* or teacher.model.prompt_format=plain"):
-        run_config("task=task1516", *teacher, "teacher.engine.dialect=chat")
-    run_config("task=task1516", *teacher, "teacher.engine.dialect=chat", "teacher.model.prompt_format=plain")
+def test_turns_and_the_chat_api_go_together() -> None:
+    with pytest.raises(ConfigError, match=r"^model.prompt_format: plain is not allowed .*allowed: turns"):
+        run_config("task=task1516", "engine=openai", "engine.dialect=chat")
+    with pytest.raises(ConfigError, match=r"^model.prompt_format: turns is not allowed with engine=hf; allowed: plain"):
+        run_config("task=task1516", *TURNS)
+    with pytest.raises(ConfigError, match=r"^finetuning.kind: lora is not allowed with model.prompt_format=turns"):
+        run_config("task=task1516", "engine=openai", "engine.dialect=chat", TURNS[0])
+    run_config("task=task1516", "teacher=chat", "teacher.model.path=gpt-3.5-turbo", "annotation.annotator=base")
+
+
+TALK = Request((), Sampling(50, temperature=0.7, n=2), seed=3, turns=(Turn("user", "A?"), Turn("assistant", "B.")))
+
+
+def test_turns_reach_the_server_as_they_are_without_a_tokenizer(server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": i, "message": {"content": f" red{i} "}, "finish_reason": "length"} for i in (1, 0)],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 7},
+    }
+    talking = engine(server, "chat", "model.path=gpt-3.5-turbo")
+    [answers] = talking.generate([TALK])
+    assert [(answer.text, answer.finish) for answer in answers] == [("red0", "length"), ("red1", "length")]
+    assert (talking.tokens.prompt, talking.tokens.generated, talking.tokens.calls) == (9, 7, 2)
+    [body] = server.bodies
+    assert body["model"] == "gpt-3.5-turbo"
+    assert body["messages"] == [{"role": "user", "content": "A?"}, {"role": "assistant", "content": "B."}]
+    assert (body["max_tokens"], body["n"], body["temperature"]) == (50, 2, 0.7)
+    assert not {"prompt", "top_k"} & body.keys()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "sent"),
+    [
+        ("maximum context length is 100 tokens. However, you requested 140 tokens (90 in the messages, 50 in the "
+         "completion).", [50, 10]),
+        ("max_tokens=50 cannot be greater than max_model_len=40. Please request fewer output tokens.", [50, 25]),
+        ("maximum context length is 100 tokens. However, you requested 50 output tokens and your prompt contains at "
+         "least 51 input tokens", [50, 25]),
+        ("maximum context length is 100 tokens. However, your messages resulted in 200 tokens.", [50]),
+        ("maximum context length is 100 tokens. However, your prompt contains 101 input tokens, which exceeds", [50]),
+    ],
+)  # fmt: skip
+def test_the_server_says_what_its_context_holds(refusal: str, sent: list[int], server: FailingServer) -> None:
+    server.answer = lambda body: {  # type: ignore[method-assign]
+        "choices": [{"index": i, "message": {"content": "red"}} for i in range(body["n"])]
+    }
+    server.refusal, server.plan = refusal, [400]
+    [answers, others] = engine(server, "chat", "engine.concurrency=1").generate([TALK, replace(TALK, seed=4)])
+    assert [body["max_tokens"] for body in server.bodies] == [*sent, 50]
+    assert (len(answers), len(others)) == (2 if len(sent) > 1 else 0, 2)
+
+
+def test_another_refusal_is_an_error(server: FailingServer) -> None:
+    server.refusal, server.plan = "no such model", [400]
+    with pytest.raises(EngineError, match="no such model"):
+        engine(server, "chat").generate([TALK])

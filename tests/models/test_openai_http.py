@@ -23,6 +23,7 @@ from selfguide.models.base import Completion, Request, Sampling, Weights
 from selfguide.models.build import engine_identity
 from selfguide.models.openai import OpenAIEngine
 from selfguide.models.openai_http import MAX_REPLY_BYTES, Endpoint
+from selfguide.prompts.selfguide import Turn
 from tests.composing import run_config
 from tests.models.failing_server import BREAK, HANG, FailingServer, failing_server
 
@@ -322,13 +323,15 @@ def test_the_plain_api_takes_text(server: FailingServer) -> None:
     server.answer = lambda body: {  # type: ignore[method-assign]
         "choices": [{"index": 0, "message": {"content": "red\nInput: more"}, "finish_reason": "stop"}]
     }
-    [[completion]] = engine(server, "engine.dialect=chat").generate([Request((5, 6), Sampling(8, stop=("\nInput:",)))])
+    turns = ("model.prompt_format=turns", "finetuning=none", "engine.dialect=chat")
+    asked = Request((), Sampling(8, stop=("\nInput:",)), turns=(Turn("user", "A?"),))
+    [[completion]] = engine(server, *turns).generate([asked])
     assert completion.text == "red"
     assert "messages" in server.bodies[0]
     assert "top_k" not in server.bodies[0]
 
 
 def test_the_served_model_is_part_of_every_stage_key(server: FailingServer) -> None:
-    config = run_config("task=task1516", "engine=openai", "engine.model=big", "engine.dialect=chat")
-    assert engine_identity(config.engine) == "openai2+big+chat"
+    config = run_config("task=task1516", "engine=openai", "engine.model=big", "engine.dialect=completions")
+    assert engine_identity(config.engine) == "openai2+big+completions"
     assert engine_identity(run_config("task=task1516").engine) == "hf"

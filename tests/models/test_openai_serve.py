@@ -12,13 +12,15 @@ import httpx
 import psutil
 import pytest
 
-from selfguide.models.base import Engine, Request, Weights
+from selfguide.models.base import Engine, Request, Sampling, Weights
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.models.openai import OpenAIEngine
 from selfguide.models.source import MICRO
-from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.prompts.selfguide import Turn
+from selfguide.prompts.tokenization import CHAT_TEMPLATES, PromptTokenizer
 from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.composing import run_config
+from tests.methods.test_chat_teacher import LLM2LLM, S3, taught
 from tests.models.checkpoints import model_config, tiny_adapter
 from tests.models.vllm_runs import CONTEXT, prompts_of_tasks
 
@@ -41,6 +43,7 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "--host", "127.0.0.1", "--port", str(port),
         "--dtype", "float32", "--enforce-eager", "--max-model-len", str(CONTEXT), "--enable-lora",
         "--max-lora-rank", "16", "--max-loras", "4", "--no-enable-chunked-prefill",
+        "--chat-template", str(CHAT_TEMPLATES / "vicuna.jinja"),
     ]  # fmt: skip
     settings = {
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
@@ -122,3 +125,27 @@ def test_workers_share_a_server_and_its_adapters(vllm_server: str, micro_adapter
     assert [tokens(c) for c in first] == [tokens(c) for c in second]
     names = {model["id"] for model in httpx.get(f"{vllm_server}/models").json()["data"]}
     assert {weights.name for weights in micro_adapters} <= names
+
+
+@pytest.mark.parametrize("method", [S3, LLM2LLM], ids=["s3", "llm2llm"])
+def test_a_chat_teacher_under_a_template(method: tuple[str, ...], vllm_server: str, tmp_path: Path) -> None:
+    """The bundled model knows no chat, so the data is poor; every request is taken, answered and counted."""
+    short = (f"teacher.model.path={MICRO}", "method.propose.draw.max_new_tokens=40")
+    ran = taught(tmp_path, vllm_server, *method, *short)
+    proposed = ran.rows("candidates")
+    assert len(proposed) >= 8 and any(row["input"] for row in proposed)
+    spent = [tokens for name, tokens in ran.result["tokens"].items() if name.startswith("proposals")]
+    assert spent and all(tokens["prompt"] > 0 and tokens["generated"] > 0 for tokens in spent)
+
+
+def test_turns_longer_than_the_context_are_refused_one_by_one(vllm_server: str) -> None:
+    turns = ("engine.dialect=chat", "model.prompt_format=turns", "finetuning=none", f"model.path={MICRO}")
+    server = OpenAIEngine.from_config(
+        run_config("task=task1516", "engine=openai", f"engine.base_url={vllm_server}", *turns)
+    )
+    lengths = (5, 40, 2000)
+    asked = [Request((), Sampling(299), turns=(Turn("user", "red " * length),)) for length in lengths]
+    with server:
+        answers = server.generate(asked)
+    assert [len(each) for each in answers] == [1, 1, 0]
+    assert server.tokens.calls == 2

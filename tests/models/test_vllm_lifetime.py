@@ -23,7 +23,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow  # another start of vLLM; the contract sees the memory given back in the first one
+@pytest.mark.slow  # another start of vLLM
 @pytest.mark.vllm
 def test_a_closed_engine_gives_all_its_memory_back() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300, check=False)

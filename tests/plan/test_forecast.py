@@ -18,6 +18,7 @@ from selfguide.apps.plan.probe import probe, shrunk
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Terminal
 from selfguide.pipeline import run
+from selfguide.tasks.gold import GoldData
 from tests import cli
 from tests.composing import composed, run_config
 from tests.export.runs import model_overrides
@@ -30,7 +31,8 @@ CALLS = Calls(16, 1600, 160, 8.0)
 def measured(**changes: object) -> Measured:
     values: dict[str, object] = {
         "start": 1.0, "inputs": CALLS, "passed": 12, "accepted": 12, "outputs": Calls(8, 800, 80, 4.0), "elected": 7,
-        "labels": {}, "training": Training(2.0, (0.5, 0.5)), "base": CALLS, "tuned": CALLS, "memory": {"host": 10**9},
+        "labels": {}, "training": Training(2.0, (0.5, 0.5), 600.0), "base": CALLS, "tuned": CALLS,
+        "memory": {"host": 10**9},
         "instances": 100, "demonstrations": 4,
     }  # fmt: skip
     return Measured(**{**values, **changes})  # type: ignore[arg-type]
@@ -135,7 +137,7 @@ def test_the_forecast_is_found_by_its_run_alone(tmp_path: Path) -> None:
     assert forecast_file(config(place)).parent == tmp_path / "forecasts"
 
 
-def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
+def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = tiny_model(tmp_path / "base", max_position_embeddings=2048)
     task = write_task(tmp_path)
     overrides = smoke(
@@ -146,7 +148,9 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
     settings = run_config(*overrides)
     sizes = ForecastConfig(proposals=8, annotated=4, trained=2, steps=2, draws=300)
     assert shrunk(settings, sizes, tmp_path).generation.prompts_per_round == 8
-    found = probe(settings, sizes)
+    with monkeypatch.context() as unopened:
+        unopened.delattr(GoldData, "open")  # a forecast reads no instance
+        found = probe(settings, sizes)
     assert found.inputs.units == 8
     assert 10 < found.instances < 20
     assert 0 < found.busy <= 1
@@ -162,6 +166,6 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path) -> None:
 
 
 def test_a_method_that_is_not_forecast_is_refused_at_once(tmp_path: Path) -> None:
-    done = cli.run("selfguide.plan", "method=s3", cwd=tmp_path, before=cli.nothing_heavy)
+    done = cli.run("selfguide.main", "plan", "method=s3", cwd=tmp_path, before=cli.nothing_heavy)
     assert done.returncode != 0
     assert "method.kind: loop" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr

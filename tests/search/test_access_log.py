@@ -1,4 +1,4 @@
-"""The ledger of test openings: it only grows, and alterations show."""
+"""The logs of test openings: they only grow, alterations show, and what one loses the other puts back."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -7,34 +7,67 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.errors import DataError
-from selfguide.search.access_log import AccessLog
+from selfguide.search.access_log import AccessLog, note
 
 
-def _append(path: str, count: int) -> None:
+def opening(*paths: Path, task: str = "a", content: str = "g") -> int:
+    return note(paths, task, content, {"lock": None}).openings
+
+
+def _append(path: str, user: str, count: int) -> None:
     for _ in range(count):
-        AccessLog(Path(path)).append("a", "evaluation", {"lock": None})
+        opening(Path(path), Path(user))
 
 
-def test_counts_by_task(tmp_path: Path) -> None:
-    ledger = AccessLog(tmp_path / "l.jsonl")
-    assert [ledger.append(task, "evaluation", {}) for task in "aab"] == [1, 2, 1]
-    assert ledger.count("a") == 2
-
-
-def test_another_name_does_not_restart_the_count(tmp_path: Path) -> None:
-    ledger = AccessLog(tmp_path / "l.jsonl")
-    assert ledger.append("a", "evaluation", {}) == 1, "of an earlier version: by its name"
-    assert [ledger.append(task, "evaluation", {}, content) for task, content in ("ag", "bg", "bh")] == [2, 2, 1]
+def test_counts_by_content_whatever_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "l.jsonl"
+    AccessLog(path).add({"task": "a", "content": None})  # of an earlier version: by its name
+    assert [opening(path, task=task, content=content) for task, content in ("ag", "bg", "bh")] == [2, 2, 1]
 
 
 def test_many_processes_lose_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "l.jsonl"
-    workers = [multiprocessing.get_context("spawn").Process(target=_append, args=(str(path), 10)) for _ in range(3)]
+    user = tmp_path / "u.jsonl"
+    stores = [tmp_path / "a" / "l.jsonl", tmp_path / "a" / "l.jsonl", tmp_path / "b" / "l.jsonl"]
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=_append, args=(str(path), str(user), 10)) for path in stores]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [row["count"] for row in AccessLog(path).rows()] == list(range(1, 31))
+    assert [row["count"] for row in AccessLog(user).rows()] == list(range(1, 31))
+    assert [len(list(AccessLog(path).rows())) for path in stores[1:]] == [20, 10]
+
+
+def test_another_store_does_not_restart_the_count(tmp_path: Path) -> None:
+    user = tmp_path / "u.jsonl"
+    assert [opening(tmp_path / store / "l.jsonl", user) for store in "aab"] == [1, 2, 3]
+    assert opening(tmp_path / "a" / "l.jsonl", tmp_path / "another user.jsonl") == 3, "what the store knows counts, too"
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["the store's", "the user's"])
+@pytest.mark.parametrize("left", [0, 1, 2, None])
+def test_a_log_that_was_cut_or_deleted_is_put_back_and_told(
+    tmp_path: Path, which: int, left: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs = (tmp_path / "store" / "l.jsonl", tmp_path / "u.jsonl")
+    for _ in range(3):
+        opening(*logs)
+    lines = logs[which].read_text().splitlines(keepends=True)
+    Path(f"{logs[which]}.head").unlink()
+    logs[which].unlink() if left is None else logs[which].write_text("".join(lines[:left]))
+    gone = 3 - (left or 0)
+    assert note(logs, "a", "g", {}) == (4, {str(logs[which]): gone})
+    assert f"{logs[which]}: {gone} of its lines were gone" in caplog.text
+    assert note(logs, "a", "g", {}) == (5, {str(logs[which]): gone}), "later results say so, too"
+    ids = [sorted(row["id"] for row in AccessLog(path).rows()) for path in logs]
+    assert ids[0] == ids[1] and len(ids[0]) == 5
+
+
+def test_a_users_log_that_cannot_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    logs = (tmp_path / "l.jsonl", tmp_path / "file" / "u.jsonl")
+    assert [opening(*logs), opening(*logs)] == [1, 2]
+    assert "counted beside the store alone" in caplog.text
 
 
 ALTERATIONS: dict[str, Callable[[list[str]], list[str]]] = {
@@ -49,44 +82,43 @@ ALTERATIONS: dict[str, Callable[[list[str]], list[str]]] = {
 
 @pytest.mark.parametrize("alter", ALTERATIONS)
 def test_alterations_show(tmp_path: Path, alter: str) -> None:
-    ledger = AccessLog(tmp_path / "l.jsonl")
+    path = tmp_path / "l.jsonl"
     for task in "abc":
-        ledger.append(task, "evaluation", {})
-    with ledger.path.open() as file:
+        opening(path, task=task)
+    with path.open() as file:
         lines = file.readlines()
-    ledger.path.write_text("".join(ALTERATIONS[alter](lines)))
-    for look in (lambda: ledger.append("d", "evaluation", {}), lambda: ledger.count("a")):
+    path.write_text("".join(ALTERATIONS[alter](lines)))
+    for look in (lambda: opening(path), lambda: list(AccessLog(path).rows())):
         with pytest.raises(DataError, match="was altered"):
             look()
 
 
 def test_a_removed_file_shows_and_a_line_more_than_the_head_knows_does_not(tmp_path: Path) -> None:
-    ledger = AccessLog(tmp_path / "l.jsonl")
-    ledger.append("a", "evaluation", {})
-    head = tmp_path / "l.jsonl.head"
+    path, head = tmp_path / "l.jsonl", tmp_path / "l.jsonl.head"
+    opening(path)
     before = head.read_text()
-    ledger.append("a", "evaluation", {})
+    opening(path)
     head.write_text(before)  # killed between the line and the head
-    assert ledger.append("a", "evaluation", {}) == 3
+    assert opening(path) == 3
     head.unlink()  # as an earlier version left it
-    assert ledger.append("a", "evaluation", {}) == 4
-    ledger.path.unlink()
+    assert opening(path) == 4
+    path.unlink()
     with pytest.raises(DataError, match="4 of 4 lines are gone"):
-        ledger.append("a", "evaluation", {})
+        opening(path)
 
 
 @pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x1e", "\r", "\n"])
 def test_any_path_may_be_noted(tmp_path: Path, odd: str) -> None:
-    ledger = AccessLog(tmp_path / "l.jsonl")
+    path = tmp_path / "l.jsonl"
     for _ in range(2):
-        ledger.append("a", "evaluation", {"run": f"runs/a{odd}b"})
-    assert [row["run"] for row in ledger.rows()] == [f"runs/a{odd}b"] * 2
+        note([path], "a", "g", {"run": f"runs/a{odd}b"})
+    assert [row["run"] for row in AccessLog(path).rows()] == [f"runs/a{odd}b"] * 2
 
 
 def test_a_torn_line_counts_for_nobody(tmp_path: Path) -> None:
-    ledger = AccessLog(tmp_path / "l.jsonl")
-    ledger.append("a", "evaluation", {})
-    with ledger.path.open("a") as file:
+    path = tmp_path / "l.jsonl"
+    opening(path)
+    with path.open("a") as file:
         file.write('{"task": "a", "pre')
-    assert ledger.append("a", "evaluation", {}) == 2
-    assert ledger.count("a") == 2
+    assert opening(path) == 2
+    assert len(list(AccessLog(path).rows())) == 2

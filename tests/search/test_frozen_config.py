@@ -1,5 +1,8 @@
 """Locks: what is written is what is read, edits show, and a misfit is named."""
 
+import copy
+import functools
+import operator
 import re
 from pathlib import Path
 from random import Random
@@ -79,6 +82,32 @@ def test_an_altered_lock_is_one_line(seed: int, tmp_path: Path) -> None:
         assert load(path).content == CONTENT  # a change of what YAML does not read
     except ConfigError as error:
         assert str(error).startswith("frozen_config: ") and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("junk", [3, None, [], "x", {"a": 1}, [[1]]], ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("setting", "values", "tasks", "test_tasks", "data", "data.split", "model", "model.identity", "study"),
+        *("study.name", "tasks.a", "tasks.a.metric", "tasks.a.split", "tasks.a.hash", "tasks.a.prompt"),
+        *("test_tasks.b", "test_tasks.b.metric", "test_tasks.b.split", "test_tasks.b.hash", "test_tasks.b.prompt"),
+    ],
+)
+def test_a_wrong_type_is_one_line_whoever_hashed_it(path: str, junk: object, tmp_path: Path) -> None:
+    content = copy.deepcopy(CONTENT)
+    *parents, name = path.split(".")
+    functools.reduce(operator.getitem, parents, content)[name] = junk
+    FrozenConfig(content).write(tmp_path / "lock.yaml")
+    run = RunContent("b", "test", "exact_match", "bb", DATA, PROMPT, MODELS)
+    try:
+        load(tmp_path / "lock.yaml").misfits(run)
+    except ConfigError as error:
+        assert re.match(r"frozen_config: \S+ is no whole frozen setting: [\w.]+: ", str(error)), error
+        assert "\n" not in str(error)
+    else:
+        assert path in ("setting", "values", "tasks", "test_tasks", "data", "data.split") or isinstance(
+            junk, str | dict
+        )
 
 
 @pytest.mark.parametrize(

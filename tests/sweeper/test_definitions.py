@@ -113,9 +113,18 @@ def test_frozen_and_unfrozen_runs_and_the_ledger(tmp_path: Path) -> None:
     rows = list(AccessLog(tmp_path / "store" / "test_openings.jsonl").rows())
     assert [row["lock"] for row in rows] == [None, held.lock["hash"]]
     peeking = watch(run_config("evaluation.split=validation", "data.validation_fraction=0.9"), tmp_path).status()
-    assert (peeking.frozen, peeking.test_openings) == (None, 3), "instances of the default test split"
-    renamed = watch(run_config("task.name=another"), tmp_path).status()
-    assert renamed.test_openings == 4, "the same gold under another name"
+    assert (peeking.frozen, peeking.test_openings) == (False, 3), "instances of the published test split"
+    assert peeking.other_split == "data.validation_fraction=0.9" and loose.other_split is None
+    with pytest.raises(ConfigError, match=r"task.group: validation is not allowed for the data of micro_color_word"):
+        watch(run_config("task.group=validation"), tmp_path)
+    renamed = watch(run_config("task.name=another", "task.group=null"), tmp_path / "other").status()
+    assert (renamed.frozen, renamed.test_openings) == (False, 4), "the same gold, under another name, in another store"
+    assert renamed.reset_logs == {}
+    for path in (tmp_path / "store").glob("test_openings*"):
+        path.unlink()
+    again = watch(run_config(), tmp_path).status()
+    assert again.test_openings == 5
+    assert again.reset_logs == {str(tmp_path / "store" / "test_openings.jsonl"): 3}
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_sweeper_killed_again_and_again(tmp_path: Path) -> None:
     assert settled == [trial.params for trial in trials(tmp_path / "calm")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib"])
 def test_worker_killed(tmp_path: Path, launcher: str) -> None:
     process = start(tmp_path, *SPACE, f"hydra/launcher={launcher}", "sweep.parallel=2", "seconds=1")

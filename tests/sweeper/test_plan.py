@@ -86,6 +86,22 @@ def test_no_way_leads_to_the_test_split(overrides: tuple[str, ...], arguments: t
         own_plan(*overrides, arguments=arguments)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "arguments"),
+    [
+        ((), (SEARCHED, "data.validation_fraction=0.5")),
+        (("sweep.tasks=['micro_color_word data.split_seed=7']",), (SEARCHED,)),
+        (("sweep.tasks=['micro_color_word data.split_seed=7 task.name=mine task.group=null']",), (SEARCHED,)),
+        ((), (SEARCHED, "data.split_seed=choice(42,7)")),
+    ],
+)
+def test_no_test_instance_moves_to_what_a_setting_is_chosen_on(
+    overrides: tuple[str, ...], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError, match=r"of its published test split; |says what is scored on"):
+        own_plan(*overrides, arguments=arguments)
+
+
 def test_the_frozen_setting_records_the_split_that_it_was_chosen_on() -> None:
     plan = own_plan(arguments=(SEARCHED,))
     (task,) = frozen_values(plan.knobs, plan.compose, {"temperature.input": 0.6})["tasks"].values()

@@ -92,13 +92,16 @@ def test_same_seed_same_proposals_and_any_round_can_be_resumed(tmp_path: Path) -
 def test_a_long_prompt_is_redrawn_with_fewer_drafts() -> None:
     pool = [f"a rather long synthetic input number {n}" for n in range(50)]
     engine = ScriptedEngine(TOKENIZER.decode, words)
-    bare = len(proposer(engine, CONFIG.generation).draw([], 0, 0).prompt_ids)
+    shortest = proposer(engine, CONFIG.generation).draw([], 0, 0).rendered
+    assert shortest is not None
+    bare = shortest.size
     for cutoff in (bare, bare + 40, bare + 400):
         drawing = proposer(engine, replace(CONFIG.generation, context_cutoff=cutoff))
         for index in range(20):
             request = drawing.draw(pool, 0, index)
-            assert request.prompt_ids == TOKENIZER.encode_prompt(request.prompt)
-            assert len(request.prompt_ids) <= cutoff
+            assert request.rendered is not None
+            assert request.rendered.ids == TOKENIZER.encode_prompt(request.prompt)
+            assert request.rendered.size <= cutoff
             assert isinstance(request.prompt, InputPrompt)
             assert set(request.prompt.drafts) <= set(pool)
     assert request.prompt.drafts

@@ -88,15 +88,19 @@ def test_a_wrong_type_is_refused() -> None:
 
 def test_published_values_name_their_source() -> None:
     found = published("published.yaml", "table_main")
-    gains = {(value.row, value.over): value.gain for value in found if value.on == "IMDb, QNLI, RTE, AdQA (mean)"}
-    assert gains == {("s3", "ZeroGen"): 9.48, ("s3", "GoldGen"): 2.73}
+    studies = published("published.yaml", "s3_studies")
+    gains = {value.over: value.gain for value in studies if value.on == "IMDb, QNLI, RTE, AdQA (mean)"}
+    assert gains == {"ZeroGen": 9.48, "GoldGen": 2.73}
     own = {value.on: (value.gain, value.metric) for value in found if value.row == "selfguide"}
     assert own == {"classification": (14.5, "exact match"), "generation": (17.9, "ROUGE-L")}
-    extrapolated = {value.on: (value.gain, value.model) for value in found if value.row == "llm2llm"}
-    assert {on: gain for on, (gain, _) in extrapolated.items()} == {
-        "GSM8K": 24.2, "CaseHOLD": 32.6, "SNIPS": 32.0, "TREC": 52.6, "SST-2": 39.8,
+    of_llm2llm = published("published.yaml", "llm2llm_main")
+    assert {value.on: value.gain for value in of_llm2llm} == {
+        "gsm8k": 24.2, "casehold": 32.6, "snips": 32.0, "trec": 52.6, "sst2": 39.8,
     }  # fmt: skip
-    assert {model for _, model in extrapolated.values()} == {"Llama-2-7B"}
+    assert {value.model for value in of_llm2llm} == {"Llama-2-7B"}
+    config = table("llm2llm_main", "size=paper")
+    assert {value.on for value in of_llm2llm} == {t for group in grid(config).groups.values() for t in group.tasks}
+    assert {value.over for value in of_llm2llm} == {config.rows[config.reference or ""].label}
     scores = {value.on: value for value in found if value.score is not None}
     assert set(scores) == PAPER
     assert all(value.source and value.row == "few_shot_icl" for value in scores.values())

@@ -3,6 +3,7 @@ import pytest
 from selfguide.core.errors import DataError
 from selfguide.core.types import Example, Instance
 from selfguide.tasks.gold import GoldData, Opening
+from selfguide.tasks.identity import Identity
 from selfguide.tasks.overlap import Overlap
 
 
@@ -83,15 +84,8 @@ def test_the_pool_holds_nothing_that_is_scored_or_in_the_test_split() -> None:
         GoldData("t", {"validation": validation[:1], "test": (row("t1", "in both"),)}).pool(())
 
 
-def test_content_is_of_the_instances_alone() -> None:
-    one, other, third = row("a", "x"), row("b", "y"), row("c", "z")
-    known = GoldData("t", {"validation": (one,), "test": (other, third)}).content
-    assert GoldData("else", {"validation": (third, other), "test": (one,)}).content == known
-    assert GoldData("t", {"validation": (one,), "test": (other,)}).content != known
-
-
 def test_test_instances_of_another_split_are_counted() -> None:
     one, other, third = row("a", "x"), row("b", "y"), row("c", "z")
-    data = GoldData("t", {"validation": (one, other), "test": (third,)}, default_test=(other, third))
+    data = GoldData("t", {"validation": (one, other), "test": (third,)}, identity=Identity(test_inputs=frozenset("yz")))
     data.open("validation")
     assert data.openings == [Opening("t", "validation", "evaluation", 1)]

@@ -19,17 +19,17 @@ def task(rows: list[tuple[str, str]]) -> RawTask:
 
 def test_seeded_is_stratified_and_seeded() -> None:
     raw = task([(f"input {i}", "yes" if i % 10 else "no") for i in range(1000)])
-    first = seeded_split(raw, 0.1, 42, stratify=True)
+    first = seeded_split(raw, 0.1, 42, "t", stratify=True)
     assert Counter(row.references[0] for row in first["validation"]) == {"yes": 90, "no": 10}
-    assert first == seeded_split(raw, 0.1, 42, stratify=True)
-    assert first != seeded_split(raw, 0.1, 43, stratify=True)
+    assert first == seeded_split(raw, 0.1, 42, "t", stratify=True)
+    assert first != seeded_split(raw, 0.1, 43, "t", stratify=True)
 
 
 @pytest.mark.parametrize(("count", "fraction", "validation"), [(19, 0.1, 2), (14, 0.1, 1), (7, 0.5, 4), (3, 0.01, 1)])
 def test_the_fraction_is_rounded_to_the_nearest_and_never_to_none(count: int, fraction: float, validation: int) -> None:
     raw = task([(f"input {i}", "yes" if i % 3 else "no") for i in range(count)])
     for stratify in (True, False):
-        splits = seeded_split(raw, fraction, 42, stratify=stratify)
+        splits = seeded_split(raw, fraction, 42, "t", stratify=stratify)
         assert (len(splits["validation"]), len(splits["test"])) == (validation, count - validation)
 
 
@@ -43,13 +43,13 @@ def test_seeded_is_a_partition_that_keeps_equal_inputs_together(
     rows: list[tuple[str, str]], fraction: float, seed: int, stratify: bool
 ) -> None:
     raw = task(rows)
-    splits = seeded_split(raw, fraction, seed, stratify=stratify)
+    splits = seeded_split(raw, fraction, seed, "t", stratify=stratify)
     assert sorted(row.id for rows in splits.values() for row in rows) == sorted(row.id for row in raw.instances)
     assert not {row.input for row in splits["validation"]} & {row.input for row in splits["test"]}
 
 
 def test_two_instances_are_enough_for_both_splits() -> None:
-    splits = seeded_split(task([("a", "x"), ("b", "x")]), 0.1, 0, stratify=False)
+    splits = seeded_split(task([("a", "x"), ("b", "x")]), 0.1, 0, "t", stratify=False)
     assert len(splits["validation"]) == len(splits["test"]) == 1
 
 

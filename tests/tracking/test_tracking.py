@@ -102,6 +102,7 @@ def test_jobs_of_a_sweep_share_their_group(tmp_path: Path) -> None:
     assert wandb_file.run_of(wandb_file.records(folder)).run_group == "my-sweep"
 
 
+@pytest.mark.slow  # four runs with a tracker's process each
 def test_the_jobs_of_a_study_are_one_group(tmp_path: Path) -> None:
     command = [
         "selfguide.main", "-m", "+sweep=one_parameter_micro", "sweep.name=grouped",

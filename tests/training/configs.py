@@ -31,6 +31,7 @@ def finetuning_config(**changes: Any) -> FinetuningConfig:
         "alpha": 16,
         "dropout": 0.0,
         "target_modules": "all-linear",
+        "packing": "prefix",
         "dtype": "auto",
         "gradient_checkpointing": False,
         "attention": "auto",

@@ -13,7 +13,7 @@ def moved(kind: str, dtype: torch.dtype = torch.bfloat16) -> tuple[float, torch.
     torch.manual_seed(0)
     start = (torch.randn(20_000) * 0.02).to(torch.bfloat16)
     signal = torch.randn(20_000)
-    weights = start.to(dtype).requires_grad_()
+    weights = start.clone().to(dtype).requires_grad_()
     optimizer: torch.optim.Optimizer
     if kind == "plain":
         optimizer = torch.optim.AdamW([weights], lr=RATE, weight_decay=0.0)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from selfguide.models.loading import load_model, load_prompt_tokenizer
 from selfguide.prompts.tokenization import PromptTokenizer
-from selfguide.training.hooks import IGNORED, collate
+from selfguide.training.batches import IGNORED, Padded
 from selfguide.training.job import TrainingJob
 from selfguide.training.rows import TrainingRow
 from selfguide.training.trainer import student_model, train
@@ -60,7 +60,7 @@ def by_hand(config: Any, rows: list[TrainingRow], warmup: int) -> list[float]:
         for decays, decay in ((True, settings.weight_decay), (False, 0.0))
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
-    batch, losses = collate(rows, 0), []
+    batch, losses = Padded(0).collate(rows), []
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * factor(settings.schedule, warmup, step)
@@ -146,7 +146,7 @@ def test_another_seed_begins_with_other_adapters(tiny: Path, tokenizer: PromptTo
 
 
 def test_a_batch_is_padded_on_the_right_and_learns_from_answers_alone() -> None:
-    batch = collate([TrainingRow((5, 6), (7, 1)), TrainingRow((8,), (1,))], pad=9)
+    batch = Padded(9).collate([TrainingRow((5, 6), (7, 1)), TrainingRow((8,), (1,))])
     assert batch["input_ids"].tolist() == [[5, 6, 7, 1], [8, 1, 9, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert batch["labels"].tolist() == [[IGNORED, IGNORED, 7, 1], [IGNORED, 1, IGNORED, IGNORED]]

@@ -48,6 +48,7 @@ def test_shards_train_what_one_process_trains(tmp_path: Path, changes: dict[str,
     )
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_from_its_shards(tmp_path: Path) -> None:
     tiny = tiny_model(tmp_path / "tiny")
     changes: dict[str, Any] = {**FSDP, "max_epochs": 12, "epochs": 12}

@@ -1,6 +1,5 @@
 """`tracking=tensorboard`: a folder of events for each job."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.tracking import shown
 from selfguide.config.schema import RunConfig
+from selfguide.core.files import json_text
 from selfguide.core.optional import optional
 from selfguide.core.paths import expanded
 from selfguide.core.tables import Sheet, to_markdown
@@ -63,7 +63,7 @@ def _array(values: Sequence[float]) -> Any:
 
 
 def _code(value: Any) -> str:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json_text(value, indent=2, ensure_ascii=False)
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 

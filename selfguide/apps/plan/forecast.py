@@ -127,12 +127,13 @@ class _Simulation:
         self.quantities[f"seconds.{stage}"] = seconds + extra * self.pace()
 
     def train(self, stage: str, rows: Draws) -> None:
-        """Seconds of a training over all its epochs."""
+        """Seconds of a training over all its epochs, and the tokens that it puts through the model."""
         training, finetuning = self.measured.training, self.config.finetuning
         assert training is not None
         steps = np.ceil(rows / finetuning.batch_size) * finetuning.max_epochs
         per_step = float(np.mean(training.steps))
         seconds = (training.overhead + steps * per_step) * self.pace()
+        self.quantities[f"trained.{stage}"] = steps * training.tokens * self.noise(TOKEN_SPREAD)
         self.quantities[f"seconds.{stage}"] = np.where(rows > 0, seconds, 0.0)
 
     def share(self, hits: int, of: int) -> Draws:

@@ -20,10 +20,11 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Timed optimizer steps, and what comes before the first."""
+    """Timed optimizer steps, what comes before the first, and the tokens that a step puts through the model."""
 
     overhead: float
     steps: tuple[float, ...]
+    tokens: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Bar, Terminal
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.predict import Query, System, predict
-from selfguide.models.base import Request, Sampling, Weights
+from selfguide.models.base import Sampling, Weights
+from selfguide.models.requests import build_request
 from selfguide.models.session import Session
 from selfguide.store import Journal, StoredStage
 from selfguide.synthesis.candidates import Candidate
@@ -31,6 +32,8 @@ from selfguide.synthesis.inputs import InputProposer
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.stages import annotate_inputs, compose_dataset, propose_inputs
 from selfguide.tasks.load import load_task
+from selfguide.training.packing import tokens_per_step
+from selfguide.training.rows import build_rows
 from selfguide.training.stages import train
 
 REPEATED = ("duplicate", "near_duplicate")
@@ -53,7 +56,7 @@ class Stopwatch(Terminal):
             def advance(self, count: int, **fields: object) -> None:
                 moments.extend([time.monotonic()] * (1 if count else 0))
 
-        with Noted(name, total, unit, self.console) as bar:
+        with Noted(name, total, unit, self) as bar:
             yield bar
 
     def warn(self, text: str) -> None:
@@ -70,7 +73,8 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
         small = shrunk(config, sizes, Path(folder))
         with Session(small, task, watch) as session:
             started = time.monotonic()
-            session.engine.generate([Request(draw(session, [], 0).prompt_ids, Sampling(1))])
+            first = draw(session, [], 0)
+            session.engine.generate([build_request(session.student, first.prompt, Sampling(1))])
             start = time.monotonic() - started
 
             proposing = propose_inputs(session)
@@ -144,25 +148,38 @@ def drawn_prompt_tokens(session: Session, pool: Sequence[str]) -> float:
     # A pool of few inputs would bound the number of drafts: the real pool is larger.
     most = session.config.generation.max_drafts
     repeated = list(pool) * math.ceil(max(most, 1) / len(pool))
-    return statistics.fmean(len(draw(session, repeated, index).prompt_ids) for index in range(DRAWN_PROMPTS))
+    return statistics.fmean(
+        session.student.render(draw(session, repeated, index).prompt).size for index in range(DRAWN_PROMPTS)
+    )
 
 
 def timed_training(
     session: Session, watch: Stopwatch, pairs: Sequence[Example], sizes: ForecastConfig
 ) -> tuple[Weights, Training]:
     """A few optimizer steps on rows like the real ones."""
-    wanted = min(session.config.finetuning.batch_size, max(sizes.trained, 1)) * sizes.steps
-    rows = [pairs[i % len(pairs)] for i in range(wanted)]
+    config = session.config.finetuning
+    small = min(config.batch_size, max(sizes.trained, 1))
+    rows = [_reworded(pairs[i % len(pairs)], i // len(pairs)) for i in range(small * sizes.steps)]
     started = time.monotonic()
-    # Fewer rows than a full batch: the time of a step is scaled to the batch by `forecast`.
-    settings = replace(session.config.finetuning, batch_size=wanted // sizes.steps)
-    trained = train(session, "training", rows, finetuning=settings).value
+    finished = train(session, "training", rows, finetuning=replace(config, batch_size=small))
     total = time.monotonic() - started
     moments = watch.moments.get("finetuning (training)", [])
     steps = tuple(later - earlier for earlier, later in itertools.pairwise(moments))
-    factor = session.config.finetuning.batch_size / (wanted // sizes.steps)
+    # A step may be on fewer rows than a full batch: its time is scaled by the tokens of both.
+    alike = replace(config, shuffle_demonstrations=False)
+    built = build_rows(session.task, rows, session.tokenizer, alike, session.config.seed).rows
+    packed = finished.stored.info["packed"]
+    tokens, timed = (tokens_per_step(built, config, batch, packed) for batch in (config.batch_size, small))
+    factor = tokens / timed
     overhead = max(0.0, total - (sum(steps) + statistics.fmean(steps) if steps else 0.0))
-    return trained.epochs[-1], Training(overhead, tuple(step * factor for step in steps) or (total * factor,))
+    scaled = tuple(step * factor for step in steps) or (total * factor,)
+    return finished.value.epochs[-1], Training(overhead, scaled, tokens)
+
+
+def _reworded(pair: Example, turn: int) -> Example:
+    """The pair with the words of its input turned: equal rows in a batch would be packed into one."""
+    words = pair.input.split(" ")
+    return replace(pair, input=" ".join([*words[turn % len(words) :], *words[: turn % len(words)]]))
 
 
 def timed_answers(session: Session, journal: Path, texts: Sequence[str], weights: Weights | None) -> Calls:

@@ -15,11 +15,11 @@ from optuna.distributions import CategoricalDistribution
 
 from selfguide import __version__
 from selfguide.apps.sweep.job import SPLIT, check_split
-from selfguide.config.identity import knob_at, setting_values
+from selfguide.config.identity import TASK, knob_at, setting_values
 from selfguide.config.schema import RunConfig
 from selfguide.config.sweep import SweepConfig
 from selfguide.config.validate import typed
-from selfguide.core.errors import SelfguideError
+from selfguide.core.errors import ConfigError, SelfguideError
 from selfguide.core.types import Split
 from selfguide.search.fingerprint import fingerprint
 from selfguide.search.results import Setting
@@ -46,6 +46,9 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
     for config in (*configs.values(), *(compose(knobs.tasks[0], first) for first in knobs.first)):
         check_split(config)
     if all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
+        for key in space.distributions:
+            if knob_at(key, RunConfig).role == TASK and _is_leaf(configs[knobs.tasks[0]], key):
+                raise ConfigError(f"sweep.space: {key} says what is scored on; allowed: knobs of the method")
         return Binding({**search, **_content(knobs, space, compose)}, native=True)
     # Of a foreign application everything counts but the search itself, seeds and the searched keys.
     free = {"sweep", "seed", *space.distributions}

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from selfguide.apps.sweep.lease import Lease
 from selfguide.apps.sweep.plan import Plan
+from selfguide.core.files import json_text
 from selfguide.search.fingerprint import differences
 from selfguide.search.racing import Trial
 from selfguide.search.results import Cell, JobResult, Setting, identity
@@ -117,7 +118,7 @@ class StudyLink:
     def save(self, number: int, result: JobResult) -> None:
         """Keep one job's result: from here on no restart repeats it. Raises TakenOver, as `settle`."""
         with self._handle(number) as handle:
-            handle.set_user_attr(f"{JOB}{result.task}:{result.seed}", json.dumps(result.to_json()))
+            handle.set_user_attr(f"{JOB}{result.task}:{result.seed}", json_text(result.to_json()))
 
     def settle(self, trial: Trial, state: TrialState) -> None:
         """End a trial.

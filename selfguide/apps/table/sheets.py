@@ -109,17 +109,18 @@ def _published(config: TableConfig, grid: Grid, figures: Figures, published: Seq
         as_published = f"{value.metric}, {value.model}"
         if value.gain is not None:
             as_published = f"gain over {value.over}: {as_published}"
-        theirs, ours = _as_printed(value), _ours(grid, figures, value)
+        reference = grid.rows[config.reference].label if config.reference in grid.rows else ""
+        theirs, ours = _as_printed(value), _ours(grid, figures, value, reference)
         rows.append([named.label if named else value.row, on, as_published, theirs, *ours, value.source])
     return Sheet("Published values", header, rows, text=3)
 
 
-def _ours(grid: Grid, figures: Figures, value: Published) -> tuple[str, str, str]:
+def _ours(grid: Grid, figures: Figures, value: Published, reference: str) -> tuple[str, str, str]:
     """Our figure with the published model or with the bundled one, and what it measures; blank for any other model."""
     row = grid.standing_for(value.row)
     entry = figures.entries.get((row, value.on))
     figure = figures.averages.get((row, value.on)) or (entry.figure if entry else None)
-    shown = _beside(value, figure) if figure is not None else ""
+    shown = _beside(value, figure, reference) if figure is not None else ""
     if figure is None or not shown:
         return "", "", ""
     tasks = grid.groups[value.on].tasks if value.on in grid.groups else [value.on]
@@ -139,11 +140,12 @@ def _as_printed(value: Published) -> str:
     return format(number, form if value.gain is None else f"+{form}").replace("-", "−")
 
 
-def _beside(value: Published, figure: Figure) -> str:
-    """Our figure of the same kind: a score, or a gain over the same baseline."""
+def _beside(value: Published, figure: Figure, reference: str) -> str:
+    """Our figure of the same kind: a score, or a gain over the same baseline or the row that is called `reference`."""
     if value.gain is None:
         return with_interval(figure.score)
-    return _difference(figure.gain) if value.over == BASELINE else ""
+    over = {BASELINE: figure.gain, reference: figure.against}.get(value.over or "")
+    return "" if over is None else _difference(over)
 
 
 def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done]) -> list[str]:

@@ -11,12 +11,15 @@ from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Debias, Sampling
 from selfguide.models.session import LanguageModel
+from selfguide.prompts.neighbours import JointPrompt
 from selfguide.store import Stage, StoredStage, Workspace, fingerprint, journal_tokens, keyed
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.lengths import token_limit
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.request_writer import AttributePool
 from selfguide.synthesis.stages import Candidates, read_candidates, write_candidates
+from selfguide.synthesis.waves import MAX_JOINT_ITEMS
 
 
 def pairs_of(candidates: Sequence[Candidate]) -> list[tuple[str, str | None]]:
@@ -30,12 +33,20 @@ def asking(config: LoopConfig) -> dict[str, Any]:
     return {"attributes": config.attributes, "show_demonstrations": propose.show_demonstrations, "batch": propose.batch}
 
 
+def reply_limit(task: TaskSpec, requests: Sequence[ProposalRequest], propose: ProposeConfig) -> int:
+    """Tokens that a reply may take: of an input, or of as many pairs as are asked for at once."""
+    configured = propose.draw.max_new_tokens
+    pairs = max((request.count for request in requests if isinstance(request.prompt, JointPrompt)), default=0)
+    longest = token_limit(configured, (d.input + (d.output if pairs else "") for d in task.demonstrations))
+    return longest if configured or not pairs else longest * (MAX_JOINT_ITEMS if propose.grow else pairs)
+
+
 @dataclass(frozen=True)
 class AskAttributes(Stage[AttributePool]):
     """The model names conditions (ZeroGen) or reasons for each label (S3) for its proposals to draw from."""
 
     kind: ClassVar[str] = "plan"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     model: LanguageModel
     task: TaskSpec
@@ -72,7 +83,7 @@ class ProposeItems(Stage[Candidates]):
     """
 
     kind: ClassVar[str] = "proposals"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     model: LanguageModel
     task: TaskSpec
@@ -95,7 +106,7 @@ class ProposeItems(Stage[Candidates]):
         judge = loop_judge(self.task, self.rules, self.filters, self.known, self.kept, current)
         draw, debias = self.propose.draw, self.propose.debias
         sampling = Sampling(
-            draw.max_new_tokens,
+            reply_limit(self.task, self.requests, self.propose),
             draw.temperature,
             draw.top_k,
             draw.top_p,

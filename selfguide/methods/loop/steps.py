@@ -37,7 +37,9 @@ def propose(loop: Loop, state: State, requests: Sequence[ProposalRequest], wave:
     session, config, run = loop.session, loop.config, loop.session.config
     number = requests[0].round
     part = f"{number}" if wave == 1 else f"{number}_wave_{wave}"
-    known = [pair.input for pair in (*session.task.demonstrations, *session.gold_pool)]
+    # The pool is known where all of it is diagnosed or conditioned on, not where the seed is a share of it.
+    pool = session.gold_pool if "gold" in (config.diagnose.source, config.attributes.source) else ()
+    known = [pair.input for pair in (*session.task.demonstrations, *pool)]
     joint = config.annotate.source == "joint"
     voted = config.annotate.source == "vote" or (not joint and any(request.label is None for request in requests))
     calls_per_kept = run.annotation.best_of if voted and state.budget.calls is not None else 0

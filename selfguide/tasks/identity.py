@@ -1,0 +1,101 @@
+"""Which task some gold is, by its instances: a copy under another name is the same task, with the same splits."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from selfguide.config.schema import TaskConfig
+from selfguide.core.types import Family, Instance
+from selfguide.tasks.raw import RawTask
+
+TABLE = Path(__file__).with_name("published.json")
+SAMPLE = 32
+"""Instances of a task that stand for it: those with the smallest hashes."""
+ENOUGH = 4
+"""So many of them make other gold the same task: a copy of which a few instances were left out, added or changed."""
+Group = Literal["validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`content` is the same for all copies of a task; `preset` the one that ships with this program, None for another.
+
+    `exact`: these are the preset's instances in its order, no more and no fewer. `family` and the random stream
+    `stream` decide the splits, `test_inputs` are those of the test split as it is unless `data` says otherwise.
+    """
+
+    content: str = ""
+    stream: str = ""
+    family: Family = "generation"
+    preset: str | None = None
+    group: Group | None = None
+    exact: bool = True
+    test_inputs: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, raw: RawTask, task: TaskConfig, family: Family) -> "Identity":
+        """That of a task as it was read; `task.group` is believed of a task that no preset is."""
+        rows = list(map(_row, raw.instances))
+        content = content_of(rows)
+        preset = _by_source(raw, task) or _by_instances(content, rows)
+        if preset is None:
+            return cls(content, raw.name, family, group=cast(Group | None, task.group))
+        entry = _table()[preset]
+        group = entry.get("group")
+        known = entry.get("content", content)
+        exact = "ordered" not in entry or entry["ordered"] == _hash("\n".join(rows))
+        return cls(known, preset, entry["family"], preset, group, exact)
+
+
+def content_of(rows: Iterable[str]) -> str:
+    """16 hex digits of a task's instances, one text each."""
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()[:16]
+
+
+def entry_of(raw: RawTask) -> dict[str, Any]:
+    """What the table says of a task's instances."""
+    rows = list(map(_row, raw.instances))
+    sample = sorted(map(_hash, rows))[:SAMPLE]
+    return {"content": content_of(rows), "ordered": _hash("\n".join(rows)), "sample": sample}
+
+
+def hub_address(task: TaskConfig) -> str:
+    """The rows of a hub data set, and which of them are for the test."""
+    return " ".join(str(part) for part in (task.hub.path, task.hub.name, task.hub.split, task.hub.train_split))
+
+
+def _by_source(raw: RawTask, task: TaskConfig) -> str | None:
+    if task.source == "sni" and raw.name in _table():
+        return raw.name
+    if task.source == "hub":
+        return next((name for name, entry in _table().items() if entry.get("hub") == hub_address(task)), None)
+    return None
+
+
+def _by_instances(content: str, rows: Iterable[str]) -> str | None:
+    table = _table()
+    for name, entry in table.items():
+        if entry.get("content") == content:
+            return name
+    hashes = set(map(_hash, rows))
+    shared = {name: len(hashes.intersection(entry.get("sample", ()))) for name, entry in table.items()}
+    nearest = max(shared, key=lambda name: shared[name])
+    return nearest if shared[nearest] >= ENOUGH else None
+
+
+def _row(instance: Instance) -> str:
+    return json.dumps([instance.input, instance.references])
+
+
+def _hash(row: str) -> str:
+    return hashlib.sha256(row.encode()).hexdigest()[:16]
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, Any]]:
+    table: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return table
