@@ -50,8 +50,8 @@ micro-benchmark: $(STAMP)  ## all bundled tasks, three seeds; writes experiments
 # Each table by two processes that take turns, one thread each: two cores are used without waiting for each other.
 table: $(STAMP)  ## the tables of experiments/ on the bundled model, or one: make table TABLE=table_main
 	@status=0; for table in $(TABLE); do \
-		OMP_NUM_THREADS=1 $(BIN)/python -m selfguide.table +table=$$table output=runs/tables/second >/dev/null 2>&1 & \
-		OMP_NUM_THREADS=1 $(BIN)/python -m selfguide.table +table=$$table || status=$$?; wait; \
+		OMP_NUM_THREADS=1 $(BIN)/selfguide table +table=$$table output=runs/tables/second >/dev/null 2>&1 & \
+		OMP_NUM_THREADS=1 $(BIN)/selfguide table +table=$$table || status=$$?; wait; \
 	done; exit $$status
 
 bench: $(STAMP)  ## speed: the reference's schedule, ours, and bare vLLM; writes experiments/bench/

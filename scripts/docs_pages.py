@@ -17,6 +17,7 @@ import mkdocs_gen_files
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from selfguide.apps.verbs import VERBS
 from selfguide.config.groups import register
 from selfguide.config.identity import declared
 from selfguide.config.schema import RunConfig
@@ -26,7 +27,6 @@ ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 LINE = re.compile(r"^(?P<indent>\s*)(?P<key>\w+):(?P<value>[^#]*)(?:#\s*(?P<comment>.*))?$")
 CONTINUED = re.compile(r"^\s+#\s*(?P<comment>.*)$")
-COMMANDS = ("main", "lint", "plan", "table", "report", "chat", "export", "quality", "store")
 SAID_HERE = {
     "options": "settings of an implementation of your own (a plugin, or `_target_`)",
     "name": "what results call it",
@@ -102,7 +102,7 @@ def configuration() -> str:
     """Every key of the schema: its default, what is allowed, what it does."""
     defaults, said = composed(), all_comments()
     text = [
-        "# Every configuration key\n\nThe default is that of `python -m selfguide.main` without any override. "
+        "# Every configuration key\n\nThe default is that of `selfguide run` without any override. "
         "`teacher.model.*` and `teacher.engine.*` are the keys of `model` and `engine`, for the teacher."
     ]
     group = ""
@@ -137,10 +137,10 @@ def presets() -> str:
 def commands() -> str:
     """What each command's `--help` prints."""
     text = ["# Commands\n"]
-    for name in COMMANDS:
-        command = [sys.executable, "-m", f"selfguide.{name}", "--help"]
+    for name in VERBS:
+        command = [sys.executable, "-m", "selfguide.main", name, "--help"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        text.append(f"## python -m selfguide.{name}\n\n```text\n{done.stdout.strip()}\n```\n")
+        text.append(f"## selfguide {name}\n\n```text\n{done.stdout.strip()}\n```\n")
     return "\n".join(text)
 
 

@@ -4,7 +4,7 @@ Gold is opened here and handed to the evaluation; the method gets the session, w
 for a method that claims gold: it gets the pool, which is never scored on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from selfguide.analysis.summary import print_summary
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
 from selfguide.core.console import Terminal
-from selfguide.core.types import Split
+from selfguide.core.runlog import logged_to
+from selfguide.core.types import Instance, Split
 from selfguide.evaluation.columns import label_columns, sibling_columns
-from selfguide.evaluation.evaluate import choose_instances, evaluate, gain
+from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
@@ -25,7 +26,7 @@ from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
 from selfguide.search.protocol_check import ProtocolCheck
-from selfguide.tasks.gold import GoldData
+from selfguide.tasks.gold import SPLITS, GoldData
 from selfguide.tasks.load import load_task
 from selfguide.training.preflight import preflight
 
@@ -34,11 +35,14 @@ WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What `run` gives to a caller: the method's score, the baseline's, and where the files are."""
+    """What `run` gives to a caller: the method's score, the baseline's, and where the files are.
+
+    Without instances nothing was measured: no score, no baseline.
+    """
 
     status: str
-    score: Interval
-    baseline: Interval
+    score: Interval | None
+    baseline: Interval | None
     folder: Path
 
 
@@ -48,13 +52,27 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     `engine` is one that is already running; without it, the first stage that needs one starts it.
     """
     terminal = terminal or Terminal()
+    with logged_to(folder / "run.log"):
+        with terminal.live():
+            record = _record(config, folder, terminal, engine)
+            save(record, folder)
+        print_summary(record, folder, terminal)
+    return RunResult(record.outcome.status, _interval(record.tuned), _interval(record.base), folder)
+
+
+def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine | None) -> RunRecord:
+    """Everything but the files: the method made its data and weights, and what there is to score is scored."""
     method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
-    terminal.say(f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}")
+    terminal.say(
+        f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}, {_sizes(gold)}"
+    )
     settings = config.evaluation
     split: Split = "test" if settings.split == "test" else "validation"
     protocol = ProtocolCheck(config, task, gold, folder)
-    instances = choose_instances(gold.open(split), settings.limit, config.data.split_seed)
+    instances: tuple[Instance, ...] = ()
+    if not gold.is_empty:
+        instances = choose_instances(gold.open(split), settings.limit, config.data.split_seed)
 
     def overlap_check(texts: Sequence[str]) -> frozenset[int]:
         return frozenset(overlap.index for overlap in gold.overlaps(split, texts))
@@ -64,8 +82,11 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         session.before_work(partial(check_training, config, terminal))
-        base = evaluate(session, "baseline", instances, {"few_shot_icl": BASE})["few_shot_icl"]
-        terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
+        base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
+        if base is None:
+            terminal.say("no instances: everything but the evaluation runs, and nothing is measured")
+        else:
+            terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
         result = with_validity(gold, method(session))
         for warning in result.warnings:
@@ -73,13 +94,15 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
 
         every_epoch = result.epochs if settings.epochs == "all" else ()
         epochs = {f"epoch {number}": System(epoch) for number, epoch in enumerate(every_epoch, 1)}
-        systems = _systems(session, result)
-        scored = evaluate(session, "tuned", instances, epochs | systems) if epochs | systems else {}
-        columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
-        shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
-        columns |= sibling_columns(task, instances, shown, settings)
+        systems = _systems(session, result) if instances else {}
+        scored = _scored(session, "tuned", instances, epochs | systems)
+        columns = {}
+        if base is not None:
+            columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
+            shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
+            columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
-        record = RunRecord(
+        return RunRecord(
             config=config,
             task=task,
             split_counts=gold.counts(split),
@@ -87,18 +110,35 @@ def run(config: RunConfig, folder: Path, terminal: Terminal | None = None, engin
             outcome=result,
             base=base,
             tuned=tuned,
-            gain=gain(base, tuned, settings),
+            gain=None if base is None or tuned is None else gain(base, tuned, settings),
             controls={name: scored[name] for name in systems if name != config.method.name},
-            epochs={name: scored[name] for name in epochs},
+            epochs={name: scored[name] for name in epochs if name in scored},
             columns=columns,
             stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in result.pairs]),
             protocol=protocol.status(),
             gold_use=use,
         )
-    save(record, folder)
-    print_summary(record, folder, terminal)
-    return RunResult(result.status, tuned.score, base.score, folder)
+
+
+def _interval(evaluated: Evaluated | None) -> Interval | None:
+    return None if evaluated is None else evaluated.score
+
+
+def _sizes(gold: GoldData) -> str:
+    """How many instances each split has, and how many were left out."""
+    if gold.is_empty:
+        return "no instances"
+    dropped = sum(gold.counts(split).dropped for split in SPLITS)
+    left_out = f" ({dropped} more are demonstrations)" if dropped else ""
+    return "instances: " + ", ".join(f"{gold.count(split)} {split}" for split in SPLITS) + left_out
+
+
+def _scored(
+    session: Session, name: str, instances: Sequence[Instance], systems: Mapping[str, System]
+) -> dict[str, Evaluated]:
+    """`evaluate`, where there is something to evaluate."""
+    return evaluate(session, name, instances, systems) if instances and systems else {}
 
 
 def check_training(config: RunConfig, terminal: Terminal) -> None:

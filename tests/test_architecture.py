@@ -62,7 +62,8 @@ def test_every_package_has_its_level() -> None:
     assert packages == {*ORDER, "apps", "testing"}
 
 
-@pytest.mark.parametrize("name", modules())
+# The package itself, which everything imports, hands out the Python API when it is asked for.
+@pytest.mark.parametrize("name", [name for name in modules() if name != "selfguide"])
 def test_no_import_points_upwards(name: str) -> None:
     known = modules()
     upwards = [target for target in imports(known[name]) if target in known and level(target) > level(name)]

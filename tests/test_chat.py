@@ -23,7 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_a_pipe_gets_both_answers_to_each_line(run: RunFolder) -> None:
-    arguments = ("selfguide.chat", f"run={run.path}", "max_new_tokens=6")
+    arguments = ("selfguide.main", "chat", f"run={run.path}", "max_new_tokens=6")
     done = cli.run(*arguments, cwd=run.path.parent, said="first\n\nsecond")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

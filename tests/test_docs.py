@@ -30,5 +30,5 @@ def test_every_key_is_explained(site: Path) -> None:
 
 def test_pages_show_what_the_repository_says(site: Path) -> None:
     commands = (site / "reference" / "commands" / "index.html").read_text(encoding="utf-8")
-    assert "python -m selfguide.main" in commands and "What would spoil a result" in commands
+    assert "selfguide run" in commands and "What would spoil a result" in commands
     assert "ProposeInputs" in (site / "design" / "architecture" / "index.html").read_text(encoding="utf-8")

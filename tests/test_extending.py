@@ -68,7 +68,7 @@ def test_the_documented_snippets_run(tmp_path: Path) -> None:
         "half_s3.yaml", "initials.yaml", "my_module.py", "reversed.yaml",
     ]  # fmt: skip
     path = f"{ROOT}{os.pathsep}{tmp_path}"
-    (line,) = re.findall(r"^python -m selfguide\.main (--config-dir mine .*)$", text, re.MULTILINE)
+    (line,) = re.findall(r"^selfguide run (--config-dir mine .*)$", text, re.MULTILINE)
     arguments = [argument.strip('"') for argument in re.findall(r'"[^"]*"|\S+', line)]
     few = [override for override in FEW if not override.startswith("task=")]
     done = command(*arguments, *few, "hydra.run.dir=run", "store.root=store", cwd=tmp_path, path=path)

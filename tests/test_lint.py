@@ -133,7 +133,7 @@ def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
 
 
 def lint(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    arguments = ("selfguide.lint", "task=json", "model=local", "model.path=none", *overrides)
+    arguments = ("selfguide.main", "lint", "task=json", "model=local", "model.path=none", *overrides)
     return cli.run(*arguments, cwd=folder, environment={"HOME": str(folder)})
 
 

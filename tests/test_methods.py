@@ -177,7 +177,7 @@ def test_budgets_put_methods_on_the_same_footing(result_of: ResultOf, tmp_path: 
 
 def test_the_commands_for_methods_in_the_readme_compose() -> None:
     text = (Path(__file__).parents[1] / "README.md").read_text().replace("\\\n", " ")
-    commands = re.findall(r"^python -m selfguide\.main (method=.*)$", text, re.MULTILINE)
+    commands = re.findall(r"^selfguide run (method=.*)$", text, re.MULTILINE)
     assert len(commands) >= 2
     for command in commands:
         run_config(*shlex.split(command, comments=True))

@@ -18,7 +18,7 @@ from selfguide.config.schema import RunConfig
 from selfguide.config.serving import VLLMEngineConfig
 from selfguide.models.base import Request
 from selfguide.models.vllm import VLLMEngine
-from selfguide.models.vllm_process import engine_arguments, environment, reloads_in_place
+from selfguide.models.vllm_process import engine_arguments, environment, own_process, reloads_in_place
 from selfguide.store import Journal
 
 
@@ -46,8 +46,10 @@ Work = Callable[[Recording, Journal], object]
 def against_bare(task_name: str, runs: int, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """For each stage, cold and warm: tokens/s of both in every run, and the ratio of the medians."""
     config = configuration("c_streaming", task_name, overrides)
-    environment(cast(VLLMEngineConfig, config.engine))
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    settings = cast(VLLMEngineConfig, config.engine)
+    environment(settings)
+    # In a process of its own where a run's is.
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(settings, not reloads_in_place()) else "0"
     from vllm import LLM
 
     from selfguide.models.source import context_length

@@ -113,8 +113,14 @@ def group_of(task: str, variant: str, runs: Sequence[RunFolder]) -> Group:
 
 
 def grouped(runs: Sequence[RunFolder]) -> dict[Column, list[Group]]:
-    """The groups of each column, in the order of the runs. Raises `DataError` for two runs of one seed."""
+    """The groups of each column, in the order of the runs.
+
+    Raises `DataError` for two runs of one seed, and for a run without instances.
+    """
     runs = without_repeats(runs)
+    for run in runs:
+        if run.result["score"] is None:
+            raise DataError(f"{run.path}: nothing was measured there (its task has no instances); leave it out")
     members: dict[tuple[Column, str, str], list[RunFolder]] = defaultdict(list)
     for run, variant in zip(runs, variant_names(runs), strict=True):
         members[column_of(run), run.result["task"], variant].append(run)

@@ -144,6 +144,8 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     elif makes_inputs(config):
         shown = count(len(task.demonstrations), "demonstration")
         yield f"No gold instance was used beside the {shown}."
+    if not result.get("instances", {"evaluated": 1})["evaluated"]:
+        return  # without instances there is nothing to overlap with
     if makes_inputs(config) and config.filters.decontaminate == "drop":
         yield "The evaluation inputs were used for one thing: synthetic inputs that overlap with them were dropped."
     elif makes_inputs(config):

@@ -58,13 +58,13 @@ def stage_losses(stage: "StoredStage") -> list[dict[str, float]]:
     return [{"step": row["step"], "loss": row["loss"]} for row in read_jsonl(file)]
 
 
-def command_line(module: str = "selfguide.main") -> str | None:
-    """The command that makes this run again; None outside a Hydra job."""
+def command_line(command: str = "selfguide run") -> str | None:
+    """The command that does this again; None outside a Hydra job."""
     from hydra.core.hydra_config import HydraConfig
 
     if not HydraConfig.initialized():
         return None
-    return " ".join(["python", "-m", module, *map(shlex.quote, HydraConfig.get().overrides.task)])
+    return " ".join([command, *map(shlex.quote, HydraConfig.get().overrides.task)])
 
 
 def peak_memory() -> dict[str, int]:
@@ -138,13 +138,10 @@ def _known(saved: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _defaults(engine: str, method: dict[str, Any]) -> Any:
-    from hydra import compose, initialize_config_dir
-
-    from selfguide.config.groups import register
+    from selfguide.config.composing import composed, own_hydra
     from selfguide.core.paths import config_dir
 
-    register()
     shipped = (config_dir() / "method" / f"{method['name']}.yaml").is_file()
     recipe = method["name"] if shipped else method["kind"]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", overrides=[f"engine={engine}", f"method={recipe}"])
+    with own_hydra():
+        return composed([f"engine={engine}", f"method={recipe}"])

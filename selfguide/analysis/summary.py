@@ -6,21 +6,33 @@ from selfguide.analysis.description import describe
 from selfguide.analysis.result import RunRecord, counts, drops
 from selfguide.core.console import Terminal
 from selfguide.evaluation.evaluate import Evaluated
+from selfguide.evaluation.statistics import Gain
 
 # Those that a method or a setting does not leave are not named.
 FILES = (
     "report.html", "result.json", "details.json", "predictions.jsonl", "candidates.jsonl", "dataset.jsonl",
     "adapter/", "model/", "run.log",
 )  # fmt: skip
+NOTHING_MEASURED = "the task has no instances, so nothing was measured; add some to see whether the model got better"
 
 
 def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     """Scores with intervals, floors, the gain, warnings repeated, paths."""
+    if record.base is None or record.tuned is None or record.gain is None:
+        terminal.say(f"{record.task.name}: {NOTHING_MEASURED}")
+    else:
+        _print_scores(record, record.base, record.tuned, record.gain, terminal)
+    _print_about(record, terminal)
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    terminal.say(f"files: {shown}/ ({', '.join(name for name in FILES if (folder / name).exists())})")
+
+
+def _print_scores(record: RunRecord, base: Evaluated, tuned: Evaluated, gain: Gain, terminal: Terminal) -> None:
     task, method = record.task, record.config.method.name
-    rows = [_row("few-shot ICL (base model)", record.base)]
+    rows = [_row("few-shot ICL (base model)", base)]
     rows += [_row(f"{name} (control)", control) for name, control in record.controls.items()]
     if method != "few_shot_icl":
-        rows.append(_row(method, record.tuned))
+        rows.append(_row(method, tuned))
     rows += [_row(f"{method}, {name}", epoch) for name, epoch in record.epochs.items()]
     for column, variants in record.columns.items():
         rows += [_row(f"{column.replace('_', ' ')}: {name}", evaluated) for name, evaluated in variants.items()]
@@ -34,14 +46,18 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
     terminal.table(title, ("", "score", level, "n"), rows)
     if method != "few_shot_icl":
         terminal.say(
-            f"{method} - few-shot ICL: {_points(record.gain.value)} points "
-            f"[{_points(record.gain.ci_low)}, {_points(record.gain.ci_high)}], p = {record.gain.p:.3g} (paired)"
+            f"{method} - few-shot ICL: {_points(gain.value)} points "
+            f"[{_points(gain.ci_low)}, {_points(gain.ci_high)}], p = {gain.p:.3g} (paired)"
         )
         for name, over in record.gains.items():
             terminal.say(
                 f"{method} - {name}: {_points(over.value)} points [{_points(over.ci_low)}, {_points(over.ci_high)}], "
                 f"p = {over.p:.3g} (paired)"
             )
+
+
+def _print_about(record: RunRecord, terminal: Terminal) -> None:
+    """What is behind the scores: data, protocol, warnings."""
     if record.outcome.candidates:
         found = counts(record.outcome)
         beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
@@ -71,10 +87,8 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
     for warning in record.outcome.warnings:
         terminal.say(f"warning: {warning}")
-    if all(stage.hit for stage in record.stages.values()):
+    if record.stages and all(stage.hit for stage in record.stages.values()):
         terminal.say("every stage was found in the store; nothing was computed")
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    terminal.say(f"files: {shown}/ ({', '.join(name for name in FILES if (folder / name).exists())})")
 
 
 def _about_the_data(record: RunRecord) -> tuple[str, ...]:
@@ -83,6 +97,7 @@ def _about_the_data(record: RunRecord) -> tuple[str, ...]:
         "claims_gold": record.gold_use.claims,
         "seen_instances": record.gold_use.scored,
         "counts": counts(record.outcome),
+        "instances": {"evaluated": len(record.instances)},
         "drops": dict(zip(("inputs", "outputs"), drops(record.outcome), strict=True)),
     }
     return describe(record.config, result, record.task).data

@@ -1,4 +1,4 @@
-"""`python -m selfguide.chat run=runs/…`: type an input, see the base's and the finetuned model's answer side by side.
+"""`selfguide chat run=runs/…`: type an input, see the base's and the finetuned model's answer side by side.
 
 Reads a pipe as well: one input a line, answers as plain lines.
 """
@@ -47,24 +47,14 @@ class Chat:
     def __init__(
         self, run: "RunFolder", tokenizer: "PromptTokenizer", weights: "Weights", max_new_tokens: int | None = None
     ) -> None:
-        self._run, self._tokenizer, self._weights = run, tokenizer, weights
-        self._max_new_tokens = max_new_tokens or run.config.evaluation.max_new_tokens
+        from selfguide.apps.model import Asked
+
+        self._run, self._weights = run, weights
+        self._asked = Asked(run, tokenizer, max_new_tokens)
 
     def answers(self, engine: "Engine", text: str) -> tuple[str, str]:
         """(base, tuned). Raises `PromptTooLongError` if the input leaves no room for an answer."""
-        from selfguide.core.errors import PromptTooLongError
-        from selfguide.models.base import Request, Sampling, room
-        from selfguide.prompts.selfguide import answer_prompt
-
-        prompt = answer_prompt(self._run.task, text)
-        ids = self._tokenizer.encode_prompt(prompt)
-        space = room(engine.context_length, len(ids), self._max_new_tokens)
-        if space <= 0:
-            raise PromptTooLongError(
-                f"with this input the prompt has {len(ids)} tokens; the model takes {engine.context_length}"
-            )
-        sampling = Sampling(space, stop=self._tokenizer.stop(prompt))
-        base, tuned = engine.generate([Request(ids, sampling), Request(ids, sampling, weights=self._weights)])
+        base, tuned = engine.generate([self._asked.request(engine, text, w) for w in (None, self._weights)])
         return base[0].text, tuned[0].text
 
     def talk(self, engine: "Engine", source: TextIO, target: TextIO) -> None:

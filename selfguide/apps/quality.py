@@ -1,4 +1,4 @@
-"""`python -m selfguide.quality RUN`: how an error and what was extrapolated from it differ (S3's quality study).
+"""`selfguide quality RUN`: how an error and what was extrapolated from it differ (S3's quality study).
 
 High cosine with an edit distance near the texts' length: the same kind of text, not a copy. Copies show as a
 distance near 0.
@@ -86,7 +86,7 @@ def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m selfguide.quality", description=__doc__)
+    parser = argparse.ArgumentParser(prog="selfguide quality", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--encoder", default=ENCODER, help=f"hub name or folder of the embedding model ({ENCODER})")
     options = parser.parse_args(arguments)

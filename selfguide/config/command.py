@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from selfguide.config.disk import about_files
 from selfguide.config.explain import composing_problem, explain
 from selfguide.config.groups import register
+from selfguide.config.overrides import in_order
 from selfguide.core.errors import SelfguideError
 from selfguide.core.escaping import terminal
 from selfguide.core.masking import masked
@@ -38,6 +39,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
     def decorate(job: Job) -> Callable[[], Any]:
         def main() -> Any:
             register()
+            # An option may stand behind overrides.
+            sys.argv[1:] = in_order(sys.argv[1:])
             # Hydra then raises instead of printing its own multi-line report and exiting with 1.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             # rouge-score announces its tokenizer through absl.
@@ -62,6 +65,7 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
                 fail(line)
 
         main.__doc__ = job.__doc__
+        main.on_config = job  # type: ignore[attr-defined]
         return main
 
     return decorate
@@ -109,9 +113,7 @@ def interrupted() -> NoReturn:
 
 
 def _command_line() -> str:
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = [Path(sys.argv[0]).name] if spec is None else ["python", "-m", spec.name.removesuffix(".__main__")]
-    return shlex.join(masked([*program, *sys.argv[1:]]))
+    return " ".join([sys.argv[0], *map(shlex.quote, masked(sys.argv[1:]))])
 
 
 def _interrupt(signum: int, frame: Any) -> NoReturn:

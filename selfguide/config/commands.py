@@ -1,4 +1,4 @@
-"""The schema of the commands beside the run: export, chat and table. Values and comments are in `conf/`."""
+"""The schema of the commands beside the run: export, chat, serve and table. Values and comments are in `conf/`."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ class TrustConfig:
 
 @dataclass
 class ExportConfig(TrustConfig):
-    """`python -m selfguide.export`."""
+    """`selfguide export`."""
 
     run: str = MISSING
     to: str = MISSING
@@ -34,7 +34,7 @@ class ExportConfig(TrustConfig):
 
 @dataclass
 class ChatConfig(TrustConfig):
-    """`python -m selfguide.chat`."""
+    """`selfguide chat`."""
 
     base_url: str = MISSING
     api_key_env: str = MISSING
@@ -42,9 +42,21 @@ class ChatConfig(TrustConfig):
     max_new_tokens: int | None = knob(ge=1)
 
 
+@dataclass
+class ServeConfig(TrustConfig):
+    """`selfguide serve`."""
+
+    run: str = MISSING
+    host: str = MISSING
+    port: int = knob(ge=1, le=65535)
+    vllm: list[str] = MISSING
+    dry_run: bool = MISSING
+
+
 SCHEMAS: dict[str, type[Any]] = {
     "schema_export": ExportConfig,
     "schema_chat": ChatConfig,
+    "schema_serve": ServeConfig,
     "schema_table": TableConfig,
 }
 

@@ -38,6 +38,12 @@ def explain(error: BaseException) -> str:
         if (match := re.search(r"Could not (?:find|load) 'hydra/launcher/(\w+)'", text)) and match[1] in LAUNCHERS:
             extra = LAUNCHERS[match[1]]
             return f"hydra/launcher={match[1]} needs packages that are not installed: pip install 'selfguide[{extra}]'"
+        if match := re.search(r"To append to your default list use (\+(.+?)=.*)", text):
+            return f"{match[2]}: is added to the other options; write {match[1]}"
+        if match := re.search(r"Ambiguous value for argument '(.+?)=(.*)'", text):
+            key, value = match[1], match[2]
+            each, listed = f"for a run with each: {key}={value} --multirun", f"as a list: {key}=[{value}]"
+            return f"{key}: {value} are several values; {each}; {listed}"
         if match := re.search(r"Could not find '([^']+)/([^']+)'", text):
             return _missing_option(match[1], match[2], text)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):

@@ -226,7 +226,7 @@ class TrackingConfig(Extensible):
     kind: str = knob(one_of=("none",), registry=TRACKERS)
     project: str = MISSING
     entity: str | None = MISSING
-    mode: str = knob(one_of=("online", "offline"))
+    mode: str = knob(one_of=("online", "offline", "disabled"))
     group: str | None = MISSING
     tags: list[str] = MISSING
     folder: str | None = MISSING
@@ -237,8 +237,16 @@ class TrackingConfig(Extensible):
 
 
 @dataclass
+class ExtrasConfig:
+    """What is said of a run beside its result."""
+
+    tags: list[str] = MISSING
+    print_config: bool = MISSING
+
+
+@dataclass
 class ForecastConfig:
-    """How large the small round of `python -m selfguide.plan` is."""
+    """How large the small round of `selfguide plan` is."""
 
     proposals: int = knob(ge=2)
     annotated: int = knob(ge=2)
@@ -268,6 +276,7 @@ class RunConfig:
     data: DataConfig = knob(role=TASK)
     store: StoreConfig = knob(role=OUTSIDE)
     tracking: TrackingConfig = knob(role=OUTSIDE)
+    extras: ExtrasConfig = knob(role=OUTSIDE)
     protocol: str = knob(one_of=("default", "paper"))
     seed: int = knob(ge=0, role=PER_RUN)
     frozen_config: str | None = knob(default=None, role=PER_RUN)

@@ -58,7 +58,7 @@ class VLLMEngineConfig(EngineConfig):
     quantization: str | None = MISSING
     prefix_caching: bool = knob(affects=NOTHING)
     enforce_eager: str = knob(one_of=("auto", "on", "off"), affects=NOTHING)
-    max_sequences: int = knob(ge=1, affects=NOTHING)
+    max_sequences: int | None = knob(ge=1, affects=NOTHING)
     batch_tokens: int | None = knob(ge=256, affects=NOTHING)
     block_tokens: int | None = knob(ge=1, affects=NOTHING)
     max_adapters: int = knob(ge=1, affects=NOTHING)

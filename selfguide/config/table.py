@@ -1,4 +1,4 @@
-"""The schema of `python -m selfguide.table`. Values and explanations: conf/table.yaml and conf/table/."""
+"""The schema of `selfguide table`. Values and explanations: conf/table.yaml and conf/table/."""
 
 import re
 from collections.abc import Iterator

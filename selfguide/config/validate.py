@@ -197,8 +197,11 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         yield from vote_problems(run.method, run.annotation)
     if run.student.kind == "encoder" and run.task.family == "generation":
         yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
-    if run.task.source == "json" and run.task.path is None:
-        yield "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json"
+    if run.task.source == "json" and run.task.path is None and not (run.task.instruction and run.task.demonstrations):
+        yield (
+            "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json, or none with "
+            "task.instruction and task.demonstrations: nothing is measured then"
+        )
     if run.task.source in ("sni", "micro") and run.task.id is None:
         yield "task.id: has no value; allowed: a Super-NaturalInstructions id, task=sni task.id=task1344"
     yield from _training_split(run)

@@ -1,4 +1,7 @@
-"""Progress bars, tables and lines: rich on a terminal, plain lines elsewhere (logs, pipes, SLURM)."""
+"""Progress bars, tables and lines: rich on a terminal, plain lines elsewhere (logs, pipes, SLURM).
+
+Whatever is said is also in `run.log` (`selfguide.core.runlog`).
+"""
 
 import logging
 import sys
@@ -9,11 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from selfguide.core.escaping import terminal
+from selfguide.core.live import Region
+from selfguide.core.runlog import SAID
 
 PLAIN_EVERY_S = 10.0
 log = logging.getLogger("selfguide")
@@ -30,31 +34,19 @@ def log_once(logger: logging.Logger, text: str, level: int = logging.WARNING) ->
 class Bar:
     """The progress of one long stage. `advance` may carry fields to show, such as accepted=120."""
 
-    def __init__(self, name: str, total: int | None, unit: str, console: Console) -> None:
+    def __init__(self, name: str, total: int | None, unit: str, of: "Terminal") -> None:
         self.name, self.total, self.unit = terminal(name), total, unit
-        self._console = console
+        self._terminal = of
         self._done = 0
         self._resumed = 0
         self._start = self._said = time.monotonic()
-        self._fields = ""
-        self._rich: Progress | None = None
+        self._fields = self.ended = ""
+        self._region: Region | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._rich = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description:<22}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TextColumn("eta"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[more]}"),
-                console=self._console,
-                transient=True,
-            )
-            self._rich.start()
-            self._task = self._rich.add_task(self.name, total=self.total, rate="", more="")
+        self._region = self._terminal.region
+        if self._region is not None:
+            self._task = self._region.progress.add_task(self.name, total=self.total, rate="", more="")
         return self
 
     def resume(self, done: int) -> None:
@@ -66,20 +58,20 @@ class Bar:
         self._done += count
         if fields:
             self._fields = terminal(" ".join(f"{name} {value}" for name, value in fields.items()))
-        if self._rich is not None:
-            self._rich.update(self._task, completed=self._done, rate=self._rate(), more=self._fields)
+        if self._region is not None:
+            self._region.progress.update(self._task, completed=self._done, rate=self._rate(), more=self._fields)
         elif time.monotonic() - self._said >= PLAIN_EVERY_S:
             self._said = time.monotonic()
-            self._console.print(Text(terminal(self._line())), soft_wrap=True)
+            self._terminal.say(self._line())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._rich is not None:
-            self._rich.stop()
+        if self._region is not None:
+            self._region.progress.remove_task(self._task)
         elapsed = time.monotonic() - self._start
         ended = "stopped" if kind is not None else "done"
-        self._console.print(Text(f"{self._line(eta=False)} {ended} in {elapsed:.1f} s"), soft_wrap=True)
+        self.ended = f"{self._line(eta=False)} {ended} in {elapsed:.1f} s"
 
     def _rate(self) -> str:
         elapsed = time.monotonic() - self._start
@@ -100,15 +92,37 @@ class Terminal:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.region: Region | None = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Within it a terminal shows one live region, which then goes; elsewhere lines stay lines. May be nested."""
+        if self.region is not None or not self.console.is_terminal or self.console.is_dumb_terminal:
+            yield
+            return
+        with Region(self.console) as self.region:
+            try:
+                yield
+            finally:
+                self.region = None
 
     @contextmanager
     def bar(self, name: str, total: int | None, unit: str) -> Iterator[Bar]:
-        with Bar(name, total, unit, self.console) as bar:
-            yield bar
+        bar = Bar(name, total, unit, self)
+        try:
+            with self.live(), bar:
+                yield bar
+        finally:
+            self.say(bar.ended)
 
     def say(self, text: str) -> None:
         """One line; the text is never read as markup or as control characters."""
-        self.console.print(Text(terminal(text)), soft_wrap=True)
+        text = terminal(text)
+        SAID.info("%s", text)
+        if self.region is not None:
+            self.region.add(text)
+        else:
+            self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
 
     def warn(self, text: str) -> None:
         """A line that must not be overlooked; also in the log file."""
@@ -124,13 +138,11 @@ class Terminal:
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are figures."""
         rows = [[terminal(cell) for cell in row] for row in rows]
-        if not self.console.is_terminal:
-            widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
-            self.say(title)
-            for row in [columns, *rows]:
-                cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-                self.say("  " + "  ".join(cells).rstrip())
+        if not self.console.is_terminal or self.region is not None:
+            for line in plain_table(title, columns, rows):
+                self.say(line)
             return
+        SAID.info("%s", "\n".join(plain_table(terminal(title), columns, rows)))
         table = Table(title=Text(terminal(title)), title_justify="left")
         for index, column in enumerate(columns):
             table.add_column(column, justify="left" if index == 0 else "right")
@@ -143,3 +155,13 @@ class Terminal:
         total = kept + sum(counts.values())
         rows = [(reason, str(count), f"{count / total:.0%}") for reason, count in counts.items()]
         self.table(title, ("reason", "count", "share"), [*rows, ("kept", str(kept), f"{kept / max(total, 1):.0%}")])
+
+
+def plain_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines, the columns aligned by spaces."""
+    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    lines = [title]
+    for row in [columns, *rows]:
+        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines

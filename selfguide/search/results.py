@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfguide.core.errors import DataError
 from selfguide.core.files import canonical_json
 
 Setting = Mapping[str, Any]
@@ -69,6 +70,8 @@ def read_result(folder: Path, task: str, seed: int) -> JobResult | None:
     if not file.exists():
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
+    if content["score"] is None:
+        raise DataError(f"{folder}: nothing was measured (the task has no instances), so there is nothing to choose by")
     seconds = {name: float(value) for name, value in content.get("seconds", {}).items() if name != "total"}
     cached = {name for name, how in content.get("cache", {}).items() if how == "hit"}
     scores, baselines = _instances(folder / "predictions.jsonl")

@@ -1,4 +1,4 @@
-"""`python -m selfguide.store list`, `… why A B`, `… check`: what is kept, why two keys differ, what is damaged."""
+"""`selfguide store list`, `… why A B`, `… check`: what is kept, why two keys differ, what is damaged."""
 
 import argparse
 import json
@@ -92,7 +92,7 @@ def _check(root: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m selfguide.store", description=__doc__)
+    parser = argparse.ArgumentParser(prog="selfguide store", description=__doc__)
     root: dict[str, Any] = {"type": Path, "help": "the store (default runs/store)"}
     parser.add_argument("--root", default=Path("runs/store"), **root)
     anywhere = argparse.ArgumentParser(add_help=False)

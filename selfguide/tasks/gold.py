@@ -74,6 +74,8 @@ class GoldData:
     def open(self, split: Split, purpose: str = "evaluation") -> tuple[Instance, ...]:
         """The instances of a split, in a fixed order. Raises DataError if there are none."""
         rows = self._kept[split]
+        if self.is_empty:
+            raise DataError(f"{self.task}: has no instances; add some (input and output), or choose another method")
         if not rows:
             other = ", ".join(f"{name} has {self.count(name)}" for name in SPLITS if name != split)
             raise DataError(
@@ -102,6 +104,11 @@ class GoldData:
     def on_open(self, notify: Callable[[Opening], None]) -> None:
         """Call `notify` at every later opening."""
         self._subscribers.append(notify)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the task came without any instance: nothing can be measured then."""
+        return not any(counts.published for counts in self._counts.values())
 
     def count(self, split: Split) -> int:
         """How many instances `open` would give."""

@@ -18,10 +18,12 @@ def infer_family(task: RawTask) -> Family:
     outputs = [instance.references[0] for instance in task.rows]
     outputs += [demonstration.output for demonstration in task.demonstrations]
     distinct = Counter(map(normalized, outputs))
+    # A handful of demonstrations is all there is without instances: one repeated answer must do.
+    enough = MIN_MEAN_COUNT * len(distinct) if task.rows else len(distinct) + 1
     single = sum(len(instance.references) == 1 for instance in task.rows)
     looks_like_labels = (
         2 <= len(distinct) <= MAX_LABELS
-        and len(outputs) >= MIN_MEAN_COUNT * len(distinct)
+        and len(outputs) >= enough
         and all(0 < len(output) <= MAX_LABEL_CHARS for output in distinct)
         and single >= MIN_SINGLE_SHARE * len(task.rows)
     )

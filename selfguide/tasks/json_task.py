@@ -1,12 +1,13 @@
-"""The user's own task file (`task=json task.path=...`), in one of three forms.
+"""The user's own task file (`task=json task.path=...`), in one of these forms.
 
 1. The Super-NI form: `Definition`, `Positive Examples`, `Instances`.
-2. Simple JSON: `{"instruction": "...", "labels": [...]?, "examples": [{"input", "output"}], "instances": [...]}`.
+2. Simple JSON: `{"instruction": "...", "labels": [...]?, "examples": [{"input", "output"}], "instances": [...]?}`.
 3. JSONL (`.jsonl`), one object a line, blank lines ignored:
    the first `{"instruction": "...", "labels": [...]?}`; then `{"input", "output", "demonstration": true}` for every
    demonstration and `{"input", "output", "id"?}` for every instance, in any order.
+4. CSV, TSV or a folder of text files (`selfguide.tasks.tabular`); the instruction is then `task.instruction`.
 
-`output` is a string or a list of accepted strings everywhere.
+`output` is a string or a list of accepted strings everywhere. Without instances nothing is measured.
 """
 
 from typing import Any
@@ -29,15 +30,19 @@ from selfguide.tasks.raw import (
     unique_ids,
 )
 from selfguide.tasks.sni import parse_sni
+from selfguide.tasks.tabular import is_tabular, read_table
 
 
-def read_json_task(path: str | None, name: str) -> RawTask:
-    """The task in the file at `path`. Raises ConfigError without a path, DataError for a bad file."""
+def read_json_task(path: str | None, name: str, instruction: str | None = None) -> RawTask:
+    """The task in the file at `path`. Raises ConfigError without a path, DataError for a bad file.
+
+    `instruction` is the one of a file that holds rows alone.
+    """
     if not path:
-        raise ConfigError("task.path: required for task=json; give the path of a .json or .jsonl task file")
+        raise ConfigError("task.path: required for task=json; give the path of a .json, .jsonl, .csv or .tsv file")
     file = expanded(path, "task.path")
-    if file.is_dir():
-        raise DataError(f"task.path: {file} is a folder; give a .json or .jsonl file")
+    if is_tabular(file):
+        return read_table(file, name, instruction)
     text = read_text(file, "task.path")
     return parse_task_text(text, name, str(file), lines=file.suffix == ".jsonl")
 
@@ -61,7 +66,7 @@ def parse_task_text(text: str, name: str, where: str, *, lines: bool) -> RawTask
         unique_ids(
             (
                 read_instance(item, f"{where}: instances[{index}]", f"{name}-{index}")
-                for index, item in enumerate(require_list(document, "instances", where))
+                for index, item in enumerate(optional_list(document, "instances", where))
             ),
             where,
         ),
@@ -103,8 +108,6 @@ def _parse_lines(text: str, name: str, where: str) -> RawTask:
             instances.append(read_instance(item, at, f"{name}-{len(instances)}"))
     if instruction is None:
         raise DataError(f'{where}: is empty; the first line must be {{"instruction": "..."}}')
-    if not instances:
-        raise DataError(f'{where}: has no instances; add lines of the form {{"input": "...", "output": "..."}}')
     return RawTask(name, instruction, tuple(demonstrations), unique_ids(instances, where), where, labels)
 
 

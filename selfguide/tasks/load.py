@@ -167,14 +167,14 @@ def _check_context(spec: TaskSpec, raw: RawTask) -> None:
         if split_context(demonstration.input, marker) is None:
             raise ConfigError(f"task.context_until: {marker!r} does not part the input of demonstration {index} in two")
     whole = sum(split_context(row.input, marker) is None for row in raw.rows)
-    if whole == len(raw.rows):
+    if raw.rows and whole == len(raw.rows):
         raise ConfigError(f"task.context_until: {marker!r} parts no input of {raw.origin} in two")
     if whole:
         log.warning("%s: %d instances have no context before %r", raw.name, whole, marker)
 
 
 def _check_gold_labels(raw: RawTask, labels: tuple[str, ...]) -> None:
-    if not labels:
+    if not labels or not raw.rows:
         return
     folded = {label.casefold() for label in labels}
     strange = [i for i in raw.rows if not any(normalized(r).casefold() in folded for r in i.references)]

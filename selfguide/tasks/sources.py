@@ -24,8 +24,10 @@ def sni(task: TaskConfig, data: DataConfig) -> RawTask:
 
 
 def json(task: TaskConfig, data: DataConfig) -> RawTask:
-    """The user's own file."""
-    return read_json_task(task.path, task.name)
+    """The user's own file; without one, the configuration's instruction and demonstrations are the task."""
+    if task.path is None and task.instruction and task.demonstrations:
+        return RawTask(task.name, task.instruction, (), (), f"task={task.name}")
+    return read_json_task(task.path, task.name, task.instruction)
 
 
 def hub(task: TaskConfig, data: DataConfig) -> RawTask:

@@ -16,7 +16,6 @@ from rich.console import Console
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.console import Terminal
-from selfguide.core.paths import config_dir
 from selfguide.models.base import Completion, Progress, Request
 from selfguide.testing.scripted import ScriptedEngine
 
@@ -29,15 +28,12 @@ SMALL = (
 
 
 def run_config(*overrides: str) -> RunConfig:
-    """The configuration of `python -m selfguide.main OVERRIDES`."""
-    from hydra import compose, initialize_config_dir
-
-    from selfguide.config.groups import register
+    """The configuration of `selfguide run OVERRIDES`."""
+    from selfguide.config.composing import composed, own_hydra
     from selfguide.config.validate import typed
 
-    register()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return typed(compose("config", overrides=list(overrides)))
+    with own_hydra():
+        return typed(composed(overrides))
 
 
 def write_task(folder: Path, gold: str = "{shade}") -> Path:

@@ -1,5 +1,6 @@
 """The training stage: weights that are in the store are not trained again."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from selfguide.models.base import Weights
 from selfguide.models.session import LanguageModel, Session
 from selfguide.store import Finished, Stage, StoredStage, Workspace, keyed
 
+log = logging.getLogger(__name__)
 PAIRS = "pairs.jsonl"
 
 
@@ -49,8 +51,9 @@ class Finetune(Stage[Trained]):
         write_jsonl(work.path / PAIRS, ({"input": p.input, "output": p.output} for p in self.pairs))
         settings, tokenizer = self.finetuning, self.model.tokenizer
         built = build_rows(self.task, self.pairs, tokenizer, settings, self.seed, self.leave_one_out)
-        work.terminal.say(f"first training row ({work.name}); the model learns what stands between « and »:")
-        work.terminal.say(show_row(built.rows[0], tokenizer))
+        # hydra.verbose=selfguide shows it.
+        row = show_row(built.rows[0], tokenizer)
+        log.debug("first training row (%s); the loss is on what is between « and »:\n%s", work.name, row)
         work.free_device()
         total = steps_per_epoch(settings, len(built.rows)) * settings.max_epochs
         config = replace(self.model.config, finetuning=settings)

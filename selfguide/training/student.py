@@ -6,6 +6,7 @@ from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.errors import ConfigError
 from selfguide.models.devices import has_bfloat16
 from selfguide.models.loading import load_model
+from selfguide.models.lora import lora_config
 
 _OPTIMIZERS = {
     ("adamw", False): "adamw_torch",
@@ -43,7 +44,7 @@ def student_model(config: RunConfig, device: str) -> Any:
     model.config.use_cache = False
     if settings.kind == "full":
         return model
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model, prepare_model_for_kbit_training
 
     if settings.quantization != "none":
         model = prepare_model_for_kbit_training(
@@ -51,18 +52,11 @@ def student_model(config: RunConfig, device: str) -> Any:
             use_gradient_checkpointing=bool(settings.gradient_checkpointing),
             gradient_checkpointing_kwargs={"use_reentrant": False},
         )
-    targets = settings.target_modules
-    lora = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=targets if targets == "all-linear" else [name.strip() for name in targets.split(",")],
-        task_type="CAUSAL_LM",
-    )
     try:
-        return get_peft_model(model, lora)
+        return get_peft_model(model, lora_config(settings))
     except ValueError as error:
-        raise ConfigError(f"finetuning.target_modules: {targets}: {str(error).splitlines()[0][:200]}") from error
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigError(f"finetuning.target_modules: {settings.target_modules}: {reason}") from error
 
 
 def _training_dtype(settings: FinetuningConfig, device: str) -> str:

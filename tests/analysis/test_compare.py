@@ -13,7 +13,7 @@ from selfguide.analysis.compare import Group, find_runs, one_column
 from selfguide.analysis.comparison import Table, compare, markdown, sheet
 from selfguide.analysis.figures import Difference, Figure, interval_of
 from selfguide.analysis.folder import RunFolder
-from selfguide.apps.report import main
+from selfguide.apps.compare import main
 from selfguide.core.errors import DataError
 from selfguide.evaluation.crossed import crossed_gain
 from selfguide.evaluation.statistics import holm

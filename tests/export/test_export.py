@@ -130,7 +130,7 @@ def test_the_command_and_its_mistakes(exported: tuple[RunFolder, Path], tmp_path
     run, _ = exported
 
     def called(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return cli.run("selfguide.export", *arguments, cwd=tmp_path)
+        return cli.run("selfguide.main", "export", *arguments, cwd=tmp_path)
 
     done = called(f"run={run.path}", f"to={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr

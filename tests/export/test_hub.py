@@ -21,7 +21,7 @@ def export(cwd: Path, address: str, *arguments: str, token: str = hub_server.TOK
         "HF_ENDPOINT": address, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
-    return cli.run("selfguide.export", *arguments, cwd=cwd, environment=environment, before=import_the_hub_anew)
+    return cli.run("selfguide.main", "export", *arguments, cwd=cwd, environment=environment, before=import_the_hub_anew)
 
 
 def import_the_hub_anew() -> None:
@@ -62,3 +62,11 @@ def test_a_refusal_is_one_line(run: Path, tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
     assert "allowed: owner/name" in bad.stderr
     assert "hf_wrong" not in done.stdout + done.stderr
+
+
+def test_no_network_is_one_line(run: Path, tmp_path: Path) -> None:
+    words = (f"run={run}", f"to={tmp_path / 'out'}", "push_to_hub=me/color", "weights=none")
+    done = export(tmp_path, "http://127.0.0.1:1", *words)
+    assert done.returncode == 2
+    assert "push_to_hub: the hub cannot be reached" in done.stderr and "is complete" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr

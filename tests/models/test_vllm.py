@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 
 from selfguide.config.serving import VLLMEngineConfig
@@ -191,9 +192,56 @@ def test_what_is_answered_together() -> None:
     one, two = (Weights(name * 16, Path(name)) for name in "12")
     full = Weights("3" * 16, Path("3"), "full")
     weights = [two, None, full, one, None, two]
-    assert list(passes(weights, base_beside_adapters=True)) == [[1, 4, 3, 0, 5], [2]]
-    assert list(passes(weights, base_beside_adapters=False)) == [[1, 4], [3, 0, 5], [2]]
-    assert list(passes([], base_beside_adapters=False)) == []
+    assert list(passes(weights, _is_whole, base_beside_adapters=True)) == [[1, 4, 3, 0, 5], [2]]
+    assert list(passes(weights, _is_whole, base_beside_adapters=False)) == [[1, 4], [3, 0, 5], [2]]
+    merged = list(passes(weights, lambda own: own is not None, base_beside_adapters=True))
+    assert merged == [[1, 4], [3], [0, 5], [2]], "each in turn"
+    assert list(passes([], _is_whole, base_beside_adapters=False)) == []
+
+
+def _is_whole(weights: Weights | None) -> bool:
+    return weights is not None and weights.kind == "full"
+
+
+def test_its_steps_are_those_of_vllms_own_class(vllm_engine: VLLMEngine) -> None:
+    from vllm import EngineArgs
+    from vllm.usage.usage_lib import UsageContext
+
+    vllm_engine.generate([Request((5, 6, 7), GREEDY)])
+    theirs = EngineArgs(model=str(MICRO)).create_engine_config(UsageContext.LLM_CLASS).scheduler_config
+    assert vllm_engine._core.vllm_config.scheduler_config.max_num_seqs == theirs.max_num_seqs
+
+
+class SleepyCore:
+    """What `VLLMEngine` asks of vLLM around a training."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def sleep(self, level: int) -> None:
+        self.said.append(level)
+
+    def wake_up(self, tags: list[str]) -> None:
+        self.said.extend(tags)
+
+    def reset_prefix_cache(self) -> None:
+        """Said nowhere: it may be done more than once."""
+
+    def collective_rpc(self, method: str, kwargs: dict[str, str]) -> None:
+        self.said.append((method, kwargs["weights_path"]))
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_weights_that_find_no_room_in_main_memory_are_read_again(room: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = VLLMEngine.from_config(vllm_config("finetuning=full"))
+    core = engine._core = SleepyCore()
+    memory = psutil.virtual_memory()._replace(available=2**40 if room else 0)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    engine.sleep()
+    engine.sleep()
+    engine._wake()
+    read = [] if room else [("reload_weights", str(MICRO))]
+    assert core.said == [1 if room else 2, "weights", *read, "kv_cache"], "the cache finds room behind the weights"
 
 
 def test_choices_are_spelled_as_the_tokenizer_would() -> None:

@@ -166,6 +166,6 @@ def test_a_real_round_and_the_run_it_forecasts(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_method_that_is_not_forecast_is_refused_at_once(tmp_path: Path) -> None:
-    done = cli.run("selfguide.plan", "method=s3", cwd=tmp_path, before=cli.nothing_heavy)
+    done = cli.run("selfguide.main", "plan", "method=s3", cwd=tmp_path, before=cli.nothing_heavy)
     assert done.returncode != 0
     assert "method.kind: loop" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr

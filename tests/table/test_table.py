@@ -19,7 +19,9 @@ MISFIT = ["method=selfguide", "finetuning.target_modules=no_such_layer"]
 
 
 def start(folder: Path, *overrides: str) -> cli.Command:
-    return cli.start("selfguide.table", "--config-dir", str(folder / "conf"), "+table=tiny", *overrides, cwd=folder)
+    return cli.start(
+        "selfguide.main", "table", "--config-dir", str(folder / "conf"), "+table=tiny", *overrides, cwd=folder
+    )
 
 
 def ended(process: cli.Command) -> tuple[int, str, str]:
@@ -83,8 +85,8 @@ def test_the_files_and_the_failures(finished: tuple[Path, int, str, str]) -> Non
     assert "method: there is no option 'nonsense'" in text
     # What a run prints is in its folder; the terminal is the table's.
     logs = list((folder / "runs").glob("*/*/run.log"))
-    assert any("first training row" in log.read_text() for log in logs)
-    assert "first training row" not in said
+    assert all("few-shot ICL" in log.read_text() for log in logs)
+    assert "synthetic pairs trained on" not in said
     assert len(list((folder / "runs").glob("*/*/failure.txt"))) == 4
 
 
@@ -93,7 +95,7 @@ def test_a_run_says_the_command_that_makes_it_alone(finished: tuple[Path, int, s
     commands = [json.loads((path.parent / "details.json").read_text())["command"] for path in results(finished[0])]
     assert len(set(commands)) == 8
     for command in commands:
-        assert command.startswith("python -m selfguide.main ")
+        assert command.startswith("selfguide run ")
         assert "+table" not in command
         assert "task=micro_" in command
 
@@ -134,7 +136,7 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, finished: tuple[Path,
     second = results(tmp_path)
     if code != 0:  # it may have been done by then
         assert code == 130, complained
-        assert "Go on with: python -m selfguide.table" in complained
+        assert "Go on with: python -m selfguide.main table" in complained
         # What is there is written, and what is not is blank, not failed.
         lines = read_csv(tmp_path / "out" / "results.csv")
         assert Counter(line["status"] for line in lines) == {"ok": len(second), "not run": 8 - len(second)}
@@ -168,7 +170,7 @@ def test_mistakes_are_one_line_and_load_nothing_heavy(tmp_path: Path) -> None:
         (["+table=scaling", "size=huge"], "error: size: 'huge' is not allowed; allowed: micro | paper"),
         (["+table=scaling", "output_=x"], "output_"),
     ):
-        done = cli.run("selfguide.table", *arguments, cwd=tmp_path, before=cli.nothing_heavy)
+        done = cli.run("selfguide.main", "table", *arguments, cwd=tmp_path, before=cli.nothing_heavy)
         assert done.returncode == 2
         assert said in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr

@@ -45,7 +45,7 @@ def scalars(run: RunFolder) -> dict[str, float]:
     """Every figure of the result, by name: `score`, `gain/p`, `seconds/inputs`, …"""
     result = run.result
     figures: dict[str, float] = {}
-    for name in ("baseline", "score", "gain"):
+    for name in ("baseline", "score", "gain") if result["score"] else ():
         figures[name] = result[name]["value"]
         figures |= {f"{name}/{figure}": value for figure, value in result[name].items() if figure != "value"}
     for name, over in result.get("gains", {}).items():

@@ -40,7 +40,7 @@ class WandbTracker:
                 group=shown.group_of(self._config),
                 name=f"{self._config.task.name}-{self._config.method.name}-{self._config.seed}",
                 job_type=self._config.method.name,
-                tags=list(tracking.tags),
+                tags=[*tracking.tags, *self._config.extras.tags],
                 mode=tracking.mode,
                 dir=str(files),
                 config=shown.settings_of(self._config),

@@ -130,5 +130,5 @@ def _environment() -> "Environment":
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}"
-    environment.filters |= {"fenced": fenced, "cell": cell}
+    environment.filters |= {"fenced": fenced, "cell": cell, "python": repr}
     return environment

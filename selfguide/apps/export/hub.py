@@ -24,4 +24,11 @@ def push(folder: Path, name: str, kind: str, private: bool) -> str:
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ConfigError(f"push_to_hub: the hub refused {name}: {first[:200]} (is HF_TOKEN set?)") from error
+    except Exception as error:
+        # What the client of huggingface_hub raises where there is no connection; which client differs by its version.
+        if not type(error).__module__.startswith("httpx"):
+            raise
+        raise ConfigError(
+            f"push_to_hub: the hub cannot be reached ({error}); the folder {folder} is complete"
+        ) from error
     return str(address)

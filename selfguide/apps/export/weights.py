@@ -7,12 +7,17 @@ from typing import Any
 from selfguide.analysis.folder import RunFolder
 from selfguide.apps.export.cards import base_model, card, is_bundled, is_synthetic, slug
 from selfguide.apps.export.folder import copy_regular_files, exported
+from selfguide.apps.export.prompt import is_chat, placeholder, rendered, write_prompt
 from selfguide.apps.run_folder import finetuned_folder
 from selfguide.config.serving import ModelConfig
 from selfguide.core.errors import DataError
 from selfguide.core.files import write_json, write_text
+from selfguide.models.source import weights_folder
 from selfguide.tasks.provenance import FILE as PROVENANCE
 from selfguide.tasks.provenance import Provenance
+
+BASE = "base"
+"""Where the bundled base model goes: no hub has it."""
 
 
 def export_weights(run: RunFolder, base: ModelConfig, target: Path, form: str, licence: str | None = None) -> Path:
@@ -31,8 +36,10 @@ def export_weights(run: RunFolder, base: ModelConfig, target: Path, form: str, l
             copy_regular_files(weights, made)
         if kind == "adapter":
             _forget_local_base(run, made / "adapter_config.json")
-        else:
-            _save_tokenizer(base, made)
+            if is_bundled(run):
+                copy_regular_files(weights_folder(base), made / BASE)
+        _save_tokenizer(base, made)
+        write_prompt(run, made)
         write_json(made / PROVENANCE, _provenance(run).to_json())
         write_text(made / "README.md", model_card(run, kind, licence))
     return folder
@@ -52,7 +59,9 @@ def model_card(run: RunFolder, kind: str, licence: str | None) -> str:
             *(["lora"] if kind == "adapter" else []),
         ],
     }
-    return card("model_card.md.j2", run, front, kind=kind, hub=base_model(run), bundled=is_bundled(run))
+    base = base_model(run) or (BASE if is_bundled(run) else "path/of/the/base/model")
+    asked: dict[str, Any] = {"placeholder": placeholder(run), "prompt": rendered(run), "chat": is_chat(run)}
+    return card("model_card.md.j2", run, front, kind=kind, base_path=base, **asked, name=slug(run.task.name))
 
 
 def _provenance(run: RunFolder) -> Provenance:
@@ -66,7 +75,7 @@ def _forget_local_base(run: RunFolder, file: Path) -> None:
     # Where the base lies on the machine that trained is of no use to anyone else.
     settings = json.loads(file.read_text(encoding="utf-8"))
     hub = base_model(run)
-    settings["base_model_name_or_path"] = hub or run.result["model"]
+    settings["base_model_name_or_path"] = hub or (BASE if is_bundled(run) else run.result["model"])
     if hub is None:
         settings["revision"] = None
     write_json(file, settings)

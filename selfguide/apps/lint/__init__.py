@@ -1,4 +1,4 @@
-"""The task linter: `lint_task` in Python, `python -m selfguide.lint task=…` on the command line."""
+"""The task linter: `lint_task` in Python, `selfguide lint task=…` on the command line."""
 
 from selfguide.apps.lint.checks import Finding, lint_task
 

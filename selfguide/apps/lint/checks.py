@@ -225,6 +225,8 @@ def _majority(task: TaskSpec, rows: Rows) -> Findings:
 
 
 def _size(rows: Rows) -> Findings:
+    if not rows:
+        yield Finding("note", "no instances", "nothing will be measured: the run makes data and a model alone")
     for split, instances in rows.items():
         n = len(instances)
         yield Finding(

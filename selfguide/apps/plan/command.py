@@ -1,7 +1,8 @@
-"""`python -m selfguide.plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
+"""`selfguide plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -16,15 +17,33 @@ FORECAST = ("selfguide", "few_shot_icl", "few_shot_finetune")  # the stages of o
 
 @command("plan")
 def main(config: DictConfig) -> None:
-    """Measure a small round, forecast, keep the forecast where the run finds it, print it."""
+    """Forecast, and print it."""
     from selfguide.config.command import run_overrides
     from selfguide.config.validate import typed
-    from selfguide.core.errors import ConfigError
     from selfguide.search.freeze import with_lock
 
     run_config = typed(with_lock(config, run_overrides()))
+    made = forecast_of(run_config)
+    show(run_config, made.predicted)
+    if made.busy < BUSY:
+        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are unsure")
+    print(f"kept: {made.file}; the report of the run puts its facts beside it")
+
+
+class Made(NamedTuple):
+    """A forecast, its file, and the share of a processor that the small round got."""
+
+    predicted: dict[str, Any]
+    file: Path
+    busy: float
+
+
+def forecast_of(run_config: "RunConfig") -> Made:
+    """Measure a small round, forecast, and keep the forecast where the run finds it. Raises `ConfigError`."""
+    from selfguide.core.errors import ConfigError
+
     if run_config.plan is None:
-        raise ConfigError("plan: has no value; start this command as python -m selfguide.plan")
+        raise ConfigError("plan: has no value; start this command as selfguide plan")
     from selfguide.analysis.forecast import save_forecast
     from selfguide.apps.plan.forecast import forecast, sweep_forecast
     from selfguide.apps.plan.probe import probe
@@ -50,11 +69,7 @@ def main(config: DictConfig) -> None:
         )
         size = {"value": needed * GIB, "low": 0.8 * needed * GIB, "high": 1.2 * needed * GIB}
         predicted["quantities"]["memory.device"] = size
-    file = save_forecast(run_config, predicted)
-    show(run_config, predicted)
-    if measured.busy < BUSY:
-        print(f"this machine is busy: the small round got {measured.busy:.0%} of a processor, so times are unsure")
-    print(f"kept: {file}; the report of the run puts its facts beside it")
+    return Made(predicted, save_forecast(run_config, predicted), measured.busy)
 
 
 def memory_rows(config: "RunConfig") -> list[tuple[str, str]]:

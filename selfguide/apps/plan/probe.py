@@ -56,7 +56,7 @@ class Stopwatch(Terminal):
             def advance(self, count: int, **fields: object) -> None:
                 moments.extend([time.monotonic()] * (1 if count else 0))
 
-        with Noted(name, total, unit, self.console) as bar:
+        with Noted(name, total, unit, self) as bar:
             yield bar
 
     def warn(self, text: str) -> None:

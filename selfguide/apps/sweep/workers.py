@@ -106,6 +106,8 @@ class Workers:
         if self._kind == "RayLauncher":
             cluster = optional("ray", "hydra/launcher=ray", "ray").cluster_resources()
             return ray_capacity(cluster, dict(self._launcher.ray_cfg.get("remote") or {}))
+        if (slots := getattr(self._launcher, "slots", None)) is not None:
+            return len(slots)
         jobs = OmegaConf.select(config, "hydra.launcher.n_jobs")
         return int(jobs) if jobs is not None and int(jobs) > 0 else os.cpu_count() or 1
 

@@ -1,6 +1,7 @@
-"""`python -m selfguide.table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
+"""`selfguide table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,9 +17,24 @@ if TYPE_CHECKING:
 @command("table")
 def main(config: DictConfig) -> None:
     """Run, write, print; leaves with 2 if a run failed."""
-    from pathlib import Path
-
     from selfguide.config.command import fail
+
+    made = run_table(config)
+    failed = [cell for cell in made.done if cell.reason is not None]
+    if failed:
+        name, total = failed[0].cell.name, len(made.done)
+        fail(f"{len(failed)} of {total} runs failed, the first ({name}) with: {failed[0].reason}")
+
+
+class Made(NamedTuple):
+    """What became of a table's runs, and the folder of its files."""
+
+    done: "list[Done]"
+    folder: Path
+
+
+def run_table(config: DictConfig) -> Made:
+    """Run what is missing, write the files, show the table. Raises `ConfigError`."""
     from selfguide.config.commands import typed_command
     from selfguide.config.table import TableConfig, table_problems
     from selfguide.core.errors import ConfigError
@@ -46,15 +62,11 @@ def main(config: DictConfig) -> None:
         write(table, plan, finished_runs(jobs), known)
         raise
     terminal.say(write(table, plan, done, known))
-    failed = [cell for cell in done if cell.reason is not None]
-    if failed:
-        fail(f"{len(failed)} of {len(done)} runs failed, the first ({failed[0].cell.name}) with: {failed[0].reason}")
+    return Made(done, folder)
 
 
 def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[Published]") -> str:
     """Write the four files, each whole or not at all; returns the Markdown."""
-    from pathlib import Path
-
     from selfguide.analysis.details import command_line
     from selfguide.apps.table.figures import figures
     from selfguide.apps.table.forms import figures_csv, latex, markdown, runs_csv
@@ -65,7 +77,7 @@ def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[P
     write_text(folder / "results.csv", runs_csv(done))
     numbers = figures(plan, done, table.reference)
     laid_out, said = sheets(table, plan, numbers, known), notes(table, plan, numbers, done)
-    command = command_line("selfguide.apps.table") or f"python -m selfguide.table +table={table.name}"
+    command = command_line("selfguide table") or f"selfguide table +table={table.name}"
     text = markdown(table.title, command, laid_out, said)
     for name, content in {
         "table.md": text,

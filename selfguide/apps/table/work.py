@@ -1,7 +1,6 @@
 """Runs what is not finished, one run after the other; a failure is noted and the others go on."""
 
 import contextlib
-import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,7 +109,7 @@ def _run(job: Job, pool: EnginePool) -> Done:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.json").unlink(missing_ok=True)
     try:
-        with speaking_for(job.cell), _written_to(folder / "run.log") as terminal:
+        with speaking_for(job.cell), _written_to(folder / "output.log") as terminal:
             run(job.config, folder, terminal, pool.engine_for(job.config))
     except Exception as error:
         # An engine that a run failed on may be broken: the next run starts its own.
@@ -123,19 +122,13 @@ def _run(job: Job, pool: EnginePool) -> Done:
 
 @contextlib.contextmanager
 def _written_to(file: Path) -> Iterator[Terminal]:
-    """The run's terminal, its warnings and what libraries print: in its folder, as the terminal is the table's."""
-    logger = logging.getLogger()
+    """The run's terminal, and what libraries print: in its folder, as the terminal is the table's."""
     with (
         file.open("a", encoding="utf-8", buffering=1) as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
     ):
-        handler = logging.StreamHandler(log)
-        logger.addHandler(handler)
-        try:
-            yield Terminal(Console(file=log, highlight=False, soft_wrap=True, width=120))
-        finally:
-            logger.removeHandler(handler)
+        yield Terminal(Console(file=log, highlight=False, soft_wrap=True, width=120))
 
 
 def _one_line(error: Exception) -> str:

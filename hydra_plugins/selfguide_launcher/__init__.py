@@ -1,0 +1,1 @@
+"""One job per GPU of this machine."""

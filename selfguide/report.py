@@ -1,8 +1,0 @@
-"""`python -m selfguide.report`: compare runs."""
-
-from selfguide.apps.report import main
-
-__all__ = ["main"]
-
-if __name__ == "__main__":
-    main()
