@@ -91,7 +91,9 @@ def test_what_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
 
 def test_the_command_ends_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "selfguide.convert", "nowhere", str(tmp_path / "copy")], capture_output=True, text=True
+        [sys.executable, "-m", "selfguide.main", "convert", "nowhere", str(tmp_path / "copy")],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`python -m selfguide.convert MODEL FOLDER`: a copy of a model whose weights are pickled, with weights in safetensors.
+"""`selfguide convert MODEL FOLDER`: a copy of a model whose weights are pickled, with weights in safetensors.
 
 Pickles are read by torch's loader that admits tensors alone, in a process of its own. Names, shapes, dtypes and values
 stay as they are; `conversion.json` in the copy says which bytes came from which.
@@ -24,7 +24,7 @@ RECORD = "conversion.json"
 
 def main() -> None:
     """Convert, and say what to do with the copy."""
-    parser = argparse.ArgumentParser(prog="selfguide.convert", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="selfguide convert", description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a folder with pytorch_model*.bin, or owner/name[@revision] of the hub")
     parser.add_argument("folder", type=Path, help="where the copy comes to stand: a folder that is not there yet")
     options = parser.parse_args()

@@ -30,6 +30,7 @@ VERBS = {
     "serve": Verb(
         "selfguide.apps.serve", "base and finetuned model behind an OpenAI-compatible API", "serve", ("run",)
     ),
+    "convert": Verb("selfguide.apps.convert", "a model with pickled weights, as safetensors"),
     "init": Verb("selfguide.apps.init", "a commented task and a config folder to start from"),
     "store": Verb("selfguide.store.__main__", "what is kept, why two stages differ, what is damaged"),
     "quality": Verb("selfguide.apps.quality", "how an error and what was extrapolated from it differ"),

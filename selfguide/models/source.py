@@ -186,7 +186,7 @@ def model_folder(folder: Path, path: str) -> Path:
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(
             f"model.path: {path} has no *.safetensors weights (pickled ones are not loaded: "
-            f"python -m selfguide.convert {path} FOLDER makes a copy with safetensors)"
+            f"selfguide convert {path} FOLDER makes a copy with safetensors)"
         )
     return folder
 
