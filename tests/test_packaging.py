@@ -76,7 +76,7 @@ def test_the_console_script_runs_from_any_folder(how: str, tmp_path: Path, reque
     assert script.exists()
     # A --target folder is no site directory of its own: what pip would have done is done here.
     code = f"import site, sys, runpy; site.addsitedir({str(target)!r}); sys.path.insert(0, sys.path.pop())\n"
-    code += f"sys.argv = [{str(script)!r}, '--help']; runpy.run_path({str(script)!r}, run_name='__main__')"
+    code += f"sys.argv = [{str(script)!r}, 'run', '--help']; runpy.run_path({str(script)!r}, run_name='__main__')"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment

@@ -44,6 +44,7 @@ TASK = TaskSpec(
     tuple(Example(f"the soup number {number}", LABELS[number % 2]) for number in range(8)), LABELS,
 )  # fmt: skip
 PAIRS = [Example(f"input {number}", LABELS[number % 5 < 2]) for number in range(30)]
+SHUFFLED = replace(CONFIG.finetuning, shuffle_demonstrations=True)
 TEN_ROWS = BudgetConfig("equal_rows", 10, None, None)
 CANDIDATES = [Candidate(str(number), 0, pair.input, output=pair.output) for number, pair in enumerate(PAIRS)]
 
@@ -98,9 +99,10 @@ STREAMS: dict[str, Callable[[int, int], Any]] = {
     "the drafts in a prompt for an input": lambda seed, index: proposed(seed, index).drafts,
     "the demonstrations' order of a conditioned prompt": lambda seed, index: conditioned(seed, index).demonstrations,
     "the demonstrations' order of an extrapolation": lambda seed, index: extrapolated(seed, index).demonstrations,
-    "the demonstrations' order in a training row": lambda seed, index: demonstrations_shown(
-        TASK, PAIRS[0], index, replace(CONFIG.finetuning, shuffle_demonstrations=True), seed, False
-    ),
+    # A training has few orders, so that rows share their beginning: which rows have which differs.
+    "the demonstrations' orders in training rows": lambda seed, index: [
+        demonstrations_shown(TASK, PAIRS[0], 16 * index + row, SHUFFLED, seed, False) for row in range(16)
+    ],
     "which instances are for validation": split,
     "a resampling of a sweep's task": lambda seed, index: draws(f"task {index}", 20, 3, seed).tolist(),
 }

@@ -115,4 +115,5 @@ def test_nothing_else_uses_weights_that_it_refuses(unchecked: Path, use: str) ->
         elif use == "diagnosis":
             answers_of(session, ["Tom saw the grey hat."], System(weights), 1)
         else:
-            curate(session, [Example("Tom saw the grey hat.", "grey")])
+            colours = ("grey", "red", "green", "black", "white", "pink")
+            curate(session, [Example(f"Tom saw the {colour} hat.", colour) for colour in colours])

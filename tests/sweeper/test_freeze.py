@@ -59,7 +59,11 @@ def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path, capsys: pytest.
     assert config.temperature.input == 0.6
     run(config, tmp_path / "run")
     # Prompting alone makes no data and no weights: the last line names what there is.
-    assert capsys.readouterr().out.rstrip().endswith("(report.html, result.json, details.json, predictions.jsonl)")
+    assert (
+        capsys.readouterr()
+        .out.rstrip()
+        .endswith("(report.html, result.json, details.json, predictions.jsonl, run.log)")
+    )
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["frozen"] is True and result["lock"]["hash"] == lock.hash and result["lock"]["same_model"] is True
 

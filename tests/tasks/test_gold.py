@@ -3,8 +3,9 @@ import pytest
 from selfguide.core.errors import DataError
 from selfguide.core.types import Example, Instance
 from selfguide.tasks.gold import GoldData, Opening
-from selfguide.tasks.identity import Identity
+from selfguide.tasks.identity import Identity, entry_of
 from selfguide.tasks.overlap import Overlap
+from selfguide.tasks.raw import RawTask
 
 
 def row(name: str, text: str) -> Instance:
@@ -58,8 +59,8 @@ def test_hash_is_of_all_that_is_scored() -> None:
     others += [Instance("a", "x", ("no", "yes")), Instance("a", "x", ("yes", "nO"))]
     hashes = {GoldData("t", {"test": (first, rows[1])}).hash("test") for first in (rows[0], *others)}
     assert len(hashes) == 1 + len(others), "an answer that was corrected is another gold"
-    contents = {GoldData("t", {"test": (first, rows[1])}).content for first in (rows[0], *others[1:])}
-    assert len(contents) == len(others)
+    tasks = [RawTask("t", "?", (), (first, rows[1]), "t.json") for first in (rows[0], *others)]
+    assert len({entry_of(task)["content"] for task in tasks}) == len(others), "names of instances are no content"
 
 
 def test_overlaps() -> None:
