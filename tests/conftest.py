@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from absl import logging as absl_logging
 
 from tests.tiers import OF_FIXTURE, TIERS, missing
 
@@ -15,6 +16,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # No test pulls the plug: what a process wrote is there for the next one without waiting for the disk.
 os.fsync = lambda descriptor: None
+
+# rouge-score brings absl, whose handler keeps the stream that it finds: pytest's, which it would close as soon as
+# logging is configured anew.
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
