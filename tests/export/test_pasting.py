@@ -83,7 +83,8 @@ def test_the_server_of_the_card_starts(result: Result) -> None:
     assert words[0] == "vllm"
     process = subprocess.Popen(
         [vllm, *words[1:], "--port", "8457", "--host", "127.0.0.1", "--max-model-len", "256", "--enforce-eager"],
-        cwd=folder, env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=folder, env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 200
