@@ -7,10 +7,8 @@ what to send is printed first.
 import json
 import os
 import shlex
-import shutil
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -39,9 +37,8 @@ def main(config: DictConfig) -> None:
         return
     if find_spec("vllm") is None:
         raise MissingDependencyError("selfguide serve needs vLLM: pip install 'selfguide[vllm]'")
-    beside = Path(sys.executable).with_name("vllm")
-    program = str(beside) if beside.exists() else shutil.which("vllm") or "vllm"
-    os.execv(program, words)
+    # What `vllm serve` starts: vLLM's build for CPUs has that program without the metadata that it looks up.
+    os.execv(sys.executable, [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", *words[2:]])
 
 
 def server_command(run: "RunFolder", options: "ServeConfig") -> list[str]:

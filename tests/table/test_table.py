@@ -84,8 +84,8 @@ def test_the_files_and_the_failures(finished: tuple[Path, int, str, str]) -> Non
     assert re.search(r"^\| misfit +\| +failed \|", text, re.MULTILINE)
     assert "method: there is no option 'nonsense'" in text
     # What a run prints is in its folder; the terminal is the table's.
-    logs = list((folder / "runs").glob("*/*/run.log"))
-    assert all("few-shot ICL" in log.read_text() for log in logs)
+    logs = [path.parent / "run.log" for path in results(folder)]
+    assert len(logs) == 8 and all("few-shot ICL" in log.read_text() for log in logs)
     assert "synthetic pairs trained on" not in said
     assert len(list((folder / "runs").glob("*/*/failure.txt"))) == 4
 
