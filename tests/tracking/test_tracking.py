@@ -107,7 +107,7 @@ def test_the_jobs_of_a_study_are_one_group(tmp_path: Path) -> None:
     command = [
         "selfguide.main", "-m", "+sweep=one_parameter_micro", "sweep.name=grouped",
         "sweep.tasks=[micro_time_stamp,micro_find_vehicle]", "sweep.test_tasks=[]", "sweep.record=null",
-        "sweep.sampler=random", "sweep.trials=2", "sweep.racing=off",
+        "sweep.sampler=random", "sweep.trials=2", "sweep.racing=off", "sweep.confirm.finalists=0",
         "method=few_shot_icl", "evaluation.limit=3", "evaluation.bootstrap=200", f"store.root={tmp_path / 'store'}",
         f"hydra.sweep.dir={tmp_path / 'sweep'}", "tracking=wandb", "tracking.mode=offline",
     ]  # fmt: skip
