@@ -118,17 +118,15 @@ def table(name: str, overrides: Sequence[str] = ()) -> "pandas.DataFrame":
 def sweep(name: str, overrides: Sequence[str] = ()) -> Sweep:
     """Search one setting that serves several tasks, as `conf/sweep/` says, and freeze it. Goes on where it stopped."""
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.types import RunMode
 
     from selfguide.main import job
 
     quiet = ("hydra/job_logging=none", "hydra/hydra_logging=none")
     searched = [f"+sweep={name}", *overrides]
     with own_hydra():
+        folder = Path(composed(searched, multirun=True).hydra.sweep.dir)
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        whole = hydra.compose_config("config", searched, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
-        folder = Path(whole.hydra.sweep.dir)
         value = hydra.multirun(
             "config",
             job.on_config,  # type: ignore[attr-defined]

@@ -218,3 +218,8 @@ def test_a_sweep_from_python_goes_on_where_it_stopped(tmp_path: Path, monkeypatc
     assert (found.folder / "lock.yaml").exists()
     assert not GlobalHydra.instance().is_initialized()
     assert selfguide.sweep("default", overrides) == found
+
+
+def test_a_sweep_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="nosuch"):
+        selfguide.sweep("nosuch")

@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -46,13 +47,19 @@ def own_hydra() -> Iterator[None]:
             del ConfigStore.__deepcopy__  # type: ignore[attr-defined]
 
 
-def composed(overrides: Sequence[str], name: str = "config", *, hydra: bool = False) -> DictConfig:
+def composed(
+    overrides: Sequence[str], name: str = "config", *, hydra: bool = False, multirun: bool = False
+) -> DictConfig:
     """The configuration `name` with command-line overrides, inside `own_hydra`; with `hydra`, Hydra's node too.
 
+    With `multirun` that of a sweep, whose overrides may be `choice(…)` and the like; Hydra's node is then part of it.
     Raises `ConfigError` in the line that the command would print.
     """
     try:
-        return compose(name, overrides=in_order(list(overrides)), return_hydra_config=hydra)
+        program, ordered = GlobalHydra.instance().hydra, in_order(list(overrides))
+        if multirun and program is not None:
+            return program.compose_config(name, ordered, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
+        return compose(name, overrides=ordered, return_hydra_config=hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     except ConfigError:
