@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from selfguide.config.overrides import FILES, quoted, task_name
-from selfguide.config.schema import TaskConfig
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.files import canonical_json, write_json
 from selfguide.core.paths import config_dir
@@ -159,8 +158,6 @@ def _kept(document: dict[str, Any]) -> list[str]:
 def _inputs(inputs: Sequence[str] | str | Path | None) -> list[str]:
     if inputs is None:
         return []
-    if "inputs" not in TaskConfig.__dataclass_fields__:
-        raise ConfigError("inputs: a run cannot take your own unlabelled inputs yet; leave it out")
     if isinstance(inputs, str | Path):
         return [f"task.inputs={_quoted(str(Path(inputs).expanduser().absolute()))}"]
     path = TASKS / f"inputs-{fingerprint(list(inputs))[:12]}.json"

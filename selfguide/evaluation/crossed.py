@@ -30,7 +30,7 @@ def crossed_interval(tasks: ByTask, *, confidence: float = 0.95) -> Interval:
     if first in (0.0, 1.0) and all((scores == first).all() for scores in tasks):
         return bootstrap_mean(np.concatenate([scores.mean(axis=0) for scores in tasks]), confidence=confidence)
     mean = float(np.mean([scores.mean() for scores in tasks]))
-    half, _ = _t(_crossed_parts(tasks), confidence)
+    half = _half_width(*_standard_error(_crossed_parts(tasks)), confidence)
     return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), instances)
 
 
@@ -53,25 +53,29 @@ def crossed_gain(
         parts = _crossed_parts(tasks)
         flipped = np.concatenate([task.mean(axis=0) / (task.shape[1] * len(tasks)) for task in tasks])
     p = permutation_p(flipped, resamples=resamples, seed=seed)
-    if sum(value for value, _ in parts) < 1e-20:  # equal but for rounding
+    error, freedom = _standard_error(parts)
+    if not error:
         return equal_gain(mean, len(flipped), p, confidence)
     from scipy.stats import t
 
-    half, (error, freedom) = _t(parts, confidence)
+    half = _half_width(error, freedom, confidence)
     p = max(p, 2 * float(t.sf(abs(mean) / error, freedom)))
     return consistent(Gain(mean, max(-1.0, mean - half), min(1.0, mean + half), p), confidence)
 
 
-def _t(parts: Sequence[tuple[float, int]], confidence: float) -> tuple[float, tuple[float, float]]:
-    """Half the t interval's width, and its standard error with Satterthwaite's degrees of freedom."""
-    from scipy.stats import t
-
+def _standard_error(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Of a mean with these variances, and Satterthwaite's degrees of freedom; 0 where all is equal but for rounding."""
     variance = sum(value for value, _ in parts)
     if variance < 1e-20:
-        return 0.0, (0.0, 1.0)
-    freedom = variance**2 / sum(value**2 / degrees for value, degrees in parts)
-    error = math.sqrt(variance)
-    return float(t.ppf((1 + confidence) / 2, freedom)) * error, (error, freedom)
+        return 0.0, 1.0
+    return math.sqrt(variance), variance**2 / sum(value**2 / degrees for value, degrees in parts)
+
+
+def _half_width(error: float, freedom: float, confidence: float) -> float:
+    """Of the t interval."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + confidence) / 2, freedom)) * error
 
 
 def _crossed_parts(tasks: ByTask) -> list[tuple[float, int]]:

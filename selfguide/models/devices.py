@@ -8,8 +8,8 @@ from functools import cache
 import psutil
 
 from selfguide.core import child
+from selfguide.models.memory import GIB
 
-GIB = 2**30
 FIELDS = "index,uuid,memory.total,memory.free,compute_cap,name"
 BFLOAT16 = (8, 0)
 """The first compute capability with bfloat16 of its own: on older cards torch emulates it, slowly."""

@@ -71,7 +71,9 @@ def optimism(winner: Results, decided: Sequence[Results], tasks: Sequence[str], 
     searched, confirmed = (np.stack([pair[which] for pair in drawn]) for which in (0, 1))
     chosen = _chosen(searched, confirmed, choice)
     luck = np.take_along_axis(confirmed - confirmed.mean(axis=1, keepdims=True), chosen[None], axis=0)
-    own = _by_task(winner, final, tasks, noise, len(candidates))
+    means = _instance_means(winner, tasks, final)
+    trainings = _trainings(noise, (len(final.seeds), *means.shape), len(candidates))
+    own = means + trainings.mean(axis=0)
     minimum = own.min(axis=0)
     tail = (1 - final.confidence) / 2
     low, high = np.quantile(minimum, [tail, 1 - tail])
@@ -79,7 +81,7 @@ def optimism(winner: Results, decided: Sequence[Results], tasks: Sequence[str], 
     measured = final.worst(winner, tasks)
     once = None
     if noise is not None:
-        single = _by_task(winner, final, tasks, noise, len(candidates), trainings=1).min(axis=0)
+        single = (means + trainings[0]).min(axis=0)
         once = measured - expected - float(minimum.mean() - single.mean())
     deciding = Counter(own.argmin(axis=0).tolist())
     return Optimism(
@@ -118,15 +120,6 @@ def _drawn(
     return searched.min(axis=0), confirmed.min(axis=0)
 
 
-def _by_task(
-    results: Results, objective: Objective, tasks: Sequence[str], noise: float | None, index: int, trainings: int = 0
-) -> NDArray[np.float64]:
-    """A setting's mean on each task in each resample, over as many trainings as it had or as stated."""
-    means = _instance_means(results, tasks, objective)
-    fresh = _trainings(noise, (trainings or len(objective.seeds), *means.shape), index)
-    return np.asarray(means + fresh.mean(axis=0))
-
-
 def _instance_means(results: Results, tasks: Sequence[str], objective: Objective) -> NDArray[np.float64]:
     """Mean scores over resampled instances and all seeds that ran, of each task that ran: (tasks, resamples)."""
     rows = []
@@ -141,10 +134,8 @@ def _trainings(noise: float | None, shape: tuple[int, int, int], index: int) -> 
     """What fresh trainings add: (trainings, tasks, resamples)."""
     if not noise:
         return np.zeros(shape)
-    drawn: NDArray[np.float64] = np.random.default_rng(child_seed(0, "sweep trainings", index)).normal(
-        0.0, noise, shape
-    )
-    return drawn
+    generator = np.random.default_rng(child_seed(0, "sweep trainings", index))
+    return np.asarray(generator.normal(0.0, noise, shape))
 
 
 def _chosen(searched: NDArray[np.float64], confirmed: NDArray[np.float64], choice: Choice) -> NDArray[np.intp]:

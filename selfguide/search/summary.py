@@ -68,7 +68,7 @@ class Summary:
         """Finished and pruned trials."""
         return [row for row in self.rows if row.state in ("finished", "pruned")]
 
-    @property
+    @cached_property
     def finalists(self) -> list[TrialRow]:
         """Trials with a result for every task and every seed of `final`, best first."""
         if self.final is None:
@@ -174,8 +174,8 @@ def markdown(summary: Summary) -> str:
 
 
 def _pipes(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *([markdown_cell(cell) for cell in row] for row in rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    lines = ["| " + " | ".join(map(markdown_cell, line)) + " |\n" for line in (heads, *rows)]
+    return "".join([lines[0], "|" + "---|" * len(heads) + "\n", *lines[1:]])
 
 
 def _text(value: float | None) -> str:

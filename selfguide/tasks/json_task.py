@@ -17,6 +17,7 @@ from selfguide.core.paths import expanded
 from selfguide.core.types import Example, Instance
 from selfguide.tasks.raw import (
     RawTask,
+    json_lines,
     normalized,
     optional_list,
     parse_json,
@@ -93,12 +94,8 @@ def _parse_lines(text: str, name: str, where: str) -> RawTask:
     labels: tuple[str, ...] | None = None
     demonstrations: list[Example] = []
     instances: list[Instance] = []
-    # Not splitlines(): JSON strings may hold other line separators as they are.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        at = f"{where}: line {number}"
-        item = require_object(parse_json(line, where, number), at)
+    for at, value in json_lines(text, where):
+        item = require_object(value, at)
         if instruction is None:
             instruction = require_text(require_key(item, "instruction", f"{at} (the first)"), f"{at}: instruction")
             labels = _labels(item, at)

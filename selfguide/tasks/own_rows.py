@@ -7,7 +7,15 @@ from typing import Any
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.paths import expanded
 from selfguide.core.types import Example
-from selfguide.tasks.raw import parse_json, read_example, read_text, require_key, require_object, require_text
+from selfguide.tasks.raw import (
+    json_lines,
+    parse_json,
+    read_example,
+    read_text,
+    require_key,
+    require_object,
+    require_text,
+)
 
 
 def read_inputs(given: Any) -> tuple[str, ...]:
@@ -45,11 +53,12 @@ def _items(file: Path, key: str) -> Iterator[tuple[Any, str]]:
             raise DataError(f"{file}: expected a list of inputs")
         yield from ((item, f"{file}: [{index}]") for index, item in enumerate(document))
         return
-    # Not splitlines(): JSON strings may hold other line separators as they are.
+    if file.suffix == ".jsonl":
+        yield from ((item, where) for where, item in json_lines(text, str(file)))
+        return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            where = f"{file}: line {number}"
-            yield (parse_json(line, str(file), number) if file.suffix == ".jsonl" else line.strip()), where
+            yield line.strip(), f"{file}: line {number}"
 
 
 def _input(item: Any, where: str) -> str:

@@ -1,7 +1,7 @@
 """What every task source is read into, and the checks that all of them share."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,14 @@ def parse_json(text: str, where: str, first_line: int = 1) -> Any:
         raise DataError(f"{where}: line {line} column {error.colno}: not valid JSON: {error.msg}") from None
     except (RecursionError, ValueError):
         raise DataError(f"{where}: not valid JSON (nested too deeply, or a number too long)") from None
+
+
+def json_lines(text: str, where: str) -> Iterator[tuple[str, Any]]:
+    """The value of every line that is not blank, with the words for where it is. Raises `DataError`."""
+    # Not splitlines(): JSON strings may hold other line separators as they are.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield f"{where}: line {number}", parse_json(line, where, number)
 
 
 def require_text(value: Any, where: str, *, empty: bool = False) -> str:

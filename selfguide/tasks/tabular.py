@@ -13,7 +13,16 @@ from typing import Any
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.paths import expanded
 from selfguide.core.types import Example, Instance
-from selfguide.tasks.raw import RawTask, parse_json, read_example, read_instance, read_text, require_object, unique_ids
+from selfguide.tasks.raw import (
+    RawTask,
+    json_lines,
+    parse_json,
+    read_example,
+    read_instance,
+    read_text,
+    require_object,
+    unique_ids,
+)
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
@@ -51,8 +60,7 @@ def read_rows(file: Path | str, what: str) -> list[dict[str, Any]]:
     if path.suffix.lower() in DELIMITERS:
         return list(_delimited_rows(text, str(path), DELIMITERS[path.suffix.lower()]))
     if path.suffix.lower() == ".jsonl":
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        return [require_object(parse_json(line, str(path), n), f"{path}: line {n}") for n, line in lines]
+        return [require_object(row, where) for where, row in json_lines(text, str(path))]
     content = parse_json(text, str(path))
     if not isinstance(content, list):
         raise DataError(f"{what}: {path} holds no list of rows; give a list, a .jsonl, .csv or .tsv file, or a folder")

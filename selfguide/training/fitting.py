@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.errors import TrainingError
 from selfguide.models.build import lifetime_of
-from selfguide.models.devices import GIB, has_bfloat16
+from selfguide.models.devices import has_bfloat16
 from selfguide.models.loading import pick_device
-from selfguide.models.memory import Shape, Training, serving_memory, training_memory
+from selfguide.models.memory import GIB, Shape, Training, serving_memory, training_memory
 from selfguide.models.source import model_json, resolve_model
 
 _too_large: dict[tuple[str, ...], list["Fit"]] = {}

@@ -14,9 +14,9 @@ import psutil
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError, MissingDependencyError
-from selfguide.models.devices import GIB, cards
+from selfguide.models.devices import cards
 from selfguide.models.loading import check_attention, check_quantization
-from selfguide.models.memory import Shape
+from selfguide.models.memory import GIB, Shape
 from selfguide.models.source import context_length, resolve_model
 from selfguide.training.distributed import check_processes
 from selfguide.training.fitting import (

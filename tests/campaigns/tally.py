@@ -46,6 +46,18 @@ class Tally:
             self.unharmed += 1
             return result
 
+    def compare(self, fault: str, result: Any, *, right: bool, healed: bool) -> None:
+        """What `attempt` returned: a result that is not `right` is a defect, a right one healed or as before."""
+        if result is None:
+            return
+        self.unharmed -= 1
+        if not right:
+            self.defects.append(fault)
+        elif healed:
+            self.healed += 1
+        else:
+            self.unharmed += 1
+
     def attempt_command(self, fault: object, main: Callable[[], Any], seconds: int = SECONDS) -> None:
         """`attempt` of a command, which ends in 0, or in 2 with one line."""
         errors, output = io.StringIO(), io.StringIO()

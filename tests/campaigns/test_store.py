@@ -27,14 +27,8 @@ def test_damaged_stages(memory: Path, tally: Callable[[str, int], Tally]) -> Non
         strict = stream.random() < 0.3
         result = counts.attempt((number, how), lambda: run(root, "error" if strict else "recompute"))  # noqa: B023
         aside = [path for path in (root / "kind").iterdir() if ".damaged-" in path.name]
-        if result is not None:
-            counts.unharmed -= 1
-            if result != expected or (strict and changed):
-                counts.defects.append(f"{number} {how}: another result, in silence")
-            elif aside:
-                counts.healed += 1
-            else:
-                counts.unharmed += 1
+        right = result == expected and not (strict and changed)
+        counts.compare(f"{number} {how}: another result, in silence", result, right=right, healed=bool(aside))
         shutil.rmtree(root)
 
 
@@ -58,12 +52,5 @@ def test_damaged_journals(memory: Path, tally: Callable[[str, int], Tally]) -> N
         path.write_bytes(whole)
         how, changed = harm(folder, [path.name], random.Random(f"journal {number}"))
         result = counts.attempt((number, how), lambda: finished(path))  # noqa: B023
-        if result is not None:
-            counts.unharmed -= 1
-            if result != whole:
-                counts.defects.append(f"{number} {how}: other rows, in silence")
-            elif changed:
-                counts.healed += 1
-            else:
-                counts.unharmed += 1
+        counts.compare(f"{number} {how}: other rows, in silence", result, right=result == whole, healed=changed)
         shutil.rmtree(folder)

@@ -12,9 +12,9 @@ from selfguide.config.groups import register
 from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.paths import config_dir
 from selfguide.models import devices
-from selfguide.models.devices import GIB, Card
+from selfguide.models.devices import Card
 from selfguide.models.loading import load_prompt_tokenizer, torch_dtype
-from selfguide.models.memory import Shape
+from selfguide.models.memory import GIB, Shape
 from selfguide.training import fitting, trainer
 from selfguide.training.fitting import OutOfMemoryError, choose, fits, remember_too_large
 from selfguide.training.job import TrainingJob

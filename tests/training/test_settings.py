@@ -10,26 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from selfguide.models.loading import load_model, load_prompt_tokenizer
+from selfguide.models.loading import load_model
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.batches import IGNORED, Padded
 from selfguide.training.job import TrainingJob
 from selfguide.training.rows import TrainingRow
 from selfguide.training.trainer import student_model, train
-from tests.models.checkpoints import tiny_model
 from tests.training.configs import copy_rows, run_config
 
 STEPS = 8
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny"), initializer_range=0.1)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny: Path) -> PromptTokenizer:
-    return load_prompt_tokenizer(run_config(tiny).model)
 
 
 def trained(config: Any, tokenizer: PromptTokenizer, rows: list[TrainingRow], work: Path, seed: int) -> list[float]:

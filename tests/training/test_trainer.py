@@ -23,19 +23,8 @@ from selfguide.training.checkpoints import MARK, newest_whole
 from selfguide.training.job import TrainingJob
 from selfguide.training.trainer import TrainingResult, finetune, student_model, train
 from selfguide.training.weights import weights_of
-from tests.models.checkpoints import tiny_model
 from tests.training.configs import copy_rows, run_config
 from tests.training.killing import KillAt, Killed, wait_for
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny"), initializer_range=0.1)
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny: Path) -> PromptTokenizer:
-    return load_prompt_tokenizer(run_config(tiny).model)
 
 
 def trained_on(tiny: Path, tokenizer: PromptTokenizer, work: Path, rows: int = 20, **changes: Any) -> TrainingResult:

@@ -47,7 +47,7 @@ def forecast_of(run_config: "RunConfig") -> Made:
     from selfguide.analysis.forecast import save_forecast
     from selfguide.apps.plan.forecast import forecast, sweep_forecast
     from selfguide.apps.plan.probe import probe
-    from selfguide.models.devices import GIB
+    from selfguide.models.memory import GIB
 
     if run_config.method.kind not in FORECAST or run_config.student.kind != "causal":
         raise ConfigError(
