@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,21 @@ def override(stream: random.Random, keys: list[str]) -> str:
     return stream.choice(FORMS).format(key=key, value=value)
 
 
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Hydra's `disabled` switches off every logger that there is, for the tests after this one, too."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    disabled = [logger.disabled for logger in known]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    for logger, was in zip(known, disabled, strict=True):
+        logger.disabled = was
+
+
+@pytest.mark.usefixtures("loggers")
 def test_overrides(tmp_path: Path, tally: Callable[[str, int], Tally], monkeypatch: pytest.MonkeyPatch) -> None:
     counts = tally("overrides", SIZE)
     keys = [knob.key for knob in knobs(run_config("+sweep=default"))]

@@ -34,7 +34,7 @@ def test_finite_numbers_stay_as_they_are() -> None:
 # Of what is hashed, sent, compared or said, and never read from a file again.
 NO_WRITERS = {
     *(f"apps/{name}.py" for name in ("serve", "sweep/study", "sweep/finish")),
-    *(f"core/{name}.py" for name in ("child_server", "files")),
+    *(f"core/{name}.py" for name in ("child", "child_server", "files")),
     *("config/explain.py", "methods/loop/transfer.py", "models/openai_http.py", "prompts/tokenization.py"),
     *("search/access_log.py", "store/manifest.py", "tasks/gold.py", "tasks/identity.py", "testing/method.py"),
     "training/weights.py",
