@@ -57,6 +57,8 @@ class Description:
     """Whether sampled answers elect outputs."""
     generates: bool
     """Whether inputs are written as `generation` says: by SELF-GUIDE's first step."""
+    used: str
+    """What became of the pairs that were kept: `trained on`, `shown as demonstrations` or just `kept`."""
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -81,7 +83,15 @@ def describe(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> De
         student=_student(config, result, task),
         voted=_votes(config, task),
         generates=_generates(config) and not task.inputs,
+        used=pairs_used(config),
     )
+
+
+def pairs_used(config: RunConfig) -> str:
+    """What a run does with the pairs that it keeps."""
+    if isinstance(config.method, SelfICLConfig):
+        return "shown as demonstrations"
+    return "kept" if config.finetuning.kind == "none" and config.student.kind == "causal" else "trained on"
 
 
 def _generates(config: RunConfig) -> bool:
@@ -195,6 +205,6 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
         return "An encoder with a classifier was trained on the rows."
     if config.finetuning.kind == "none":
         return "Nothing was finetuned."
-    shown = count(len(task.demonstrations), "demonstration")
+    shown = count(len(task.demonstrations), "demonstration") if task.demonstrations else "nothing else"
     kind = {"lora": "with LoRA"}.get(config.finetuning.kind, "in full")
     return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}."

@@ -18,6 +18,7 @@ from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
 from selfguide.config.methods import RestConfig, SelfICLConfig, rest_problems, self_icl_problems
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
+from selfguide.config.shown import demonstration_problems
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
@@ -192,6 +193,7 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if isinstance(run.method, RestConfig):
         yield from rest_problems(run.method, run.student.kind, run.task.inputs is not None)
     yield from _given_inputs(run)
+    yield from demonstration_problems(run)
     if run.curation.correct and run.curation.kind == "dynamics":
         yield "curation.correct: true is not allowed with curation.kind=dynamics; allowed: false, or curation=clear"
     yield from budget_problems(run.budget)
