@@ -1,5 +1,6 @@
 """`kill -9` at any moment, run again: what was finished is found, and the data set is the same to the byte."""
 
+import atexit
 import io
 import json
 import multiprocessing
@@ -22,18 +23,12 @@ from selfguide.pipeline import run
 from selfguide.testing.scripted import Answer, ScriptedEngine
 from tests import cli
 from tests.composing import run_config
-from tests.tiny_task import COLORS, THINGS, smoke, write_task
+from tests.tiny_task import colors, smoke, write_task
 
 ROOT = Path(__file__).resolve().parents[1]
 # Loaded once, before any fork.
 TOKENIZER = load_prompt_tokenizer(run_config("task=sni", "task.id=task1").model)
 FILES = ("dataset.jsonl", "candidates.jsonl", "predictions.jsonl")
-
-
-def colors(prompt: str, seed: int, sample: int) -> str:
-    if prompt.endswith("Output:"):
-        return next((color for color in COLORS if color in prompt.rsplit("Input:", 1)[1]), "red")
-    return f"Eva has the {COLORS[seed % 6]} {THINGS[seed // 6 % 5]} number {seed % 1000}."
 
 
 class DyingEngine(ScriptedEngine):
@@ -169,6 +164,16 @@ def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130, said
     assert "Go on with: python -m selfguide.main task=json" in said
     assert "Traceback" not in said
+
+
+def signalled_at_the_very_end() -> None:
+    atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_while_the_interpreter_ends_is_no_traceback(tmp_path: Path) -> None:
+    done = cli.run("selfguide.main", "task=190", cwd=tmp_path, before=signalled_at_the_very_end)
+    assert done.returncode == -signal.SIGTERM
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_two_runs_at_once_on_one_store(tmp_path: Path) -> None:

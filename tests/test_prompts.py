@@ -1,11 +1,13 @@
 """The prompts are pinned: a changed character changes every result."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.stopping import StopStrings
+from selfguide.prompts.rendered import BYTES_OF_A_TOKEN, Rendered
 from selfguide.prompts.selfguide import InputPrompt, answer_prompt, plain_completion
 from tests.prompt_files import prompt_files
 
@@ -67,3 +69,19 @@ def test_a_plain_answer_follows_its_prompt_as_the_demonstrations_do() -> None:
 def test_chat_turns_alternate_and_end_with_the_user() -> None:
     roles = [turn.role for turn in answer_prompt(TASK, "x").turns()]
     assert roles == ["user", "assistant", "user", "assistant", "user"]
+
+
+def test_a_prompt_that_is_too_long_loses_its_last_draft() -> None:
+    prompt: InputPrompt | None = PROMPTS["input_label_drafts"]  # type: ignore[assignment]
+    shown = []
+    while prompt is not None:
+        shown.append(prompt.drafts)
+        prompt = prompt.shorter()
+    assert shown == [("Good film.", "Bad film."), ("Good film.",), ()]
+
+
+@pytest.mark.parametrize("text", ["a", "plain words", "Straße", "映画はよかった", "🎬"])
+def test_turns_are_guessed_by_the_bytes_of_their_text(text: str) -> None:
+    size = Rendered.in_turns(answer_prompt(replace(TASK, demonstrations=()), text)).size
+    longer = Rendered.in_turns(answer_prompt(replace(TASK, demonstrations=()), text * 31)).size
+    assert longer - size == pytest.approx(30 * len(text.encode()) / BYTES_OF_A_TOKEN, abs=1)

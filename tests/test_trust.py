@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from selfguide.analysis.details import config_of
 from selfguide.analysis.folder import RunFolder
 from selfguide.apps.run_folder import config_to_load
+from selfguide.config.overrides import quoted
 from selfguide.config.trust import is_users_choice, literal
 from selfguide.search.freeze import with_lock
 from selfguide.search.frozen_config import VERSION, FrozenConfig
@@ -25,6 +27,13 @@ PIECES = st.sampled_from(["${", "}", "\\", "oc.env:HOME", "a", "'", '"', " ", "$
 def test_text_stays_what_it_is(text: str) -> None:
     config = OmegaConf.create({"key": literal([text])})
     assert OmegaConf.to_container(config, resolve=True) == {"key": [text]}
+
+
+@given(st.lists(PIECES, min_size=1).map("".join))
+def test_a_text_on_the_command_line_stays_what_it_is(text: str) -> None:
+    override = OverridesParser.create().parse_override(f"key={quoted(text)}")
+    config = OmegaConf.create({"key": override.value()})
+    assert OmegaConf.to_container(config, resolve=True) == {"key": text}
 
 
 def test_keys_of_trust() -> None:

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 a mistake in command, configuration or data, 130 interrupted.
 """
 
+import atexit
 import logging
 import os
 import shlex
@@ -63,6 +64,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
                 if (line := about_files(error) or composing_problem(error, sys.argv[1:])) is None:
                     raise  # a bug
                 fail(line)
+            finally:
+                atexit.register(_end_by_signals)
 
         main.__doc__ = job.__doc__
         main.on_config = job  # type: ignore[attr-defined]
@@ -114,6 +117,12 @@ def interrupted() -> NoReturn:
 
 def _command_line() -> str:
     return " ".join([sys.argv[0], *map(shlex.quote, masked(sys.argv[1:]))])
+
+
+def _end_by_signals() -> None:
+    """For the end of the interpreter: nobody is left to catch an `Interrupted`."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def _interrupt(signum: int, frame: Any) -> NoReturn:

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from selfguide.config.trust import literal
+
 FILES = (".json", ".jsonl", ".csv", ".tsv")
 # Hydra's options that take the next word as their value.
 VALUED = (
@@ -16,7 +18,7 @@ def quoted(text: str) -> str:
     """A text as a value on Hydra's command line, to the letter."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
-    return QuotedString(text.replace("${", "\\${"), Quote.single).with_quotes()
+    return QuotedString(literal(text), Quote.single).with_quotes()
 
 
 def task_name(text: str) -> str:

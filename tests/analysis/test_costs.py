@@ -20,13 +20,16 @@ def test_sums_and_ratio(tmp_path: Path) -> None:
     inputs = stage(tmp_path, "inputs", {"tokens": {"prompt": 700, "generated": 50, "calls": 40}})
     outputs = stage(tmp_path, "outputs", {"tokens": {"prompt": 300, "generated": 150, "calls": 160}})
     dataset = stage(tmp_path, "dataset", {})
-    training = stage(tmp_path, "training", {"rows": 9, "steps": 12, "trained_tokens": 90})
+    training = stage(tmp_path, "training", {"rows": 9, "steps": 8, "trained_tokens": 60})
     stages = {"inputs": inputs, "outputs": outputs, "dataset": dataset, "training": training, "again": training}
+    stages["second"] = second = Store(tmp_path).run(
+        "training", {"round": 2}, lambda _: {"steps": 4, "trained_tokens": 30}
+    )
     found = costs(stages, 30, Devices(teacher=2, student=8, training=4))
     assert (found.calls, found.prompt_tokens, found.generated_tokens) == (200, 1000, 200)
     assert (found.trained_tokens, found.steps, found.kept) == (90, 12, 30)
     assert found.kept_per_1000_calls == 150
-    expected = 2 * (inputs.seconds + outputs.seconds) + 4 * training.seconds
+    expected = 2 * (inputs.seconds + outputs.seconds) + 4 * (training.seconds + second.seconds)
     assert abs(found.device_seconds - expected) < 0.002
 
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +23,12 @@ def test_self_bleu_by_hand() -> None:
     # 1-grams 2/3, smoothed 2-grams (1+1)/(2+1), 3-grams (0+1)/(1+1), 4-grams (0+1)/(0+1), both ways.
     left, right = words_of("a b c"), words_of("a b d")
     assert self_bleu([left, right]) == pytest.approx((2 / 3 * 2 / 3 * 1 / 2 * 1) ** 0.25)
+
+
+def test_a_short_text_is_measured_by_the_closest_length_of_the_others() -> None:
+    short = math.exp(1 - 3 / 2)  # all its n-grams are in the other, which is longer
+    long = (2 / 3 * 2 / 3 * 1 / 2 * 1) ** 0.25
+    assert self_bleu([words_of("a b"), words_of("a b c")]) == pytest.approx((short + long) / 2)
 
 
 @given(sentences)

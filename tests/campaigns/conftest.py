@@ -11,9 +11,10 @@ from tests.campaigns.tally import Tally
 def tally(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[str, int], Tally]]:
     """`tally(name, size)`: `size` faults with --campaign-size=1."""
     share, made = float(request.config.getoption("--campaign-size")), list[Tally]()
+    first = request.config.getoption("--campaign-first")
 
     def make(name: str, size: int) -> Tally:
-        made.append(Tally(name, max(1, round(size * share))))
+        made.append(Tally(name, max(1, round(size * share)), first))
         return made[-1]
 
     yield make

@@ -23,10 +23,10 @@ class Hang(BaseException):
 
 
 class Tally:
-    """`size` faults are to be tried."""
+    """`size` faults are to be tried, those with these `numbers`."""
 
-    def __init__(self, name: str, size: int) -> None:
-        self.name, self.size = name, size
+    def __init__(self, name: str, size: int, first: int = 0) -> None:
+        self.name, self.size, self.numbers = name, size, range(first, first + size)
         self.refused = self.healed = self.unharmed = 0
         self.defects: list[str] = []
 

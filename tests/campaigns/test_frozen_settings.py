@@ -47,7 +47,7 @@ def test_altered_frozen_settings(tmp_path: Path, tally: Callable[[str, int], Tal
         load(path).misfits(asked)
         typed(with_lock(OmegaConf.merge(plain), []))
 
-    for number in range(counts.size):
+    for number in counts.numbers:
         stream = random.Random(number)
         FrozenConfig(content).write(path)
         if stream.random() < 0.3:

@@ -70,7 +70,7 @@ def test_overrides(tmp_path: Path, tally: Callable[[str, int], Tally], monkeypat
     keys = [knob.key for knob in knobs(run_config("+sweep=default"))]
     monkeypatch.chdir(tmp_path)
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled", "hydra.run.dir=run"]
-    for number in range(counts.size):
+    for number in counts.numbers:
         stream = random.Random(number)
         arguments = [override(stream, keys) for _ in range(stream.choice([1, 1, 2, 3]))]
         monkeypatch.setattr("sys.argv", ["selfguide", "task=task190", *quiet, *arguments])

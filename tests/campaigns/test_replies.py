@@ -20,7 +20,7 @@ def test_replies(
 ) -> None:
     counts = tally("replies of a server", SIZE)
     while counts.tried < counts.size and not counts.defects:
-        seed = counts.tried + 1
+        seed = counts.numbers.start + counts.tried + 1
         size = min(AT_ONCE, counts.size - counts.tried)
         try:
             came = tried(server, engines, size, seed)

@@ -20,7 +20,7 @@ def test_damaged_stages(memory: Path, tally: Callable[[str, int], Tally]) -> Non
     expected, key = run(memory / "whole"), fingerprint(SPEC)
     whole = memory / "whole" / "kind" / key
     files = [str(file.relative_to(whole)) for file in whole.rglob("*") if file.is_file()]
-    for number in range(counts.size):
+    for number in counts.numbers:
         stream, root = random.Random(f"stage {number}"), memory / "damaged"
         shutil.copytree(memory / "whole", root)
         how, changed = harm(root / "kind" / key, files, stream)
@@ -45,7 +45,7 @@ def test_damaged_journals(memory: Path, tally: Callable[[str, int], Tally]) -> N
                 journal.append(row)
         return path.read_bytes()
 
-    for number in range(counts.size):
+    for number in counts.numbers:
         folder = memory / "work"
         folder.mkdir()
         path = folder / "journal.jsonl"

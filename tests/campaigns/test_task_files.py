@@ -38,7 +38,7 @@ def write(form: str, content: Any, path: Path) -> None:
 
 def test_altered_task_files(tmp_path: Path, tally: Callable[[str, int], Tally]) -> None:
     counts = tally("altered task files", SIZE)
-    for number in range(counts.size):
+    for number in counts.numbers:
         stream = random.Random(number)
         form = stream.choice(list(FORMS))
         path = tmp_path / f"{number}-{form}"

@@ -36,6 +36,10 @@ def meet(folder: Path) -> list[str]:
     raise ConfigError("the first one fails")
 
 
+def hold(size: int) -> int:
+    return len(bytearray(size))
+
+
 def wait(folder: Path) -> None:
     (folder / "started").write_text(str(os.getpid()))
     time.sleep(600)
@@ -45,6 +49,13 @@ def test_it_gives_the_result_of_a_process_that_has_not_our_modules() -> None:
     assert child.call(os.path.join, "a", "b") == "a/b"
     assert child.call(os.getpid) != os.getpid()
     assert child.call(os.getpid) != child.call(os.getpid)
+
+
+def test_the_peak_is_that_of_the_largest_child() -> None:
+    child.call(hold, 300 * 2**20)
+    most = child.peaks["host"]
+    child.call(hold, 1)
+    assert child.peaks["host"] == most > 300 * 2**20
 
 
 def test_an_error_of_ours_is_raised_as_it_was_and_a_bug_with_its_traceback() -> None:

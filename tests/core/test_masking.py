@@ -12,6 +12,7 @@ def test_a_secret_is_masked_wherever_it_stands(name: str, monkeypatch: pytest.Mo
     assert masked({"a": [{name: "hidden"}], "b": "shown"}) == {"a": [{name: MASK}], "b": "shown"}
     monkeypatch.setenv(name, "12345678")
     assert masked(["x 12345678 y", ("12345678",), 12345678]) == [f"x {MASK} y", [MASK], 12345678]
+    assert masked("12345678, 12345678") == f"{MASK}, {MASK}"
 
 
 @pytest.mark.parametrize("name", ["max_new_tokens", "api_key_env", "tokens", "secretary", "passwords", "x"])

@@ -100,6 +100,13 @@ def test_a_mixed_number_is_a_sum(whole: int, top: int, bottom: int) -> None:
     assert last_number(f"-{whole} {top}/{bottom}") == -(whole + Fraction(top, bottom))
 
 
+@given(st.integers(-999, 999))
+def test_nearness_is_for_broken_numbers_alone(whole: int) -> None:
+    beside = whole + Fraction(whole or 1, 10**7)
+    assert same_number(Fraction(whole), beside) == same_number(beside, Fraction(whole)) == (whole != 0)
+    assert not same_number(Fraction(10**7), Fraction(10**7 + 1))
+
+
 @given(st.fractions(), st.fractions())
 def test_nearness_is_mutual(left: Fraction, right: Fraction) -> None:
     assert same_number(left, left)

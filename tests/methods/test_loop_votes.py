@@ -82,6 +82,10 @@ def test_an_input_that_no_sample_answers_is_the_least_certain(tmp_path: Path) ->
             ("annotation.samples=3", "annotation.conditioning_label_weight=0", "method.diagnose.share_below=0.3"),
             "method.diagnose.share_below: 0.3 is not allowed; allowed: > 0.33",
         ),
+        (
+            ("annotation.samples=4", "annotation.conditioning_label_weight=0", "method.diagnose.share_below=0.25"),
+            "method.diagnose.share_below: 0.25 is not allowed; allowed: > 0.25",
+        ),
     ],
 )
 def test_votes_that_cannot_disagree_are_refused(overrides: tuple[str, ...], said: str) -> None:

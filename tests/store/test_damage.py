@@ -20,6 +20,7 @@ from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.hashing import file_hash
 from selfguide.store import Journal, Store, StoredStage, fingerprint
 from selfguide.store.__main__ import main
+from selfguide.store.manifest import stage_files
 
 ROWS = [{"input": f"a long enough text {n} with ümlauts", "output": n / 7} for n in range(12)]
 WEIGHTS = random.Random(0).randbytes((1 << 20) + 100)
@@ -207,6 +208,7 @@ def test_an_added_file_is_damage_and_a_hidden_one_is_not(tmp_path: Path) -> None
     (folder / ".nfs0001").write_text("x")
     assert run(tmp_path) == expected
     assert (folder / ".nfs0001").exists()
+    assert ".nfs0001" not in dict(stage_files(folder))
     (folder / "weights" / "more.safetensors").write_text("x")
     assert run(tmp_path) == expected
     assert not (folder / "weights" / "more.safetensors").exists()

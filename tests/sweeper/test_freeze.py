@@ -1,8 +1,12 @@
 """From a sweep to its frozen setting to a run that takes it, with the program itself; and what is refused then."""
 
 import json
+import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -19,12 +23,26 @@ from tests.tiny_task import write_task
 COMMON = ["method=few_shot_icl", "data.validation_fraction=0.5", "evaluation.limit=3", "evaluation.bootstrap=200"]
 
 
-def sweep(folder: Path, space: str) -> CompletedProcess[str]:
+@dataclass(frozen=True)
+class NeverWritten:
+    """For `tests.cli`: a command that opens a file of this name for writing, instead of replacing it, ends in a bug."""
+
+    names: tuple[str, ...]
+
+    def __call__(self) -> None:
+        def opened(event: str, arguments: tuple[Any, ...]) -> None:
+            if event == "open" and arguments[2] & os.O_WRONLY and str(arguments[0]).endswith(self.names):
+                raise AssertionError(arguments[0])
+
+        sys.addaudithook(opened)
+
+
+def sweep(folder: Path, space: str, before: NeverWritten | None = None) -> CompletedProcess[str]:
     done = cli.run(
         "selfguide.main", "-m", "+sweep=default", "sweep.name=small", *COMMON,
         f"sweep.tasks=['json task.path={folder}/valid.json task.name=valid']",
         f"sweep.test_tasks=['json task.path={folder}/mine.json task.name=mine']",
-        space, "sweep.sampler=grid", f"store.root={folder}/store", cwd=folder,
+        space, "sweep.sampler=grid", f"store.root={folder}/store", cwd=folder, before=before,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -85,6 +103,12 @@ def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> N
     finally:
         file.write_text(before)
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_what_is_recorded_is_whole_at_any_moment(swept: Path) -> None:
+    before = load(swept / "sweeps" / "small" / "lock.yaml")
+    sweep(swept, "temperature.input=choice(0.6,0.8)", NeverWritten(("small/lock.yaml", "small/trials.md")))
+    assert load(swept / "sweeps" / "small" / "lock.yaml").hash == before.hash
 
 
 def test_another_study_leaves_the_recorded_setting_to_its_own(swept: Path) -> None:

@@ -156,6 +156,11 @@ def test_jobs_are_named_by_content() -> None:
     job = Job(0, "t1", 0)
     assert one.study == other.study, "how it is searched is not what is searched"
     assert one.subfolder({"x": 0.1, "y": "a"}, job) == other.subfolder({"y": "a", "x": 0.1}, Job(5, "t1", 0))
-    assert one.subfolder({"x": 0.1, "y": "a"}, job) != one.subfolder({"x": 0.2, "y": "a"}, job)
+    setting = {"x": 0.1, "y": "a"}
+    others = [Job(0, "t1", 1), Job(0, "t2", 0)]
+    assert (
+        len({one.subfolder(setting, each) for each in (job, *others)} | {one.subfolder({**setting, "x": 0.2}, job)})
+        == 4
+    )
     assert plan("sweep.objective=worst_gain").study != one.study
     assert one.overrides({"x": 0.1, "y": "a"}, job)[:5] == ["log=x", "task=t1", "x=0.1", "y=a", "seed=0"]

@@ -83,6 +83,8 @@ def test_a_shortage_is_one_line() -> None:
     assert budget_report(budget("equal_rows", 84), 84) == ("rows", 84, 84, True)
     assert budget_report(budget("equal_steps", 9), 84, steps=8) == ("steps", 9, 8, False)
     assert budget_report(budget("none"), 84) is None
+    nothing = budget_report(budget("equal_tokens", 5), 0, longest=9)
+    assert nothing is not None and not nothing.equal, "the first answer did not fit"
 
 
 @given(outputs, st.integers(0, 5))

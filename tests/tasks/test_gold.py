@@ -72,6 +72,8 @@ def test_overlaps() -> None:
         Overlap(1, "ngram", "quick brown fox jumps over the lazy dog"),
     ]
     assert data.overlaps("validation", texts) == []
+    other = GoldData("t", {"test": (row("c", "Die Straße"),)})
+    assert [found.kind for found in other.overlaps("test", ["DIE STRASSE"])] == ["exact"], "case does not count"
     assert [found.index for found in data.overlaps("test", texts, ngram=3)] == [0, 1, 2]
 
 

@@ -37,6 +37,17 @@ def test_the_newest_is_kept_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_whole_ones_the_newest_is_resumed(tmp_path: Path) -> None:
+    """A process that is killed right after it marked one has not deleted the other."""
+    for step in (9, 10):
+        checkpoint(tmp_path, step)
+        mark_whole(tmp_path, step)
+        (tmp_path / f"checkpoint-{step}").rename(tmp_path / f"kept-{step}")
+    for step in (9, 10):
+        (tmp_path / f"kept-{step}").rename(tmp_path / f"checkpoint-{step}")
+    assert newest_whole(tmp_path) == tmp_path / "checkpoint-10"
+
+
 @pytest.mark.parametrize("lost", [*FILES, MARK])
 def test_one_that_lacks_a_file_is_deleted(tmp_path: Path, lost: str) -> None:
     path = checkpoint(tmp_path, 3)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -132,7 +131,8 @@ def _freeze(plan: Plan, summary: Summary, winner: TrialRow, view: View) -> None:
             return
     record.mkdir(parents=True, exist_ok=True)
     for name in (TABLE, REPORT, LOCK):
-        shutil.copyfile(plan.folder / name, record / name)
+        # Whole or not at all: a torn frozen setting would be taken for another study's.
+        write_text(record / name, (plan.folder / name).read_text(encoding="utf-8"))
     view.say(f"recorded: {there}; use it with frozen_config={record}")
 
 
