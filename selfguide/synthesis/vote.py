@@ -63,12 +63,18 @@ def sample_share(task: TaskSpec, candidate: Candidate, config: AnnotationConfig)
 
 def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
     """The `keep` most likely answers (cumulative log-probability), in the order they were sampled."""
-    ranked = sorted(range(len(samples)), key=lambda index: (-_likelihood(samples[index]), index))[:keep]
+    ranked = sorted(range(len(samples)), key=lambda index: (-likelihood(samples[index]), index))[:keep]
     return tuple(samples[index] for index in sorted(ranked))
 
 
-def _likelihood(sample: Sample) -> float:
-    """Last of all where the model gave no number, or the answer was cut off."""
+def judged_samples(task: TaskSpec, samples: Sequence[Sample], filters: FiltersConfig) -> tuple[Sample, ...]:
+    """The samples with the answer that they vote for, or why they do not vote."""
+    checks = output_filters(task, filters)
+    return tuple(_judge(task, sample, filters, checks) for sample in samples)
+
+
+def likelihood(sample: Sample) -> float:
+    """By which samples are ranked: last of all where the model gave no number, or the answer was cut off."""
     unknown = sample.logprob is None or math.isnan(sample.logprob) or sample.dropped is not None
     return -math.inf if unknown else float(sample.logprob or 0.0)
 
@@ -83,7 +89,7 @@ def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]
 
 
 def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
-    text = _text(sample, filters)
+    text = text_of(sample, filters)
     reason = sample.dropped or first_reason(checks, text)
     if reason is not None:
         return replace(sample, dropped=reason)
@@ -91,7 +97,8 @@ def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Seque
     return replace(sample, dropped="no_label") if answer is None else replace(sample, answer=answer)
 
 
-def _text(sample: Sample, filters: FiltersConfig) -> str:
+def text_of(sample: Sample, filters: FiltersConfig) -> str:
+    """The answer as it is judged and trained on."""
     return strip_quotes(sample.text) if filters.strip_quotes else sample.text.strip()
 
 
@@ -102,7 +109,7 @@ def _output(task: TaskSpec, answer: str, samples: Sequence[Sample], filters: Fil
     texts: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.answer == answer:
-            texts.setdefault(_text(sample, filters), []).append(sample)
+            texts.setdefault(text_of(sample, filters), []).append(sample)
     return min(
-        texts, key=lambda text: (-len(texts[text]), -max(map(_likelihood, texts[text])), len(text), text), default=None
+        texts, key=lambda text: (-len(texts[text]), -max(map(likelihood, texts[text])), len(text), text), default=None
     )
