@@ -1,6 +1,7 @@
 """Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure.
 
-Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording.
+Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording;
+with `annotation.vote_on=texts`, as the reference does, for their wording, and the text that wins must be a label.
 """
 
 import math
@@ -35,10 +36,10 @@ def _elect_one(
     checks: Sequence[Filter],
 ) -> Candidate:
     voters = best_samples(candidate.samples, config.samples)
-    judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
+    judged = tuple(_judge(task, sample, config, filters, checks) for sample in voters)
     answers = [sample.answer for sample in judged if sample.answer is not None]
     # The label that the input was written for: an answer of the same model, asked the other way round.
-    asked = None if candidate.label is None else answer_in(task, candidate.label)
+    asked = None if candidate.label is None else _answer(task, candidate.label, config)
     extra = [asked] * config.conditioning_label_weight if asked is not None and answers else []
     answers += extra
     requested = config.samples + len(extra) if config.share_of == "requested" else len(answers)
@@ -49,6 +50,8 @@ def _elect_one(
         dropped = f"no_answer_{reasons.most_common(1)[0][0]}"
     elif share < config.min_share:
         dropped = "low_consistency"
+    elif task.is_classification and winner not in task.labels:
+        winner, dropped = None, "no_label"
     output = None if winner is None else _output(task, winner, judged, filters) or candidate.label
     return replace(candidate, samples=judged, output=output, share=share, dropped=dropped)
 
@@ -57,7 +60,7 @@ def sample_share(task: TaskSpec, candidate: Candidate, config: AnnotationConfig)
     """Share of the samples that gave the elected answer: `share` without the votes of the conditioning label."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
     requested = config.samples if config.share_of == "requested" else len(answers)
-    elected = None if candidate.output is None else answer_in(task, candidate.output)
+    elected = None if candidate.output is None else _answer(task, candidate.output, config)
     return answers.count(elected or "") / requested if requested else 0.0
 
 
@@ -82,12 +85,19 @@ def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]
     return winner, votes[winner] / requested
 
 
-def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
+def _answer(task: TaskSpec, text: str, config: AnnotationConfig) -> str | None:
+    """What a text votes for."""
+    return text if config.vote_on == "texts" else answer_in(task, text)
+
+
+def _judge(
+    task: TaskSpec, sample: Sample, config: AnnotationConfig, filters: FiltersConfig, checks: Sequence[Filter]
+) -> Sample:
     text = _text(sample, filters)
     reason = sample.dropped or first_reason(checks, text)
     if reason is not None:
         return replace(sample, dropped=reason)
-    answer = answer_in(task, text)
+    answer = _answer(task, text, config)
     return replace(sample, dropped="no_label") if answer is None else replace(sample, answer=answer)
 
 
