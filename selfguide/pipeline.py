@@ -31,6 +31,9 @@ from selfguide.tasks.gold import SPLITS, GoldData
 from selfguide.tasks.load import load_task
 from selfguide.training.preflight import preflight
 
+INSTRUCTION_ALONE = (
+    "task.num_demonstrations=0: the baseline called few-shot ICL is the base model with the instruction alone"
+)
 WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
 
 
@@ -91,6 +94,8 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
         result = with_validity(gold, method(session))
+        if not task.demonstrations:
+            result = replace(result, warnings=(*result.warnings, INSTRUCTION_ALONE))
         for warning in result.warnings:
             terminal.warn(warning)
 

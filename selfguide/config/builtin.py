@@ -13,6 +13,7 @@ METHODS = Registry(
         "self_icl": Entry(f"{_METHODS}.self_icl:run", "selfguide.config.methods:SelfICLConfig"),
         "few_shot_finetune": Entry(f"{_METHODS}.few_shot_finetune:run"),
         "gold_finetune": Entry(f"{_METHODS}.gold_finetune:run", "selfguide.config.methods:GoldFinetuneConfig"),
+        "rest": Entry(f"{_METHODS}.rest:run", "selfguide.config.methods:RestConfig"),
         "loop": Entry(f"{_METHODS}.loop:run", "selfguide.config.loop:LoopConfig"),
     },
     "selfguide.config.loop:MethodConfig",

@@ -55,7 +55,7 @@ class TaskConfig(Extensible):
     noise_terms: list[str] = field(default_factory=list)
     context_until: str | None = None  # what stands before it in an input is its fixed part
     inputs: Any = None  # unlabelled inputs of the user's: a .txt, .json or .jsonl file, or a list of texts
-    num_demonstrations: int | None = knob(ge=1, default=None)
+    num_demonstrations: int | None = knob(ge=0, default=None)
     demonstration_choice: str = knob(one_of=("first", "seeded"), default="first")
     group: str | None = knob(one_of=("validation", "test"), default=None)  # which half of the paper's protocol
     hub: HubConfig = field(default_factory=HubConfig)

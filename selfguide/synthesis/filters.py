@@ -4,6 +4,7 @@ Paper section 3.3 (noise and length filters); repetitions are judged by `selfgui
 what was accepted before.
 """
 
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +39,8 @@ class LengthBand:
     """Characters within mean ± sigmas standard deviations of the demonstrations', ends included.
 
     The half-width is at least `floor` times the mean; where the deviation says nothing (0, or fewer
-    than 3 texts) it is at least `fallback` times the mean, so that the band never rejects everything.
+    than 3 texts) it is at least `fallback` times the mean, so that the band never rejects everything. Without
+    demonstrations there is no bound.
     """
 
     low: float
@@ -46,6 +48,8 @@ class LengthBand:
 
     @classmethod
     def around(cls, texts: Sequence[str], sigmas: float, floor: float, fallback: float) -> "LengthBand":
+        if not texts:
+            return cls(0, math.inf)
         lengths = [len(text) for text in texts]
         mean, sigma = statistics.fmean(lengths), statistics.pstdev(lengths)
         least = max(floor, fallback) if sigma == 0 or len(lengths) < 3 else floor
