@@ -11,6 +11,7 @@ from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
+from selfguide.config.family import for_family
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
 from selfguide.core.console import Terminal
@@ -68,6 +69,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     """Everything but the files: the method made its data and weights, and what there is to score is scored."""
     method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
+    config = for_family(config, task.family)
     terminal.say(
         f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}, {_sizes(gold)}"
     )

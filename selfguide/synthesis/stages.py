@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from selfguide.config.family import input_temperature
 from selfguide.config.schema import AnnotationConfig, FiltersConfig, GenerationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example, TaskSpec
@@ -152,9 +153,8 @@ class ComposeDataset(Stage[Dataset]):
 def propose_inputs(session: Session) -> Finished[Candidates]:
     """New inputs by the teacher, judged."""
     config = session.config
-    stage = ProposeInputs(
-        session.teacher, session.task, config.generation, config.filters, config.temperature.input, config.seed
-    )
+    temperature = input_temperature(config, session.task.family)
+    stage = ProposeInputs(session.teacher, session.task, config.generation, config.filters, temperature, config.seed)
     done = session.run("inputs", stage)
     session.terminal.drops("new inputs", drop_counts(done.value), len(accepted(done.value)))
     return done
