@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.analysis.description_loop import loop_gold, loop_inputs, loop_outputs, loop_requested_label, loop_votes
-from selfguide.analysis.sentences import count, share, vote_of_requested_label, voted_outputs, writer
+from selfguide.analysis.sentences import accepted_outputs, count, share, vote_of_requested_label, voted_outputs, writer
 from selfguide.config.loop import LoopConfig
-from selfguide.config.methods import SelfICLConfig
+from selfguide.config.methods import RestConfig, SelfICLConfig
 from selfguide.config.schema import RunConfig
 from selfguide.core.types import TaskSpec
 
@@ -30,6 +30,8 @@ TITLES = {
     "goldgen_pairs": ("GoldGen on pairs", "2310.13671"),
     "llm2llm": ("LLM2LLM", "2403.15042"),
     "loop": ("the loop", None),
+    "rest": ("ReST with the vote as reward", "2308.08998"),
+    "star": ("STaR", "2203.14465"),
     "self_icl": ("Self-ICL", "2305.15035"),
     "few_shot_finetune": ("few-shot finetuning", None),
     "gold_finetune": ("gold finetuning", None),
@@ -96,6 +98,8 @@ def _generates(config: RunConfig) -> bool:
     method = config.method
     if isinstance(method, LoopConfig):
         return method.initial_data.source == "selfguide"
+    if isinstance(method, RestConfig):
+        return method.accept == "vote"
     return method.kind == "selfguide" or (isinstance(method, SelfICLConfig) and method.variant == "fill_context")
 
 
@@ -116,6 +120,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
     method, shown = config.method, count(len(task.demonstrations), "demonstration")
     if isinstance(method, LoopConfig):
         return loop_inputs(config, task), loop_outputs(config, task), loop_requested_label(config, task)
+    if isinstance(method, RestConfig) and method.accept == "gold":
+        return "The inputs are those of gold instances.", accepted_outputs(config, method, task), ""
     if _generates(config):
         conditioned = task.is_classification and config.generation.label_conditioning
         each = ", each for a label drawn at random" if conditioned else ""
@@ -123,6 +129,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
         if task.inputs:
             conditioned, inputs = False, f"The {count(len(task.inputs), 'input')} were given, without outputs."
         requested = vote_of_requested_label(config.annotation, conditioned) if task.is_classification else ""
+        if isinstance(method, RestConfig):
+            return inputs, accepted_outputs(config, method, task), requested
         return inputs, voted_outputs(config, task), requested
     if isinstance(method, SelfICLConfig):
         labels = {"zero_shot": "answered them without examples", "random": "drew their labels at random"}
@@ -142,6 +150,8 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     method = config.method
     if result.get("claims_gold", method.claims_gold):
         said = loop_gold(method) if isinstance(method, LoopConfig) else []
+        if isinstance(method, RestConfig):
+            said = ["inputs of gold instances were answered, and their gold answers decided which answers were kept"]
         if method.kind == "gold_finetune":
             said = ["the rows are gold instances"]
         elif not said and method.claims_gold:

@@ -1,5 +1,6 @@
 """Parts of the sentences about a run: the model that writes, the vote, the weight of the label asked for."""
 
+from selfguide.config.methods import RestConfig
 from selfguide.config.schema import AnnotationConfig, RunConfig
 from selfguide.core.types import TaskSpec
 
@@ -43,6 +44,17 @@ def voted_outputs(config: RunConfig, task: TaskSpec) -> str:
         f"{answered}; {voters} vote, and the answer with most votes is the output. An input whose output has less than "
         f"{share(annotation.min_share)} of the {whole} was dropped."
     )
+
+
+def accepted_outputs(config: RunConfig, method: RestConfig, task: TaskSpec) -> str:
+    """Who answered the inputs in each round of ReST or STaR, and which answers are trained on."""
+    rounds = f" From round 2 to {method.rounds} the model trained in the round before answered." * (method.rounds > 1)
+    few = "" if task.is_classification else f", {method.per_input} at most to an input,"
+    if method.accept == "vote":
+        return f"{voted_outputs(config, task)} All answers that agree with it{few} are trained on.{rounds}"
+    asked = f"{annotator(config, task)} gave {count(config.annotation.best_of, 'answer')} to each input"
+    hint = "; an input without one was asked again with its gold answer as a hint" if method.rationalize else ""
+    return f"{asked}; right answers{few} are trained on{hint}.{rounds}"
 
 
 def vote_of_requested_label(annotation: AnnotationConfig, conditioned: bool) -> str:

@@ -12,6 +12,7 @@ from selfguide.prompts.neighbours import (
     JointPrompt,
     NewInstancesPrompt,
     ReasonPrompt,
+    hinted_prompt,
 )
 from selfguide.prompts.selfguide import AnswerPrompt, InputPrompt, Prompt
 from tests.prompt_files import prompt_files
@@ -35,6 +36,7 @@ PROMPTS: dict[str, Prompt] = {
     "extrapolation_fixed_part": ExtrapolationPrompt(TASK, Example(f"{START} It snows.", "no"), "no", start=START),
     "joint": JointPrompt(TASK, ERROR, SHOWN, "negative", (Example("Quite good.", "positive"),), count=3),
     "joint_without_output": JointPrompt(TASK, ERROR, show_gold=False),
+    "hinted": hinted_prompt("Solve it.", ((Example("1 + 1?", "One and one.\n#### 2"), "2"),), "3 + 4?", "7"),
     "new_instances": NewInstancesPrompt(TASK, "Not bad at all.", 3),
 }
 
