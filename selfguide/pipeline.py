@@ -11,6 +11,7 @@ from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
+from selfguide.config.family import for_family
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
 from selfguide.core.console import Terminal
@@ -18,6 +19,7 @@ from selfguide.core.runlog import logged_to
 from selfguide.core.types import Instance, Split
 from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
+from selfguide.evaluation.keeping import release_weights
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
@@ -67,6 +69,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     """Everything but the files: the method made its data and weights, and what there is to score is scored."""
     method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
+    config = for_family(config, task.family)
     terminal.say(
         f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}, {_sizes(gold)}"
     )
@@ -84,6 +87,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     pool = gold.pool(instances) if config.method.claims_gold else ()
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
+        session.belongs_to(folder)
         session.before_work(partial(check_training, config, terminal))
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
@@ -107,6 +111,10 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
             columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
+        if result.weights is not None:
+            session.restore(result.weights.path)  # the run folder gets a copy
+        answering = [result.system, *systems.values(), *epochs.values()]
+        release_weights(session, [system for system in answering if system is not None])
         return RunRecord(
             config=config,
             task=task,

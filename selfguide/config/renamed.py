@@ -28,6 +28,8 @@ VALUES = {
 # What has gone -> what does its work now.
 GONE = {
     "hydra/launcher=together": "serve the model with `vllm serve` and use engine=openai, with any launcher",
+    "temperature=paper_classification": "use temperature.input=null, which protocol=paper sets",
+    "temperature=paper_generation": "use temperature.input=null, which protocol=paper sets",
 }
 
 
