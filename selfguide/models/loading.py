@@ -3,14 +3,14 @@
 import importlib.util
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from selfguide.config.serving import ModelConfig
 from selfguide.core.console import log_once
 from selfguide.core.errors import ConfigError, MissingDependencyError
 from selfguide.models.devices import has_bfloat16
 from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model, stop_ids
-from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.prompts.tokenization import PromptFormat, PromptTokenizer
 
 log = logging.getLogger(__name__)
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
@@ -35,7 +35,7 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
         raise not_loadable(source, error) from error
     return PromptTokenizer(
         tokenizer,
-        "chat" if cfg.prompt_format == "chat" else "plain",
+        cast(PromptFormat, cfg.prompt_format),
         cfg.chat_template,
         cfg.template_options,
         stop_ids(source),
