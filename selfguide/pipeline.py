@@ -11,6 +11,7 @@ from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
+from selfguide.config.builtin import METHODS
 from selfguide.config.family import for_family
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
@@ -35,7 +36,6 @@ from selfguide.training.preflight import preflight
 INSTRUCTION_ALONE = (
     "task.num_demonstrations=0: the baseline called few-shot ICL is the base model with the instruction alone"
 )
-WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _scored(
 def check_training(config: RunConfig, terminal: Terminal) -> None:
     """What a method that trains will need: refused now, not after hours of generation."""
     causal = config.student.kind == "causal"
-    if config.method.kind in WITHOUT_TRAINING or (causal and config.finetuning.kind == "none"):
+    if not METHODS.entry(config.method.kind).trains or (causal and config.finetuning.kind == "none"):
         return
     child.warm_up()  # before torch is loaded here; it loads while the engine answers
     if causal:
