@@ -7,7 +7,6 @@ evaluation instances. Each size runs in a process of its own. `experiments/bench
 
 import io
 import itertools
-import json
 import multiprocessing
 import os
 import platform
@@ -163,7 +162,7 @@ def main() -> None:
     for size in sizes:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             measured[size] = pool.apply(measure, (size,))
-        print(f"{size:,}: {json.dumps(measured[size])}", file=sys.stderr, flush=True)
+        print(f"{size:,}: {measured[size]}", file=sys.stderr, flush=True)
     date, cores = datetime.now(UTC).date().isoformat(), os.cpu_count()
     print(f"{date}, {platform.processor() or platform.machine()}, {cores} cores, Python {platform.python_version()}; ")
     print("seconds of processor time of one process; growth: of the time, over that of the candidates (1 is linear).\n")
