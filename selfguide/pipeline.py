@@ -11,6 +11,7 @@ from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
+from selfguide.config.builtin import METHODS
 from selfguide.config.family import for_family
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
@@ -19,6 +20,7 @@ from selfguide.core.runlog import logged_to
 from selfguide.core.types import Instance, Split
 from selfguide.evaluation.columns import label_columns, metric_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
+from selfguide.evaluation.keeping import release_weights
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
@@ -34,7 +36,6 @@ from selfguide.training.preflight import preflight
 INSTRUCTION_ALONE = (
     "task.num_demonstrations=0: the baseline called few-shot ICL is the base model with the instruction alone"
 )
-WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     pool = gold.pool(instances) if config.method.claims_gold else ()
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
+        session.belongs_to(folder)
         session.before_work(partial(check_training, config, terminal))
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
@@ -109,6 +111,10 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
             columns |= metric_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
+        if result.weights is not None:
+            session.restore(result.weights.path)  # the run folder gets a copy
+        answering = [result.system, *systems.values(), *epochs.values()]
+        release_weights(session, [system for system in answering if system is not None])
         return RunRecord(
             config=config,
             task=task,
@@ -151,7 +157,7 @@ def _scored(
 def check_training(config: RunConfig, terminal: Terminal) -> None:
     """What a method that trains will need: refused now, not after hours of generation."""
     causal = config.student.kind == "causal"
-    if config.method.kind in WITHOUT_TRAINING or (causal and config.finetuning.kind == "none"):
+    if not METHODS.entry(config.method.kind).trains or (causal and config.finetuning.kind == "none"):
         return
     child.warm_up()  # before torch is loaded here; it loads while the engine answers
     if causal:

@@ -219,6 +219,7 @@ class StoreConfig:
     root: str = MISSING
     lock_timeout_s: float = knob(gt=0)
     damaged: str = knob(one_of=("recompute", "error"), affects=NOTHING)
+    keep: str = knob(one_of=("adapters", "evaluated", "all"), affects=NOTHING)
 
 
 @dataclass

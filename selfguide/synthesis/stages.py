@@ -1,7 +1,8 @@
 """SELF-GUIDE's stages up to the training pairs: propose inputs, annotate them, compose the data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from selfguide.config.family import input_temperature
@@ -108,6 +109,9 @@ class AnnotateInputs(Stage[Candidates]):
             annotated = annotator.annotate(self.candidates, journal, bar.advance, max_tokens)
             write_candidates(work, annotated)
             return {"tokens": journal_tokens(journal)}
+
+    def reads(self) -> Iterable[Path]:
+        return () if self.weights is None else (self.weights.path,)
 
     def load(self, stored: StoredStage) -> Candidates:
         # The key knows the accepted inputs alone: what was dropped before is this caller's, not the first one's.
