@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TABLE ?= table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_studies
+TABLE ?= selfguide_main table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_table2 llm2llm_main zerogen progen
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check mutants sweep micro-benchmark table bench docs check-wheel clean
+.PHONY: help install demo test test-all check mutants sweep micro-benchmark table bench gpu-check docs check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +56,9 @@ table: $(STAMP)  ## the tables of experiments/ on the bundled model, or one: mak
 
 bench: $(STAMP)  ## speed: the reference's schedule, ours, and bare vLLM; writes experiments/bench/
 	$(BIN)/python -m benchmarks.speed
+
+gpu-check: $(STAMP)  ## what must hold on GPUs, measured memory beside the forecast: make gpu-check SIZE=1b STEPS="agree memory"
+	$(BIN)/python -m benchmarks.gpu $(STEPS) --size $(or $(SIZE),1b)
 
 docs: $(STAMP)  ## the documentation site, into build/site; links are checked
 	$(BIN)/mkdocs build

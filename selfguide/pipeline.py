@@ -11,6 +11,8 @@ from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
+from selfguide.config.builtin import METHODS
+from selfguide.config.family import for_family
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
 from selfguide.core.console import Terminal
@@ -18,6 +20,7 @@ from selfguide.core.runlog import logged_to
 from selfguide.core.types import Instance, Split
 from selfguide.evaluation.columns import label_columns, sibling_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
+from selfguide.evaluation.keeping import release_weights
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
@@ -30,7 +33,9 @@ from selfguide.tasks.gold import SPLITS, GoldData
 from selfguide.tasks.load import load_task
 from selfguide.training.preflight import preflight
 
-WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
+INSTRUCTION_ALONE = (
+    "task.num_demonstrations=0: the baseline called few-shot ICL is the base model with the instruction alone"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     """Everything but the files: the method made its data and weights, and what there is to score is scored."""
     method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
+    config = for_family(config, task.family)
     terminal.say(
         f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}, {_sizes(gold)}"
     )
@@ -81,6 +87,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     pool = gold.pool(instances) if config.method.claims_gold else ()
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
+        session.belongs_to(folder)
         session.before_work(partial(check_training, config, terminal))
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
@@ -89,6 +96,8 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
         result = with_validity(gold, method(session))
+        if not task.demonstrations:
+            result = replace(result, warnings=(*result.warnings, INSTRUCTION_ALONE))
         for warning in result.warnings:
             terminal.warn(warning)
 
@@ -102,6 +111,10 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
             columns |= sibling_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
+        if result.weights is not None:
+            session.restore(result.weights.path)  # the run folder gets a copy
+        answering = [result.system, *systems.values(), *epochs.values()]
+        release_weights(session, [system for system in answering if system is not None])
         return RunRecord(
             config=config,
             task=task,
@@ -144,7 +157,7 @@ def _scored(
 def check_training(config: RunConfig, terminal: Terminal) -> None:
     """What a method that trains will need: refused now, not after hours of generation."""
     causal = config.student.kind == "causal"
-    if config.method.kind in WITHOUT_TRAINING or (causal and config.finetuning.kind == "none"):
+    if not METHODS.entry(config.method.kind).trains or (causal and config.finetuning.kind == "none"):
         return
     child.warm_up()  # before torch is loaded here; it loads while the engine answers
     if causal:

@@ -24,6 +24,7 @@ absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--campaign-size", default="0.02", help="1: the campaigns at the sizes of docs/campaigns.md")
+    parser.addoption("--matrix", default="cover", choices=["cover", "full"], help="full: every architecture every way")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

@@ -122,7 +122,7 @@ def test_gold_finetuning_trains_on_the_pool_and_on_nothing_that_is_scored(result
 
 def test_who_claims_gold() -> None:
     claims = {name for name in NAMES if run_config(f"method={name}").method.claims_gold}
-    assert claims == {"gold_finetune", "s3", "goldgen", "llm2llm"}
+    assert claims == {"gold_finetune", "s3", "goldgen", "llm2llm", "star"}
 
 
 def test_added_demonstrations_are_rows_without_their_own_answer_in_context(result_of: ResultOf, store: Path) -> None:

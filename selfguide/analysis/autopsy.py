@@ -18,7 +18,6 @@ from selfguide.synthesis.candidates import Candidate
 from selfguide.synthesis.filters import LengthBand
 
 T = TypeVar("T")
-KEPT = "trained on"
 MAX_ROUNDS = 60
 MAX_POINTS = 200
 MAX_CLUSTERS = 12
@@ -50,7 +49,7 @@ class Autopsy:
     outputs: Diversity | None
     clusters: tuple[dict[str, Any], ...]
     compared: int
-    """Of `texts` trained-on inputs, how many were drawn to look for clusters in."""
+    """Of `texts` kept inputs, how many were drawn to look for clusters in."""
     texts: int
 
 
@@ -79,11 +78,12 @@ def autopsy(run: RunFolder) -> Autopsy | None:
 
 
 def _charts(task: TaskSpec, config: RunConfig, candidates: Sequence[Candidate], run: RunFolder) -> Iterator[Chart]:
-    yield waterfall(candidates, len(run.pairs))
-    yield by_round(candidates)
-    yield yield_curve(candidates)
+    used = run.description.used
+    yield waterfall(candidates, len(run.pairs), used)
+    yield by_round(candidates, used)
+    yield yield_curve(candidates, used)
     if task.is_classification:
-        yield label_balance(task, candidates, [pair.output for pair in run.pairs])
+        yield label_balance(task, candidates, [pair.output for pair in run.pairs], used)
     yield vote_shares(run)
     filters = config.filters
     yield lengths("input", task, candidates, filters, switched_on(filters.input_length, task.is_classification))
@@ -96,44 +96,42 @@ def switched_on(value: str, by_default: bool) -> bool:
     return value == "on" or (value == "auto" and by_default)
 
 
-def waterfall(candidates: Sequence[Candidate], train: int) -> Chart:
-    """From proposals to training pairs, reason by reason."""
+def waterfall(candidates: Sequence[Candidate], rows: int, used: str) -> Chart:
+    """From proposals to the pairs that are `used`, reason by reason."""
     left = len(candidates)
-    rows = [Bar("proposed", left, str(left), 0)]
+    shown = [Bar("proposed", left, str(left), 0)]
     for side, name in ((False, "accepted inputs"), (True, None)):
         drops = Counter(c.dropped for c in candidates if c.dropped is not None and c.accepted == side)
         for reason, count in drops.most_common():
             left -= count
-            rows.append(Bar(words(reason), count, f"−{count}", 4 if side else 3, start=left))
+            shown.append(Bar(words(reason), count, f"−{count}", 4 if side else 3, start=left))
         if name is not None:
-            rows.append(Bar(name, left, str(left), 0))
-    rows.append(Bar(KEPT, left, str(left) if train == left else f"{left} ({train} rows)", 2))
-    table = tuple((row.name, row.text) for row in rows)
-    caption = "Every proposal ends in one row: dropped with a reason by the input or the output filters, or trained on."
-    return Chart(
-        "From proposals to training pairs", caption, bars("Waterfall of candidates", rows), ("step", "count"), table
-    )
+            shown.append(Bar(name, left, str(left), 0))
+    shown.append(Bar(used, left, str(left) if rows == left else f"{left} ({rows} rows)", 2))
+    table = tuple((bar.name, bar.text) for bar in shown)
+    caption = f"Every proposal ends in one row: dropped with a reason by the input or the output filters, or {used}."
+    return Chart("From proposals to pairs", caption, bars("Waterfall of candidates", shown), ("step", "count"), table)
 
 
-def by_round(candidates: Sequence[Candidate]) -> Chart:
+def by_round(candidates: Sequence[Candidate], used: str) -> Chart:
     """What became of each round's proposals."""
     rounds = max(c.round for c in candidates) + 1
     width = -(-rounds // MAX_ROUNDS)
     slots = -(-rounds // width)
-    fates = Counter(words(c.dropped or KEPT) for c in candidates)
-    order = [KEPT, *(fate for fate, _ in fates.most_common() if fate != KEPT)]
+    fates = Counter(words(c.dropped or used) for c in candidates)
+    order = [used, *(fate for fate, _ in fates.most_common() if fate != used)]
     if len(order) > COLOURS - 1:
         order = [*order[: COLOURS - 2], "other"]
     counts = {fate: [0] * slots for fate in order}
     for candidate in candidates:
-        fate = words(candidate.dropped or KEPT)
+        fate = words(candidate.dropped or used)
         counts[fate if fate in counts else "other"][candidate.round // width] += 1
     labels = [
         str(slot * width) if width == 1 else f"{slot * width}–{min(rounds, (slot + 1) * width) - 1}"
         for slot in range(slots)
     ]
     series = [
-        Series(fate, values, 2 if fate == KEPT else 3 + rank) for rank, (fate, values) in enumerate(counts.items())
+        Series(fate, values, 2 if fate == used else 3 + rank) for rank, (fate, values) in enumerate(counts.items())
     ]
     table = tuple((label, *(counts[fate][i] for fate in order)) for i, label in enumerate(labels))
     return Chart(
@@ -145,8 +143,8 @@ def by_round(candidates: Sequence[Candidate]) -> Chart:
     )
 
 
-def yield_curve(candidates: Sequence[Candidate]) -> Chart:
-    """Accepted inputs and training pairs against proposals."""
+def yield_curve(candidates: Sequence[Candidate], used: str) -> Chart:
+    """Accepted inputs and pairs kept against proposals."""
     total_accepted = total_kept = 0
     points: list[tuple[int, int, int]] = [(0, 0, 0)]
     for index, candidate in enumerate(candidates, 1):
@@ -157,28 +155,28 @@ def yield_curve(candidates: Sequence[Candidate]) -> Chart:
     xs = [float(x) for x, _, _ in shown]
     curves = [
         Curve("accepted inputs", xs, [a for _, a, _ in shown], 0),
-        Curve(KEPT, xs, [k for _, _, k in shown], 2),
+        Curve(used, xs, [k for _, _, k in shown], 2),
     ]
     caption = "A straight line is a constant yield; a line that flattens says that more rounds will give little."
     drawing = lines("Yield curve", curves, x_name="proposals", y_name="texts")
-    return Chart("Yield", caption, drawing, ("proposals", "accepted", KEPT), tuple(thinned(points, 12)))
+    return Chart("Yield", caption, drawing, ("proposals", "accepted", used), tuple(thinned(points, 12)))
 
 
-def label_balance(task: TaskSpec, candidates: Sequence[Candidate], trained: Sequence[str]) -> Chart:
-    """Labels requested, those of the outputs, and those trained on."""
+def label_balance(task: TaskSpec, candidates: Sequence[Candidate], kept: Sequence[str], used: str) -> Chart:
+    """Labels requested, those of the outputs, and those of the pairs kept."""
     requested = Counter(c.label for c in candidates if c.label is not None and c.accepted)
     elected = Counter(c.output for c in candidates if c.output is not None)
-    final = Counter(trained)
+    final = Counter(kept)
     known = list(dict.fromkeys([*task.labels, *elected]))
     series = [
         Series(name, [counts[label] for label in known], colour)
-        for name, counts, colour in (("requested", requested, 5), ("output", elected, 0), (KEPT, final, 2))
+        for name, counts, colour in (("requested", requested, 5), ("output", elected, 0), (used, final, 2))
         if counts
     ]
     table = tuple((label, requested[label], elected[label], final[label]) for label in known)
-    caption = "Labels of accepted inputs as requested, of their outputs, and in the training set."
+    caption = f"Labels of accepted inputs as requested, of their outputs, and of the pairs {used}."
     drawing = columns("Label balance", known, series, x_name="label", stacked=False)
-    return Chart("Label balance", caption, drawing, ("label", "requested", "output", KEPT), table)
+    return Chart("Label balance", caption, drawing, ("label", "requested", "output", used), table)
 
 
 def vote_shares(run: RunFolder) -> Chart:
@@ -214,7 +212,7 @@ def lengths(side: str, task: TaskSpec, candidates: Sequence[Candidate], filters:
         kept = [len(c.output) for c in candidates if c.dropped is None and c.output is not None]
         gone = [len(s.text) for c in candidates for s in c.samples if s.dropped is not None and s.text]
     state = "filter on" if on else "filter off"
-    marks = [Mark(f"band of the demonstrations ({state})", max(band.low, 0), band.high)]
+    marks = [Mark(f"band of the demonstrations ({state})", max(band.low, 0), band.high)] if shown else []
     series = [Series("kept", kept, 2), Series("dropped", gone, 3)]
     drawing = histogram(f"Length of {side}s", series, x_name="characters", marks=marks)
     table = tuple(
@@ -225,6 +223,8 @@ def lengths(side: str, task: TaskSpec, candidates: Sequence[Candidate], filters:
     caption = (
         f"The band is mean ± {filters.length_sigmas:g} standard deviations of the demonstrations "
         f"({band.low:.0f} to {band.high:.0f} characters)."
+        if shown
+        else "The task shows no demonstrations, so no length is expected."
     )
     return Chart(f"Length of {side}s", caption, drawing, QUARTILES, table)
 

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.analysis.description_loop import loop_gold, loop_inputs, loop_outputs, loop_requested_label, loop_votes
-from selfguide.analysis.sentences import count, share, vote_of_requested_label, voted_outputs, writer
+from selfguide.analysis.sentences import (
+    accepted_outputs,
+    count,
+    share,
+    verdict_sentence,
+    vote_of_requested_label,
+    voted_outputs,
+    writer,
+)
 from selfguide.config.loop import LoopConfig
-from selfguide.config.methods import SelfICLConfig
+from selfguide.config.methods import RestConfig, SelfICLConfig
 from selfguide.config.schema import RunConfig
 from selfguide.core.types import TaskSpec
 
@@ -30,6 +38,8 @@ TITLES = {
     "goldgen_pairs": ("GoldGen on pairs", "2310.13671"),
     "llm2llm": ("LLM2LLM", "2403.15042"),
     "loop": ("the loop", None),
+    "rest": ("ReST with the vote as reward", "2308.08998"),
+    "star": ("STaR", "2203.14465"),
     "self_icl": ("Self-ICL", "2305.15035"),
     "few_shot_finetune": ("few-shot finetuning", None),
     "gold_finetune": ("gold finetuning", None),
@@ -55,6 +65,8 @@ class Description:
     """Whether sampled answers elect outputs."""
     generates: bool
     """Whether inputs are written as `generation` says: by SELF-GUIDE's first step."""
+    used: str
+    """What became of the pairs that were kept: `trained on`, `shown as demonstrations` or just `kept`."""
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -79,13 +91,23 @@ def describe(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> De
         student=_student(config, result, task),
         voted=_votes(config, task),
         generates=_generates(config) and not task.inputs,
+        used=pairs_used(config),
     )
+
+
+def pairs_used(config: RunConfig) -> str:
+    """What a run does with the pairs that it keeps."""
+    if isinstance(config.method, SelfICLConfig):
+        return "shown as demonstrations"
+    return "kept" if config.finetuning.kind == "none" and config.student.kind == "causal" else "trained on"
 
 
 def _generates(config: RunConfig) -> bool:
     method = config.method
     if isinstance(method, LoopConfig):
         return method.initial_data.source == "selfguide"
+    if isinstance(method, RestConfig):
+        return method.accept == "vote"
     return method.kind == "selfguide" or (isinstance(method, SelfICLConfig) and method.variant == "fill_context")
 
 
@@ -106,6 +128,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
     method, shown = config.method, count(len(task.demonstrations), "demonstration")
     if isinstance(method, LoopConfig):
         return loop_inputs(config, task), loop_outputs(config, task), loop_requested_label(config, task)
+    if isinstance(method, RestConfig) and method.accept == "gold":
+        return "The inputs are those of gold instances.", accepted_outputs(config, method, task), ""
     if _generates(config):
         conditioned = task.is_classification and config.generation.label_conditioning
         each = ", each for a label drawn at random" if conditioned else ""
@@ -113,6 +137,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
         if task.inputs:
             conditioned, inputs = False, f"The {count(len(task.inputs), 'input')} were given, without outputs."
         requested = vote_of_requested_label(config.annotation, conditioned) if task.is_classification else ""
+        if isinstance(method, RestConfig):
+            return inputs, accepted_outputs(config, method, task), requested
         return inputs, voted_outputs(config, task), requested
     if isinstance(method, SelfICLConfig):
         labels = {"zero_shot": "answered them without examples", "random": "drew their labels at random"}
@@ -132,6 +158,8 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     method = config.method
     if result.get("claims_gold", method.claims_gold):
         said = loop_gold(method) if isinstance(method, LoopConfig) else []
+        if isinstance(method, RestConfig):
+            said = ["inputs of gold instances were answered, and their gold answers decided which answers were kept"]
         if method.kind == "gold_finetune":
             said = ["the rows are gold instances"]
         elif not said and method.claims_gold:
@@ -155,6 +183,7 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
 def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Iterator[str]:
     """Which finished rows were left out, and which were added."""
     curation, curated = config.curation, result["drops"]["outputs"].get("curated", 0)
+    judged = result.get("diagnostics", {}).get("judge")
     by = {
         "confidence": "whose output the base model finds least likely",
         "dynamics": "that a training on other rows makes least likely"
@@ -166,6 +195,8 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         some = f"{share(curation.drop_share)} of the rows{each}"
         did = "corrected or dropped" if curation.correct else "dropped"
         yield f"Curation {did} the rows {by[curation.kind]} ({some}; {count(curated, 'row')} in this run)."
+    elif judged is not None and curation.kind == "judge":
+        yield verdict_sentence(config, judged)
     elif makes_inputs(config):
         yield "No row was curated or corrected by hand."
     if copies := result["counts"].get("demonstration_copies", 0):
@@ -185,6 +216,6 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
         return "An encoder with a classifier was trained on the rows."
     if config.finetuning.kind == "none":
         return "Nothing was finetuned."
-    shown = count(len(task.demonstrations), "demonstration")
+    shown = count(len(task.demonstrations), "demonstration") if task.demonstrations else "nothing else"
     kind = {"lora": "with LoRA"}.get(config.finetuning.kind, "in full")
     return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}."

@@ -19,7 +19,9 @@ def real_lengths(run: RunFolder, side: str) -> Chart:
     series = [Series(f"real {side}s", real, 6), Series(f"synthetic {side}s", made, 2)]
     named = (("real", real), ("synthetic", made), ("demonstrations", shown))
     table = tuple((name, *quartiles(values)) for name, values in named if values)
-    caption = f"Where synthetic and real {side}s differ in length, the model was trained on another kind of text."
+    caption = (
+        f"Where synthetic and real {side}s differ in length, the pairs {run.description.used} are another kind of text."
+    )
     drawing = histogram(f"Length of {side}s, real and synthetic", series, x_name="characters")
     return Chart(f"Length of {side}s: synthetic and real", caption, drawing, QUARTILES, table)
 

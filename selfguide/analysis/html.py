@@ -41,6 +41,7 @@ def render_report(run: RunFolder, *, gold: bool = True) -> str:
     details, result = run.details, run.result
     data = {
         "task": run.task.name,
+        "used": run.description.used,
         "candidates": candidates,
         "cases": cases,
         "pairs": pair_rows(run, cases),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from selfguide.analysis.description import describe
+from selfguide.analysis.description import describe, pairs_used
 from selfguide.analysis.result import RunRecord, counts, drops
 from selfguide.core.console import Terminal
 from selfguide.evaluation.evaluate import Evaluated
@@ -62,8 +62,9 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         found = counts(record.outcome)
         beside = {"other pairs": found["train"] - found["synthetic"], "copies": found["demonstration_copies"]}
         more = "".join(f", and {count} {what}" for what, count in beside.items() if count)
-        used = "trained on" if record.outcome.demonstrations is None else "shown as demonstrations"
-        terminal.say(f"synthetic pairs {used}: {found['synthetic']} of {found['proposed']} proposals{more}")
+        terminal.say(
+            f"synthetic pairs {pairs_used(record.config)}: {found['synthetic']} of {found['proposed']} proposals{more}"
+        )
     for sentence in _about_the_data(record):
         terminal.say(sentence)
     if record.protocol.frozen is False:

@@ -78,7 +78,8 @@ class Chat:
     def _introduce(self, target: TextIO) -> None:
         task = self._run.task
         print(f"{task.name}: {task.instruction}\n", file=target)
-        print(f"An input as in: {task.demonstrations[0].input}", file=target)
+        for shown in task.demonstrations[:1]:
+            print(f"An input as in: {shown.input}", file=target)
         print("A line that ends with \\ goes on in the next. End with Ctrl-D.\n", file=target)
 
 

@@ -64,10 +64,11 @@ def server_command(run: "RunFolder", options: "ServeConfig") -> list[str]:
 
 
 def example_call(run: "RunFolder", options: "ServeConfig") -> str:
-    """A `curl` that asks the finetuned model about the first demonstration's input."""
+    """A `curl` that asks the finetuned model about the first demonstration's input, or one of the run's pairs."""
     from selfguide.prompts.selfguide import answer_prompt
 
-    prompt = answer_prompt(run.task, run.task.demonstrations[0].input)
+    known = next((pair.input for pair in (*run.task.demonstrations, *run.pairs)), "…")
+    prompt = answer_prompt(run.task, known)
     chat = run.config.model.prompt_format == "chat"
     asked: dict[str, object] = {"model": run.task.name, "max_tokens": run.config.evaluation.max_new_tokens}
     asked["temperature"] = 0

@@ -8,11 +8,12 @@ METHODS = Registry(
     "selfguide.methods",
     {
         "selfguide": Entry(f"{_METHODS}.selfguide:run"),
-        "zero_shot": Entry(f"{_METHODS}.zero_shot:run"),
-        "few_shot_icl": Entry(f"{_METHODS}.few_shot_icl:run"),
-        "self_icl": Entry(f"{_METHODS}.self_icl:run", "selfguide.config.methods:SelfICLConfig"),
+        "zero_shot": Entry(f"{_METHODS}.zero_shot:run", trains=False),
+        "few_shot_icl": Entry(f"{_METHODS}.few_shot_icl:run", trains=False),
+        "self_icl": Entry(f"{_METHODS}.self_icl:run", "selfguide.config.methods:SelfICLConfig", trains=False),
         "few_shot_finetune": Entry(f"{_METHODS}.few_shot_finetune:run"),
         "gold_finetune": Entry(f"{_METHODS}.gold_finetune:run", "selfguide.config.methods:GoldFinetuneConfig"),
+        "rest": Entry(f"{_METHODS}.rest:run", "selfguide.config.methods:RestConfig"),
         "loop": Entry(f"{_METHODS}.loop:run", "selfguide.config.loop:LoopConfig"),
     },
     "selfguide.config.loop:MethodConfig",
@@ -89,6 +90,7 @@ CURATION = Registry(
     {
         "confidence": Entry("selfguide.synthesis.curation:reasons_to_drop"),
         "dynamics": Entry("selfguide.synthesis.curation:reasons_to_drop"),
+        "judge": Entry("selfguide.synthesis.curation:judged_wrong"),
     },
     "selfguide.config.curation:CurationConfig",
 )

@@ -56,3 +56,30 @@ class GoldFinetuneConfig(MethodConfig):
     def claims_gold(self) -> bool:
         """It trains on nothing else."""
         return True
+
+
+@dataclass
+class RestConfig(MethodConfig):
+    """Sampled answers that are accepted train the model that samples next."""
+
+    accept: str = knob(one_of=("vote", "gold"))
+    rounds: int = knob(ge=1)
+    per_input: int = knob(ge=1)
+    items: int | None = knob(ge=1)
+    wrong_below: float = knob(gt=0, le=1)
+    rationalize: bool = MISSING
+
+    @property
+    def claims_gold(self) -> bool:
+        """Whether gold answers decide what is accepted."""
+        return self.accept == "gold"
+
+
+def rest_problems(method: RestConfig, student: str, given_inputs: bool) -> Iterator[str]:
+    """One line per combination that would not do what it says."""
+    if method.rationalize and method.accept == "vote":
+        yield "method.rationalize: true is not allowed with method.accept=vote: the answer to hint at is not known"
+    if student != "causal":
+        yield f"student.kind: {student} is not allowed with method={method.name}; allowed: causal (it samples answers)"
+    if given_inputs and method.accept == "gold":
+        yield "task.inputs: is not allowed with method.accept=gold, whose inputs are the gold pool's; allowed: null"

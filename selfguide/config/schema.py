@@ -55,7 +55,7 @@ class TaskConfig(Extensible):
     noise_terms: list[str] = field(default_factory=list)
     context_until: str | None = None  # what stands before it in an input is its fixed part
     inputs: Any = None  # unlabelled inputs of the user's: a .txt, .json or .jsonl file, or a list of texts
-    num_demonstrations: int | None = knob(ge=1, default=None)
+    num_demonstrations: int | None = knob(ge=0, default=None)
     demonstration_choice: str = knob(one_of=("first", "seeded"), default="first")
     group: str | None = knob(one_of=("validation", "test"), default=None)  # which half of the paper's protocol
     hub: HubConfig = field(default_factory=HubConfig)
@@ -80,7 +80,7 @@ class DataConfig:
 class TemperatureConfig:
     """The two sampling temperatures of the method."""
 
-    input: float = knob(ge=0, le=2)
+    input: float | None = knob(ge=0, le=2)
     output: float = knob(ge=0, le=2)
 
 
@@ -122,6 +122,7 @@ class FiltersConfig:
     length_floor: float = knob(ge=0)
     length_fallback: float = knob(gt=0)
     noise: bool = MISSING
+    noise_rule: str = knob(one_of=("words", "reference"))
     noise_terms: list[str] = MISSING
     duplicates: bool = knob(affects={"inputs", "proposals"})
     near_duplicates: float | None = knob(gt=0, le=1, affects={"inputs", "proposals"})
@@ -139,6 +140,7 @@ class AnnotationConfig:
     top_k: int = knob(ge=0, affects={"outputs"})
     top_p: float = knob(gt=0, le=1, affects={"outputs"})
     max_new_tokens: int | None = knob(ge=1, affects={"outputs"})
+    vote_on: str = knob(one_of=("answers", "texts"), affects={"dataset"})
     min_share: float = knob(ge=0, le=1, affects={"dataset"})
     share_of: str = knob(one_of=("requested", "survivors"), affects={"dataset"})
     conditioning_label_weight: int = knob(ge=0, affects={"dataset"})
@@ -217,6 +219,7 @@ class StoreConfig:
     root: str = MISSING
     lock_timeout_s: float = knob(gt=0)
     damaged: str = knob(one_of=("recompute", "error"), affects=NOTHING)
+    keep: str = knob(one_of=("adapters", "evaluated", "all"), affects=NOTHING)
 
 
 @dataclass

@@ -15,9 +15,10 @@ from selfguide.config.builtin import ENGINES, METHODS
 from selfguide.config.engines import engine_problems
 from selfguide.config.knobs import Allowed
 from selfguide.config.loop import LoopConfig, attribute_problems, loop_problems
-from selfguide.config.methods import SelfICLConfig, self_icl_problems
+from selfguide.config.methods import RestConfig, SelfICLConfig, rest_problems, self_icl_problems
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
+from selfguide.config.shown import demonstration_problems
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
@@ -189,7 +190,10 @@ def _combinations(run: RunConfig) -> Iterator[str]:
         yield from attribute_problems(run.method.attributes, run.task.context_until)
     if isinstance(run.method, SelfICLConfig):
         yield from self_icl_problems(run.method)
+    if isinstance(run.method, RestConfig):
+        yield from rest_problems(run.method, run.student.kind, run.task.inputs is not None)
     yield from _given_inputs(run)
+    yield from demonstration_problems(run)
     if run.curation.correct and run.curation.kind == "dynamics":
         yield "curation.correct: true is not allowed with curation.kind=dynamics; allowed: false, or curation=clear"
     yield from budget_problems(run.budget)
@@ -217,7 +221,7 @@ def _given_inputs(run: RunConfig) -> Iterator[str]:
     if run.task.inputs is not None and (looped or streamed):
         yield (
             f"task.inputs: is not allowed with method={method.name}, which writes inputs of its own kind; "
-            "allowed: method=selfguide | selfguide_extrapolate | self_icl, or null"
+            "allowed: method=selfguide | selfguide_extrapolate | rest | self_icl, or null"
         )
 
 

@@ -45,12 +45,15 @@ class TaskSpec:
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: str = field(default="exact_match", metadata={"affects": frozenset({"dataset"})})
+    metric: str = field(
+        default="exact_match", metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings"})}
+    )
     label_extraction: LabelExtraction = field(
-        default="first_line", metadata={"affects": frozenset({"dataset", "proposals"})}
+        default="first_line",
+        metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings", "proposals"})},
     )
     noise_terms: tuple[str, ...] = field(
-        default=(), metadata={"affects": frozenset({"inputs", "proposals", "dataset"})}
+        default=(), metadata={"affects": frozenset({"inputs", "proposals", "dataset", "accepted"})}
     )
     context_until: str | None = field(default=None, metadata={"affects": frozenset({"plan", "proposals", "encoder"})})
     inputs: tuple[str, ...] = field(default=(), metadata={"affects": frozenset({"inputs"})})

@@ -5,8 +5,9 @@ token sequence, end-of-sequence token included, has the highest log-probability.
 `token_f1`, the two figures of question answering, stand beside one another: the same answers, scored twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
@@ -65,6 +66,9 @@ class ReadLabels(Stage[dict[str, list[Prediction]]]):
                 write_jsonl(work.path / f"{column}.jsonl", rows)
                 bar.advance(1)
         return {"tokens": (engine.tokens - before).as_info()}
+
+    def reads(self) -> Iterable[Path]:
+        return {folder for query in self.queries if (folder := query.system.folder) is not None}
 
     def load(self, stored: StoredStage) -> dict[str, list[Prediction]]:
         return {

@@ -44,5 +44,7 @@ def copy_demonstration(task: TaskSpec, instances: Sequence[Instance]) -> Floor:
 
 def floors(task: TaskSpec, instances: Sequence[Instance]) -> list[Floor]:
     """The floors that make sense for the task."""
-    shared = [copy_input(task, instances), copy_demonstration(task, instances)]
+    shared = [copy_input(task, instances)]
+    if task.demonstrations:
+        shared.append(copy_demonstration(task, instances))
     return [majority_class(task, instances), *shared] if task.is_classification else shared

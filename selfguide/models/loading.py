@@ -9,7 +9,14 @@ from selfguide.config.serving import ModelConfig
 from selfguide.core.console import log_once
 from selfguide.core.errors import ConfigError, MissingDependencyError
 from selfguide.models.devices import has_bfloat16
-from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model, stop_ids
+from selfguide.models.source import (
+    ModelSource,
+    check_text_only,
+    model_folder,
+    not_loadable,
+    resolve_model,
+    stop_ids,
+)
 from selfguide.prompts.tokenization import PromptTokenizer
 
 log = logging.getLogger(__name__)
@@ -60,6 +67,7 @@ def load_model(
     from transformers.utils import logging
 
     source = resolve_model(cfg) if folder is None else ModelSource(str(model_folder(folder, str(folder))), None)
+    check_text_only(source)
     extra: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
     if device.startswith("cuda"):
         # Straight to the device, tensor by tensor: several processes would else hold as many copies in main memory.

@@ -21,6 +21,7 @@ from selfguide.prompts.rendered import Rendered
 from selfguide.prompts.selfguide import Prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
+from selfguide.store.usage import deleting
 
 T = TypeVar("T")
 
@@ -142,6 +143,7 @@ class Session:
         self.student = LanguageModel(config, engine)
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
         self._store = Store(config.store.root, config.store.lock_timeout_s, config.store.damaged)
+        self._released: dict[Path, Stage[Any]] = {}
         self._warned: set[str] = set()
         self._before_work: Callable[[], None] | None = None
 
@@ -161,6 +163,24 @@ class Session:
         from selfguide.models.source import context_length
 
         return context_length(self.config.model)
+
+    def belongs_to(self, folder: Path) -> None:
+        """The run folder for which the store keeps the stages of this session."""
+        self._store.used_by(folder)
+
+    def release(self, stage: StoredStage, names: Sequence[str]) -> None:
+        """Delete files of a finished stage, unless another run that goes on uses it; `restore` makes them again."""
+        if not names or self._store.usage is None:
+            return
+        with deleting(self._store.root):
+            if f"{stage.path.parent.name}/{stage.key}" not in self._store.usage.others():
+                self._store.release(stage.path, names)
+
+    def restore(self, folder: Path) -> None:
+        """What was released of the stage that this folder is of is there again."""
+        if (stage := self._released.pop(folder.parent, None)) is not None:
+            self.terminal.say(f"{folder.parent.name}: computing anew what store.keep had released")
+            self._store.restore(stage.kind, stage.spec, lambda path: stage.build(self._workspace(path, stage.kind)))
 
     def before_work(self, check: Callable[[], None]) -> None:
         """What is to be called once, before the first stage that is not in the store is computed."""
@@ -182,21 +202,30 @@ class Session:
         """The stage's result, found in the store or built; the run's result lists it as `name`, its role."""
 
         def workspace(path: Path) -> Workspace:
-            before, self._before_work = self._before_work, None
-            if before is not None:
-                before()
-            self.terminal.note(f"memory before {name}: {ledger()}")
-            return Workspace(path, self.terminal, name, self.free_device)
+            for folder in stage.reads():
+                self.restore(folder)
+            return self._workspace(path, name)
 
         finished = run_stage(self._store, stage, workspace)
+        if finished.stored.released:
+            self._released[finished.stored.path] = stage
         if not finished.stored.hit:
             self.terminal.note(f"memory after {name}: {ledger()}")
         self.log.add(name, finished.stored)
         return finished
 
+    def _workspace(self, path: Path, name: str) -> Workspace:
+        before, self._before_work = self._before_work, None
+        if before is not None:
+            before()
+        self.terminal.note(f"memory before {name}: {ledger()}")
+        return Workspace(path, self.terminal, name, self.free_device)
+
     def close(self) -> None:
         self.student.close()
         self.teacher.close()
+        if self._store.usage is not None:
+            self._store.usage.close()
 
     def __enter__(self) -> "Session":
         return self

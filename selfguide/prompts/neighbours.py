@@ -1,4 +1,4 @@
-"""Prompts of ZeroGen, ProGen, S3, GoldGen, LLM2LLM and Self-ICL, in our own words, as plain text or chat turns. Pure.
+"""Prompts of the neighbours, ZeroGen to STaR, in our own words, as plain text or chat turns. Pure.
 
 The chat turns say what the papers' prompts say. The plain texts keep to the two layouts of
 `selfguide.prompts.selfguide` (a small base model knows no other): a new input is asked for as `InputPrompt`
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from selfguide.core.types import Example
-from selfguide.prompts.selfguide import InputPrompt, Turn
+from selfguide.prompts.selfguide import AnswerPrompt, InputPrompt, Turn
 
 ALONE = "Reply with the new input alone: no output, no explanation."
 
@@ -230,6 +230,14 @@ class NewInstancesPrompt:
         return ("\nTask:", f"\nNew instance {self.count + 1}:")
 
 
+def hinted_prompt(
+    instruction: str, demonstrations: tuple[tuple[Example, str], ...], text: str, hint: str
+) -> AnswerPrompt:
+    """Asks for an output that leads to the answer `hint` (STaR's rationalisation); each demonstration has its own."""
+    shown = tuple(Example(_hinted(example.input, answer), example.output) for example, answer in demonstrations)
+    return AnswerPrompt(instruction, shown, _hinted(text, hint))
+
+
 INPUT_STOP = InputPrompt("", ()).stop
 NewInput = ConditionedPrompt | ExtrapolationPrompt | JointPrompt
 
@@ -240,6 +248,10 @@ def _user(*parts: str) -> tuple[Turn, ...]:
 
 def _examples(shown: tuple[Example, ...]) -> str:
     return "Examples:\n" + "\n".join(f"- {d.input} (output: {d.output})" for d in shown) if shown else ""
+
+
+def _hinted(text: str, answer: str) -> str:
+    return f"{text} (answer: {answer})"
 
 
 def _opened(start: str | None, quote: bool) -> str:

@@ -37,9 +37,9 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         )
     values = lock.values
     if "method.name" in values:
-        if not isinstance(values["method.name"], str):
+        name = values["method.name"]
+        if not isinstance(name, str) or not isinstance(values.setdefault("method.kind", kind_of_recipe(name)), str):
             raise ConfigError(f"frozen_config: {lock.path} has no name for its method; freeze it again")
-        values.setdefault("method.kind", kind_of_recipe(values["method.name"]))
         if values["method.kind"] != config.method.kind:
             # Another method has other knobs; the frozen setting has them all.
             config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
@@ -53,7 +53,7 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
         try:
             OmegaConf.update(config, key, literal(value), merge=False)
             OmegaConf.select(config, key)  # a text for a number shows when it is read
-        except OmegaConfBaseException as error:
+        except (OmegaConfBaseException, OverflowError) as error:
             raise ConfigError(
                 f"frozen_config: {lock.path} sets {key}, which this run has not; freeze it again"
             ) from error

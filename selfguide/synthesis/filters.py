@@ -4,6 +4,7 @@ Paper section 3.3 (noise and length filters); repetitions are judged by `selfgui
 what was accepted before.
 """
 
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,8 @@ GENERAL_NOISE = (
     "low-quality example", "example input", "new input:", "task:", "[input]", "[output]", "user:", "assistant:",
 )  # fmt: skip
 
+REFERENCE_NOISE: tuple[str, ...] = ()
+
 
 def empty(text: str) -> str | None:
     """Nothing but spaces."""
@@ -36,7 +39,8 @@ class LengthBand:
     """Characters within mean ± sigmas standard deviations of the demonstrations', ends included.
 
     The half-width is at least `floor` times the mean; where the deviation says nothing (0, or fewer
-    than 3 texts) it is at least `fallback` times the mean, so that the band never rejects everything.
+    than 3 texts) it is at least `fallback` times the mean, so that the band never rejects everything. Without
+    demonstrations there is no bound.
     """
 
     low: float
@@ -44,6 +48,8 @@ class LengthBand:
 
     @classmethod
     def around(cls, texts: Sequence[str], sigmas: float, floor: float, fallback: float) -> "LengthBand":
+        if not texts:
+            return cls(0, math.inf)
         lengths = [len(text) for text in texts]
         mean, sigma = statistics.fmean(lengths), statistics.pstdev(lengths)
         least = max(floor, fallback) if sigma == 0 or len(lengths) < 3 else floor
@@ -116,7 +122,10 @@ def length(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
 
 
 def noise(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
-    """General noise, unless a demonstration has it, and the task's own."""
+    """General noise, unless a demonstration has it, and the task's own; or as the reference has it."""
+    if config.noise_rule == "reference":
+        terms = (*REFERENCE_NOISE, *config.noise_terms, *task.noise_terms)
+        return lambda text: "noise" if any(term in text for term in terms) else None
     shown = [text for d in task.demonstrations for text in (d.input, d.output)]
     general, of_task = Noise((*GENERAL_NOISE, *config.noise_terms), seen=shown), Noise(task.noise_terms)
     return lambda text: general(text) or of_task(text)

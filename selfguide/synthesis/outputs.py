@@ -4,8 +4,8 @@ Every sampled answer is kept with its log-probability, so vote threshold, filter
 be changed later without asking the model again.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from selfguide.config.schema import AnnotationConfig
@@ -14,15 +14,20 @@ from selfguide.core.types import TaskSpec
 from selfguide.models.base import Completion, Request, Sampling, Weights
 from selfguide.models.requests import build_request, complete
 from selfguide.models.session import LanguageModel
-from selfguide.prompts.selfguide import answer_prompt
+from selfguide.prompts.neighbours import hinted_prompt
+from selfguide.prompts.selfguide import AnswerPrompt, answer_prompt
 from selfguide.store import Journal
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.lengths import token_limit
+from selfguide.tasks.metrics import answer_in
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """Samples `config.best_of` answers to an input, by `weights` of the model (None: the base)."""
+    """Samples `config.best_of` answers to an input, by `weights` of the model (None: the base).
+
+    The answer to a candidate in `hints`, by id, stands in its prompt (STaR).
+    """
 
     model: LanguageModel
     task: TaskSpec
@@ -30,6 +35,7 @@ class Annotator:
     temperature: float
     seed: int
     weights: Weights | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     def annotate(
         self,
@@ -73,8 +79,15 @@ class Annotator:
         longest = token_limit(config.max_new_tokens, (*self.task.labels, *(d.output for d in self.task.demonstrations)))
         sampling = Sampling(longest, self.temperature, config.top_k, config.top_p, config.best_of)
         seed = SeedStream(self.seed).seed_of("outputs", candidate.id)
-        request = build_request(self.model, answer_prompt(self.task, candidate.input), sampling, seed)
+        request = build_request(self.model, self._prompt(candidate), sampling, seed)
         return replace(request, weights=self.weights)
+
+    def _prompt(self, candidate: Candidate) -> AnswerPrompt:
+        hint, task = self.hints.get(candidate.id), self.task
+        if hint is None:
+            return answer_prompt(task, candidate.input)
+        shown = tuple((shown, answer_in(task, shown.output) or shown.output) for shown in task.demonstrations)
+        return hinted_prompt(task.instruction, shown, candidate.input, hint)
 
 
 def _with_samples(candidate: Candidate, row: dict[str, Any] | None) -> Candidate:

@@ -1,12 +1,14 @@
 """Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure.
 
-Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording.
+Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording;
+with `annotation.vote_on=texts`, as the reference does, for their wording, and the text that wins must be a label.
 """
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from selfguide.config.schema import AnnotationConfig, FiltersConfig
 from selfguide.core.text import strip_quotes
@@ -35,10 +37,10 @@ def _elect_one(
     checks: Sequence[Filter],
 ) -> Candidate:
     voters = best_samples(candidate.samples, config.samples)
-    judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
+    judged = tuple(_judge(sample, partial(_answer, task, config), filters, checks) for sample in voters)
     answers = [sample.answer for sample in judged if sample.answer is not None]
     # The label that the input was written for: an answer of the same model, asked the other way round.
-    asked = None if candidate.label is None else answer_in(task, candidate.label)
+    asked = None if candidate.label is None else _answer(task, config, candidate.label)
     extra = [asked] * config.conditioning_label_weight if asked is not None and answers else []
     answers += extra
     requested = config.samples + len(extra) if config.share_of == "requested" else len(answers)
@@ -49,6 +51,8 @@ def _elect_one(
         dropped = f"no_answer_{reasons.most_common(1)[0][0]}"
     elif share < config.min_share:
         dropped = "low_consistency"
+    elif task.is_classification and winner not in task.labels:
+        winner, dropped = None, "no_label"
     output = None if winner is None else _output(task, winner, judged, filters) or candidate.label
     return replace(candidate, samples=judged, output=output, share=share, dropped=dropped)
 
@@ -57,18 +61,24 @@ def sample_share(task: TaskSpec, candidate: Candidate, config: AnnotationConfig)
     """Share of the samples that gave the elected answer: `share` without the votes of the conditioning label."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
     requested = config.samples if config.share_of == "requested" else len(answers)
-    elected = None if candidate.output is None else answer_in(task, candidate.output)
+    elected = None if candidate.output is None else _answer(task, config, candidate.output)
     return answers.count(elected or "") / requested if requested else 0.0
 
 
 def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
     """The `keep` most likely answers (cumulative log-probability), in the order they were sampled."""
-    ranked = sorted(range(len(samples)), key=lambda index: (-_likelihood(samples[index]), index))[:keep]
+    ranked = sorted(range(len(samples)), key=lambda index: (-likelihood(samples[index]), index))[:keep]
     return tuple(samples[index] for index in sorted(ranked))
 
 
-def _likelihood(sample: Sample) -> float:
-    """Last of all where the model gave no number, or the answer was cut off."""
+def judged_samples(task: TaskSpec, samples: Sequence[Sample], filters: FiltersConfig) -> tuple[Sample, ...]:
+    """The samples with the answer that they vote for, or why they do not vote."""
+    checks = output_filters(task, filters)
+    return tuple(_judge(sample, partial(answer_in, task), filters, checks) for sample in samples)
+
+
+def likelihood(sample: Sample) -> float:
+    """By which samples are ranked: last of all where the model gave no number, or the answer was cut off."""
     unknown = sample.logprob is None or math.isnan(sample.logprob) or sample.dropped is not None
     return -math.inf if unknown else float(sample.logprob or 0.0)
 
@@ -82,16 +92,24 @@ def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]
     return winner, votes[winner] / requested
 
 
-def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
-    text = _text(sample, filters)
+def _answer(task: TaskSpec, config: AnnotationConfig, text: str) -> str | None:
+    """What a text votes for."""
+    return text if config.vote_on == "texts" else answer_in(task, text)
+
+
+def _judge(
+    sample: Sample, read: Callable[[str], str | None], filters: FiltersConfig, checks: Sequence[Filter]
+) -> Sample:
+    text = text_of(sample, filters)
     reason = sample.dropped or first_reason(checks, text)
     if reason is not None:
         return replace(sample, dropped=reason)
-    answer = answer_in(task, text)
+    answer = read(text)
     return replace(sample, dropped="no_label") if answer is None else replace(sample, answer=answer)
 
 
-def _text(sample: Sample, filters: FiltersConfig) -> str:
+def text_of(sample: Sample, filters: FiltersConfig) -> str:
+    """The answer as it is judged and trained on."""
     return strip_quotes(sample.text) if filters.strip_quotes else sample.text.strip()
 
 
@@ -102,7 +120,7 @@ def _output(task: TaskSpec, answer: str, samples: Sequence[Sample], filters: Fil
     texts: dict[str, list[Sample]] = {}
     for sample in samples:
         if sample.answer == answer:
-            texts.setdefault(_text(sample, filters), []).append(sample)
+            texts.setdefault(text_of(sample, filters), []).append(sample)
     return min(
-        texts, key=lambda text: (-len(texts[text]), -max(map(_likelihood, texts[text])), len(text), text), default=None
+        texts, key=lambda text: (-len(texts[text]), -max(map(likelihood, texts[text])), len(text), text), default=None
     )

@@ -24,12 +24,11 @@ Group = Literal["validation", "test"]
 class Identity:
     """`content` is the same for all copies of a task; `preset` the one that ships with this program, None for another.
 
-    `exact`: these are the preset's instances in its order, no more and no fewer. `family` and the random stream
-    `stream` decide the splits, `test_inputs` are those of the test split as it is unless `data` says otherwise.
+    `exact`: these are the preset's instances in its order, no more and no fewer. `family` is the preset's; it and the
+    preset's name decide its splits. `test_inputs` are those of the test split as it is unless `data` says otherwise.
     """
 
     content: str = ""
-    stream: str = ""
     family: Family = "generation"
     preset: str | None = None
     group: Group | None = None
@@ -37,18 +36,18 @@ class Identity:
     test_inputs: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, raw: RawTask, task: TaskConfig, family: Family) -> "Identity":
+    def of(cls, raw: RawTask, task: TaskConfig) -> "Identity":
         """That of a task as it was read; `task.group` is believed of a task that no preset is."""
         rows = list(map(_row, raw.instances))
         content = content_of(rows)
         preset = _by_source(raw, task) or _by_instances(content, rows)
         if preset is None:
-            return cls(content, raw.name, family, group=cast(Group | None, task.group))
+            return cls(content, group=cast(Group | None, task.group))
         entry = _table()[preset]
         group = entry.get("group")
         known = entry.get("content", content)
         exact = "ordered" not in entry or entry["ordered"] == _hash("\n".join(rows))
-        return cls(known, preset, entry["family"], preset, group, exact)
+        return cls(known, entry["family"], preset, group, exact)
 
 
 def content_of(rows: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from selfguide.tasks.splits import (
     DEFAULT_FRACTION,
     DEFAULT_SEED,
     Splits,
+    content_split,
     listed_split,
     published_split,
     reference_split,
@@ -58,7 +59,7 @@ def load_task(task: TaskConfig, data: DataConfig, seed: int) -> tuple[TaskSpec, 
     )
     _check_context(spec, raw)
     # All of the file's demonstrations are dropped, so the gold is the same however many are used.
-    identity = Identity.of(raw, task, family)
+    identity = Identity.of(raw, task)
     if identity.group is not None and not raw.training:
         test = _seeded(raw, DEFAULT_FRACTION, DEFAULT_SEED, identity)["test"]
         identity = replace(identity, test_inputs=frozenset(normalized(row.input) for row in test))
@@ -78,7 +79,7 @@ def read_task(task: TaskConfig, data: DataConfig) -> RawTask:
 def split_task(raw: RawTask, data: DataConfig, identity: Identity) -> Splits:
     """The instances by split, as `data.split` says; a source with a training split of its own has them by that."""
     if raw.training:
-        return published_split(raw, data.split_seed, identity.stream)
+        return published_split(raw, data.split_seed, identity.preset or identity.content)
     if data.split == "ids":
         return listed_split(raw, split_folder(data.split_path, "ids"))
     if data.split == "reference":
@@ -87,7 +88,9 @@ def split_task(raw: RawTask, data: DataConfig, identity: Identity) -> Splits:
 
 
 def _seeded(raw: RawTask, fraction: float, seed: int, identity: Identity) -> Splits:
-    return seeded_split(raw, fraction, seed, identity.stream, stratify=identity.family == "classification")
+    if identity.preset is None:
+        return content_split(raw, fraction, seed)
+    return seeded_split(raw, fraction, seed, identity.preset, stratify=identity.family == "classification")
 
 
 def _with_overrides(raw: RawTask, task: TaskConfig) -> RawTask:

@@ -1,22 +1,24 @@
 """Which instances are for validation and which for the test."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.optional import optional
 from selfguide.core.paths import expanded
-from selfguide.core.seeding import child_random
+from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.types import Instance, Split
 from selfguide.tasks.gold import SPLITS
+from selfguide.tasks.infer import MAX_LABELS, MIN_MEAN_COUNT
 from selfguide.tasks.raw import RawTask, normalized, read_text
 
 # As in conf/data/default.yaml: the paper's tasks are split so unless the result says otherwise.
 DEFAULT_FRACTION, DEFAULT_SEED = 0.1, 42
 
 Splits = dict[Split, tuple[Instance, ...]]
+Group = list[int]  # indices of the instances that have one input
 
 
 def seeded_split(task: RawTask, fraction: float, seed: int, stream: str, *, stratify: bool) -> Splits:
@@ -25,16 +27,44 @@ def seeded_split(task: RawTask, fraction: float, seed: int, stream: str, *, stra
     Instances with the same input (white space normalised) fall on the same side. The order inside
     a split is random, so its first n are a fair sample.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
+
+    def label(group: Group) -> str:
+        return task.instances[group[0]].references[0] if stratify else ""
+
+    return _split(task, fraction, child_random(seed, "split", stream).shuffle, label)
+
+
+def content_split(task: RawTask, fraction: float, seed: int) -> Splits:
+    """As `seeded_split`, by the instances alone: neither the task's name nor the order of its file has a say.
+
+    Each instance's rank follows from its own input, so that hardly any changes sides when others are added or left
+    out. Labels are in proportion where the outputs look like labels.
+    """
+    distinct = len({instance.references[0] for instance in task.instances})
+    stratify = distinct <= MAX_LABELS and MIN_MEAN_COUNT * distinct <= len(task.instances)
+
+    def rank(group: Group) -> int:
+        return child_seed(seed, "split", normalized(task.instances[group[0]].input))
+
+    def label(group: Group) -> str:
+        return min(task.instances[index].references[0] for index in group) if stratify else ""
+
+    return _split(task, fraction, lambda groups: groups.sort(key=rank), label)
+
+
+def _split(
+    task: RawTask, fraction: float, shuffle: Callable[[list[Group]], None], label_of: Callable[[Group], str]
+) -> Splits:
+    groups: dict[str, Group] = defaultdict(list)
     for index, instance in enumerate(task.instances):
         groups[normalized(instance.input)].append(index)
-    strata: dict[str, list[list[int]]] = defaultdict(list)
+    strata: dict[str, list[Group]] = defaultdict(list)
     for group in groups.values():
-        strata[task.instances[group[0]].references[0] if stratify else ""].append(group)
+        strata[label_of(group)].append(group)
     validation: set[int] = set()
-    seen, random = 0, child_random(seed, "split", stream)
+    seen = 0
     for label in sorted(strata):
-        random.shuffle(strata[label])
+        shuffle(strata[label])
         seen += sum(map(len, strata[label]))
         for group in strata[label]:
             # Cumulative over the strata, so that rounding never adds up.
@@ -42,12 +72,14 @@ def seeded_split(task: RawTask, fraction: float, seed: int, stream: str, *, stra
                 break
             validation.update(group)
     if not validation and len(groups) > 1:
-        validation.update(random.choice(list(groups.values())))
-    order = list(range(len(task.instances)))
-    random.shuffle(order)
+        any_of_them = list(groups.values())
+        shuffle(any_of_them)
+        validation.update(any_of_them[0])
+    order = [[index] for index in range(len(task.instances))]
+    shuffle(order)
     return {
-        "validation": tuple(task.instances[index] for index in order if index in validation),
-        "test": tuple(task.instances[index] for index in order if index not in validation),
+        "validation": tuple(task.instances[index] for (index,) in order if index in validation),
+        "test": tuple(task.instances[index] for (index,) in order if index not in validation),
     }
 
 

@@ -28,6 +28,22 @@ def test_a_thousand_long_candidates_stay_below_five_megabytes(tmp_path: Path) ->
     assert b"texts are cut at" in page
 
 
+@pytest.mark.parametrize(
+    ("overrides", "used"),
+    [
+        (["method=selfguide"], "trained on"),
+        (["method=self_icl"], "shown as demonstrations"),
+        (["method=selfguide", "finetuning=none"], "kept"),
+    ],
+)
+def test_the_page_says_what_the_pairs_were_used_for(overrides: list[str], used: str, tmp_path: Path) -> None:
+    page = (write_run(tmp_path / "run", *overrides, proposals=40, instances=8) / "report.html").read_text()
+    assert f"pairs {used}</span>" in page
+    assert f"that were {used}." in page
+    assert f'"used":"{used}"' in page
+    assert ("trained on" in page) == (used == "trained on")
+
+
 def test_many_instances_fit_and_differing_ones_come_first(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", proposals=60, instances=4000)
     page = (folder / "report.html").read_text()

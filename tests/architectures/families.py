@@ -14,15 +14,15 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 _USUAL = {
-    "hidden_size": 64,
+    "hidden_size": 128,  # heads of 32: vLLM has no smaller ones on a CPU
     "intermediate_size": 128,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": CONTEXT,
 }
-_OWN_NAMES = {"n_embd": 64, "n_layer": 4, "n_head": 4, "n_positions": CONTEXT}
-_EXPERTS = {"num_experts_per_tok": 2, "head_dim": 16}
+_OWN_NAMES = {"n_embd": 128, "n_layer": 4, "n_head": 4, "n_positions": CONTEXT}
+_EXPERTS = {"num_experts_per_tok": 2, "head_dim": 32}
 
 
 def _without(*names: str, **more: Any) -> dict[str, Any]:
@@ -33,12 +33,12 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", _USUAL),
     "mistral": ("MistralConfig", {**_USUAL, "sliding_window": WINDOW}),
     "qwen2": ("Qwen2Config", {**_USUAL, "tie_word_embeddings": True}),
-    "qwen3": ("Qwen3Config", {**_USUAL, "head_dim": 16, "tie_word_embeddings": True}),
+    "qwen3": ("Qwen3Config", {**_USUAL, "head_dim": 32, "tie_word_embeddings": True}),
     "qwen3_moe": ("Qwen3MoeConfig", {**_USUAL, **_EXPERTS, "num_experts": 4, "moe_intermediate_size": 64}),
-    "gemma2": ("Gemma2Config", {**_USUAL, "sliding_window": WINDOW, "head_dim": 16, "query_pre_attn_scalar": 16}),
+    "gemma2": ("Gemma2Config", {**_USUAL, "sliding_window": WINDOW, "head_dim": 32, "query_pre_attn_scalar": 32}),
     "gemma3": (
         "Gemma3TextConfig",
-        {**_USUAL, "sliding_window": WINDOW, "head_dim": 16, "query_pre_attn_scalar": 16, "_sliding_window_pattern": 2},
+        {**_USUAL, "sliding_window": WINDOW, "head_dim": 32, "query_pre_attn_scalar": 32, "_sliding_window_pattern": 2},
     ),
     "gpt_oss": ("GptOssConfig", {**_USUAL, **_EXPERTS, "sliding_window": WINDOW, "num_local_experts": 4}),
     "phi3": ("Phi3Config", {**_USUAL, "sliding_window": WINDOW}),
@@ -46,9 +46,9 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "smollm3": ("SmolLM3Config", _USUAL),
     "gpt_neox": ("GPTNeoXConfig", _without("num_key_value_heads")),
     "gpt2": ("GPT2Config", _OWN_NAMES),
-    "opt": ("OPTConfig", _without("intermediate_size", "num_key_value_heads", ffn_dim=128, word_embed_proj_dim=64)),
+    "opt": ("OPTConfig", _without("intermediate_size", "num_key_value_heads", ffn_dim=128, word_embed_proj_dim=128)),
     "falcon": ("FalconConfig", _without("intermediate_size", "num_key_value_heads", alibi=False)),
-    "bloom": ("BloomConfig", {"hidden_size": 64, "n_layer": 4, "n_head": 4}),
+    "bloom": ("BloomConfig", {"hidden_size": 128, "n_layer": 4, "n_head": 4}),
 }
 SLIDING = ("mistral", "gemma2", "gemma3", "gpt_oss", "phi3")
 

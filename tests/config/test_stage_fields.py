@@ -17,13 +17,16 @@ from selfguide.evaluation.canary import CheckWeights, Evidence
 from selfguide.evaluation.columns import ReadLabels
 from selfguide.evaluation.predict import Predict, Query, System
 from selfguide.methods.curation import CuratePairs
+from selfguide.methods.judging import RatePairs
 from selfguide.methods.loop.influence import EncoderInfluence
 from selfguide.methods.loop.stages import AskAttributes, ComposeRows, ProposeItems
+from selfguide.methods.rest_stages import AcceptAnswers, Rationalize
 from selfguide.methods.scoring import ScorePairs
 from selfguide.models.base import Weights
 from selfguide.models.session import LanguageModel
 from selfguide.prompts.neighbours import ConditionedPrompt
 from selfguide.store.stage import Stage
+from selfguide.synthesis.acceptance import Acceptance
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.proposals import ProposalRequest
@@ -68,6 +71,9 @@ def stages() -> list[Stage[Any]]:
         AskAttributes(model, TASK, loop, 1),
         ProposeItems(model, TASK, (request,), loop.propose, loop.filter, run.filters, known, made, budget, 2, 1),
         ComposeRows(TASK, run.annotation, candidates(), 1),
+        AcceptAnswers(TASK, run.annotation, run.filters, 1, candidates(), Acceptance(2, 0.5, {"0": ("yes",)})),
+        Rationalize(model, TASK, run.annotation, 0.7, 1, candidates(), WEIGHTS, {"0": "yes"}),
+        RatePairs(model, TASK, PAIRS, 1),
         CuratePairs(PAIRS, [[0.1], [0.2]], TASK.labels, run.curation),
         Finetune(model, TASK, PAIRS, run.finetuning, 1),
         TrainEncoder(run.student.encoder, TASK.labels, "\nQ:", PAIRS, PAIRS[1:], 1, "cpu"),

@@ -49,14 +49,15 @@ def failing_student(prompt: str, seed: int, sample: int) -> str:
     ("answer", "overrides"),
     [
         (teacher, ("method=selfguide", "annotation.samples=5", "annotation.best_of=5")),
+        (teacher, ("method=rest", "annotation.samples=5", "annotation.best_of=5")),
         (failing_student, ("method=llm2llm", "method.initial_data.share=null", "method.initial_data.items=5")),
     ],
-    ids=["selfguide", "llm2llm"],
+    ids=["selfguide", "rest", "llm2llm"],
 )
 def test_the_data_set_is_right_and_not_empty(
     answer: Callable[[str, int, int], str], overrides: tuple[str, ...], tmp_path: Path
 ) -> None:
-    loop = overrides[0] != "method=selfguide"
+    loop = overrides[0] == "method=llm2llm"
     ran: Ran = scripted(tmp_path, answer, *GSM8K, *overrides, task=write_task(tmp_path), loop=loop)
     made = [row for row in ran.rows("candidates") if row["dropped"] is None and row["output"] is not None]
     assert len(made) >= 8 and len({row["output"].split(":")[0] for row in made}) > 4

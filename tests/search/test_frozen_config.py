@@ -11,7 +11,9 @@ import pytest
 
 from selfguide.core.errors import ConfigError
 from selfguide.search.fingerprint import differences, fingerprint, study_name
+from selfguide.search.freeze import with_lock
 from selfguide.search.frozen_config import FrozenConfig, RunContent, find, load
+from tests.composing import composed
 
 DATA = {"split": "seeded", "split_seed": 42, "validation_fraction": 0.1}
 PROMPT = {"labels": ["x", "y"], "instruction": "0123", "demonstrations": 3, "demonstration_texts": "4567"}
@@ -138,6 +140,19 @@ def test_misfits(change: dict[str, object], expected: list[str]) -> None:
     run = {"task": "b", "split": "test", "metric": "exact_match", "data_hash": "bb", "data": DATA}
     run.update({"prompt": PROMPT, "models": MODELS, **change})
     assert FrozenConfig(CONTENT).misfits(RunContent(**run)) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"method.name": "x", "method.kind": ["a"]}, {"method.name": ["x"]}, {"filters.length_fallback": 10**400}],
+    ids=["kind", "name", "number"],
+)
+def test_a_value_that_no_run_can_have_is_one_line(values: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "lock.yaml"
+    FrozenConfig({**CONTENT, "values": values}).write(path)
+    with pytest.raises(ConfigError, match="freeze it again") as error:
+        with_lock(composed("task=task190", f"frozen_config={path}"), [])
+    assert "\n" not in str(error.value)
 
 
 def test_found_by_path_folder_or_name(tmp_path: Path) -> None:

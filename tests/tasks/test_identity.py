@@ -113,6 +113,17 @@ def test_ones_own_task_is_known_by_its_instances(tmp_path: Path) -> None:
     assert gold_of(json_task(path, family="generation")).identity.content != one.identity.content
 
 
+@pytest.mark.parametrize("outputs", [2, 40], ids=["classification", "generation"])
+def test_a_name_a_family_or_labels_do_not_move_instances_from_test_to_validation(outputs: int, tmp_path: Path) -> None:
+    rows = [{"input": f"Is {n} even?", "output": f"answer {n % outputs}"} for n in range(40)]
+    path = copy_of("micro_color_word", tmp_path, instances=rows, examples=rows[:2])
+    split = inputs(gold_of(json_task(path, name="one")))
+    assert min(map(len, split.values())) > 1
+    families: list[dict[str, Any]] = [{"family": "generation"}, {"family": "classification"}]
+    for changes in ({}, *families, {"labels": sorted({row["output"] for row in rows})}, {"group": "test"}):
+        assert inputs(gold_of(json_task(path, **{"name": "other", **changes}))) == split, changes
+
+
 def test_which_instances_are_listed_does_not_change_the_content(tmp_path: Path) -> None:
     task = presets()["micro_color_word"]
     whole = gold_of(task)

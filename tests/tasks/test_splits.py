@@ -1,4 +1,6 @@
+import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.types import Example, Instance
 from selfguide.tasks.raw import RawTask
-from selfguide.tasks.splits import listed_split, reference_split, seeded_split, split_folder
+from selfguide.tasks.splits import content_split, listed_split, reference_split, seeded_split, split_folder
 
 
 def task(rows: list[tuple[str, str]]) -> RawTask:
@@ -46,6 +48,38 @@ def test_seeded_is_a_partition_that_keeps_equal_inputs_together(
     splits = seeded_split(raw, fraction, seed, "t", stratify=stratify)
     assert sorted(row.id for rows in splits.values() for row in rows) == sorted(row.id for row in raw.instances)
     assert not {row.input for row in splits["validation"]} & {row.input for row in splits["test"]}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(["x", "y"])), min_size=2, max_size=40),
+    st.floats(0.05, 0.95),
+    st.integers(0, 5),
+    st.randoms(),
+)
+def test_a_split_by_content_does_not_depend_on_names_and_order(
+    rows: list[tuple[str, str]], fraction: float, seed: int, stream: random.Random
+) -> None:
+    splits = content_split(task(rows), fraction, seed)
+    mixed = content_split(replace(task(stream.sample(rows, len(rows))), name="other"), fraction, seed)
+    for split, gold in splits.items():
+        assert [row.input for row in gold] == [row.input for row in mixed[split]]
+    assert sum(map(len, splits.values())) == len(rows)
+    assert not {row.input for row in splits["validation"]} & {row.input for row in splits["test"]}
+
+
+@pytest.mark.parametrize("labels", [2, 20, 1000], ids=["classification", "many labels", "generation"])
+def test_a_split_by_content_hardly_moves_when_a_few_rows_leave(labels: int) -> None:
+    rows = [(f"input {index}", f"output {index % labels}") for index in range(1000)]
+    splits = content_split(task(rows), 0.1, 42)
+    assert len(splits["validation"]) == 100
+    if labels <= 20:
+        assert set(Counter(row.references[0] for row in splits["validation"]).values()) == {100 // labels}
+    tested = {row.input for row in splits["test"]}
+    for seed in range(5):
+        fewer = random.Random(seed).sample(rows, 990)
+        moved = [row for row in content_split(task(fewer), 0.1, 42)["validation"] if row.input in tested]
+        assert len(moved) <= 5, "as many as left the validation split, and what rounding gives"
+    assert splits != content_split(task(rows), 0.1, 43)
 
 
 def test_two_instances_are_enough_for_both_splits() -> None:

@@ -65,7 +65,7 @@
 
   const drawCandidate = (row) => {
     const head = element("h4", "",
-      element("span", "tag", row.d === null ? "trained on" : words(row.d)),
+      element("span", "tag", row.d === null ? data.used : words(row.d)),
       element("span", "", `round ${row.r}`),
       row.l === null ? null : element("span", "", `written for: ${row.l}${row.w ? ` (${row.w} votes)` : ""}`),
       row.v === null ? null : element("span", "", `share of the samples ${row.v}`));
@@ -106,7 +106,7 @@
     const form = document.querySelector('form[data-list="candidates"]');
     if (!form) return;
     const fates = counts(data.candidates.map((row) => row.d ?? "")).sort((a, b) => b[1] - a[1]);
-    options(form.elements.fate, fates.map(([fate, count]) => [fate === "" ? "kept" : fate, `${fate === "" ? "trained on" : words(fate)} (${count})`]), "all");
+    options(form.elements.fate, fates.map(([fate, count]) => [fate === "" ? "kept" : fate, `${fate === "" ? data.used : words(fate)} (${count})`]), "all");
     options(form.elements.label, counts(data.candidates.map((row) => row.l).filter((label) => label !== null)).map(([label]) => [label, label]), "all");
     options(form.elements.round, counts(data.candidates.map((row) => row.r)).map(([round]) => [round, round]), "all");
     list("candidates", data.candidates, (row, wanted) =>

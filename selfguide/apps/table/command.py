@@ -52,7 +52,7 @@ def run_table(config: DictConfig) -> Made:
     from selfguide.apps.table.work import finished_runs, work
     from selfguide.core.console import Terminal
 
-    known = [] if table.published is None else published(table.published, table.name)
+    known = [] if table.published is None else published(table.published, table.published_as or table.name)
     plan, terminal, folder = grid(table), Terminal(), Path(table.output)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = jobs_of(plan.cells, Path(table.runs))
@@ -70,15 +70,15 @@ def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[P
     from selfguide.analysis.details import command_line
     from selfguide.apps.table.figures import figures
     from selfguide.apps.table.forms import figures_csv, latex, markdown, runs_csv
-    from selfguide.apps.table.sheets import notes, sheets
+    from selfguide.apps.table.sheets import notes, sheets, terms
     from selfguide.core.files import write_text
 
     folder = Path(table.output)
     write_text(folder / "results.csv", runs_csv(done))
-    numbers = figures(plan, done, table.reference)
+    numbers = figures(plan, done, table.reference, table.equal)
     laid_out, said = sheets(table, plan, numbers, known), notes(table, plan, numbers, done)
     command = command_line("selfguide table") or f"selfguide table +table={table.name}"
-    text = markdown(table.title, command, laid_out, said)
+    text = markdown((table.title, command, terms(table, plan, done)), laid_out, said)
     for name, content in {
         "table.md": text,
         "table.csv": figures_csv(plan, numbers, known),
