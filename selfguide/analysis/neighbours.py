@@ -1,15 +1,15 @@
 """The synthetic inputs nearest to each evaluation input: what the model may have learned an error from. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from selfguide.core.text import words_of
 
-BLOCK = 64
-"""Queries at once: a row of cosines for each, as wide as there are texts."""
+QUERIES, TEXTS = 64, 8192
+"""Compared at once: a matrix of cosines of that size, whatever the number of texts."""
 
 
 class Neighbour(NamedTuple):
@@ -24,16 +24,27 @@ def nearest(queries: Sequence[str], texts: Sequence[str], count: int = 3) -> lis
     if not queries or not texts:
         return [[] for _ in queries]
     vocabulary = Vocabulary(texts)
-    known = vocabulary.vectors(texts)
-    nearest_texts: list[list[Neighbour]] = []
-    for start in range(0, len(queries), BLOCK):
-        cosines = (vocabulary.vectors(queries[start : start + BLOCK]) @ known.T).toarray()
-        best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
-        nearest_texts.extend(
-            [Neighbour(int(index), round(float(row[index]), 3)) for index in indices if row[index] > 0]
-            for row, indices in zip(cosines, best, strict=True)
-        )
-    return nearest_texts
+    requested = [vocabulary.vectors(block) for block in _blocks(queries, QUERIES)]
+    best: list[list[tuple[float, int]]] = [[] for _ in queries]
+    for start, block in zip(range(0, len(texts), TEXTS), _blocks(texts, TEXTS), strict=True):
+        known = vocabulary.vectors(block).T.tocsc()
+        for number, asked in enumerate(requested):
+            cosines = (asked @ known).toarray()
+            for row, values in enumerate(cosines, number * QUERIES):
+                best[row] = sorted([*best[row], *_largest(values, count, start)])[:count]
+    return [[Neighbour(index, round(-cosine, 3)) for cosine, index in found] for found in best]
+
+
+def _blocks(texts: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (texts[start : start + size] for start in range(0, len(texts), size))
+
+
+def _largest(values: Any, count: int, start: int) -> list[tuple[float, int]]:
+    """(minus the cosine, index) of the largest cosines above 0, of equal ones the first."""
+    least = np.partition(values, -count)[-count] if len(values) > count else 0.0
+    indices = np.flatnonzero((values >= least) & (values > 0))
+    order = np.argsort(-values[indices], kind="stable")[:count]
+    return [(-float(values[index]), start + int(index)) for index in indices[order]]
 
 
 class Vocabulary:
@@ -41,11 +52,11 @@ class Vocabulary:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._indices: dict[str, int] = {}
-        rows = [{self._indices.setdefault(word, len(self._indices)) for word in words_of(text)} for text in texts]
-        seen = np.zeros(max(len(self._indices), 1))
-        for row in rows:
-            seen[list(row)] += 1
-        self._weights = np.log((1 + len(texts)) / (1 + seen)) + 1
+        seen: Counter[int] = Counter()
+        for text in texts:
+            seen.update({self._indices.setdefault(word, len(self._indices)) for word in words_of(text)})
+        frequencies = np.array([seen[index] for index in range(max(len(self._indices), 1))], np.float64)
+        self._weights = np.log((1 + len(texts)) / (1 + frequencies)) + 1
 
     def vectors(self, texts: Sequence[str]) -> Any:
         """TF-IDF of the known words, sparse, (texts, words), each row of length 1 or 0."""
