@@ -25,6 +25,7 @@ VERBS = {
     "sweep": Verb("selfguide.main", "search one setting that serves several tasks", "config", ("+sweep",), "job"),
     "table": Verb("selfguide.apps.table.command", "methods x tasks x seeds", "table", ("+table",)),
     "compare": Verb("selfguide.apps.compare", "runs side by side"),
+    "view": Verb("selfguide.apps.view", "the runs of a folder in a browser: list, sort, compare, open"),
     "report": Verb("selfguide.apps.report", "the page of a run again"),
     "chat": Verb("selfguide.apps.chat", "ask base and finetuned model what you type", "chat", ("run",)),
     "export": Verb(
