@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.analysis.description_loop import loop_gold, loop_inputs, loop_outputs, loop_requested_label, loop_votes
-from selfguide.analysis.sentences import accepted_outputs, count, share, vote_of_requested_label, voted_outputs, writer
+from selfguide.analysis.sentences import (
+    accepted_outputs,
+    count,
+    share,
+    verdict_sentence,
+    vote_of_requested_label,
+    voted_outputs,
+    writer,
+)
 from selfguide.config.loop import LoopConfig
 from selfguide.config.methods import RestConfig, SelfICLConfig
 from selfguide.config.schema import RunConfig
@@ -175,6 +183,7 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
 def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Iterator[str]:
     """Which finished rows were left out, and which were added."""
     curation, curated = config.curation, result["drops"]["outputs"].get("curated", 0)
+    judged = result.get("diagnostics", {}).get("judge")
     by = {
         "confidence": "whose output the base model finds least likely",
         "dynamics": "that a training on other rows makes least likely"
@@ -186,6 +195,8 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         some = f"{share(curation.drop_share)} of the rows{each}"
         did = "corrected or dropped" if curation.correct else "dropped"
         yield f"Curation {did} the rows {by[curation.kind]} ({some}; {count(curated, 'row')} in this run)."
+    elif judged is not None and curation.kind == "judge":
+        yield verdict_sentence(config, judged)
     elif makes_inputs(config):
         yield "No row was curated or corrected by hand."
     if copies := result["counts"].get("demonstration_copies", 0):

@@ -90,6 +90,7 @@ CURATION = Registry(
     {
         "confidence": Entry("selfguide.synthesis.curation:reasons_to_drop"),
         "dynamics": Entry("selfguide.synthesis.curation:reasons_to_drop"),
+        "judge": Entry("selfguide.synthesis.curation:judged_wrong"),
     },
     "selfguide.config.curation:CurationConfig",
 )

@@ -31,7 +31,8 @@ def run(session: Session) -> MethodResult:
         return MethodResult(predictor=SelfICLPredictor(session))
     pairs, candidates = synthesize(session)
     warnings = tuple(warnings_about(session.task, candidates, pairs))
-    kept, corrected = curate(session, pairs, "self_icl_curation")
+    kept, corrected, verdicts = curate(session, pairs, "self_icl_curation")
+    judged = {} if verdicts is None else {"judge": verdicts.report(candidates)}
     candidates = corrected_result(MethodResult(candidates=candidates), corrected).candidates
     left = marked(candidates, kept, lambda _: "curated")
     if not kept:
@@ -44,7 +45,7 @@ def run(session: Session) -> MethodResult:
         candidates=marked(left, synthetic, lambda _: "not_shown"),
         pairs=synthetic,
         warnings=warnings,
-        diagnostics={"pairs_made": len(pairs), "pairs_shown": len(shown)},
+        diagnostics={"pairs_made": len(pairs), "pairs_shown": len(shown), **judged},
     )
 
 

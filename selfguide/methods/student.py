@@ -19,6 +19,7 @@ from selfguide.models.session import Session
 from selfguide.store import Finished, StoredStage
 from selfguide.synthesis.budget import BudgetReport, budget_report, fit_rows
 from selfguide.synthesis.dataset import marked, still_in
+from selfguide.synthesis.verdicts import Verdicts
 from selfguide.training.encoder.stage import EncoderPredictor, TrainEncoder
 from selfguide.training.stages import train
 
@@ -38,9 +39,13 @@ class Student:
     budget: BudgetReport | None = None
     training: StoredStage | None = None
     corrected: Mapping[Example, Example] = field(default_factory=dict)
+    verdicts: Verdicts | None = None
 
     def answers_for(self, result: MethodResult, epoch: int) -> MethodResult:
         """The result with this student, at `epoch`, as what answers, and of its pairs those that it was trained on."""
+        if self.verdicts is not None:
+            said = {"judge": self.verdicts.report(result.candidates)}
+            result = replace(result, diagnostics={**result.diagnostics, **said})
         result = corrected_result(result, self.corrected)
         pairs = still_in(result.pairs, self.rows)
         warning = self.budget.warning if self.budget is not None else None
@@ -103,13 +108,13 @@ def train_student(
     synthetic `validation` rows, if there are any.
     """
     config, shown = session.config, session.task.demonstrations
-    curated_pairs, corrected = curated(session, pairs, given, f"{name}_curation")
+    curated_pairs, corrected, verdicts = curated(session, pairs, given, f"{name}_curation")
     left_out = dict.fromkeys(set(pairs) - set(curated_pairs), "curated")
     fitting = within_budget(session, curated_pairs)
     added = shown * (config.finetuning.added_demonstrations if copies is None else copies)
     rows: Sequence[Example] = (*fitting, *added)
     if not rows:
-        return Student((), None, (), left_out, corrected=corrected)
+        return Student((), None, (), left_out, corrected=corrected, verdicts=verdicts)
     encoder, epochs = None, tuple[Weights, ...]()
     if config.student.kind != "causal":
         seen = passes(session, rows, config.student.encoder.batch_size)
@@ -128,7 +133,7 @@ def train_student(
             seen = short
     learned = still_in(rows, seen)
     report = _report(session, curated_pairs, still_in(fitting, learned), training.info["steps"])
-    return Student(epochs, encoder, learned, left_out, report, training, corrected)
+    return Student(epochs, encoder, learned, left_out, report, training, corrected, verdicts)
 
 
 def within_budget(session: Session, pairs: Sequence[Example]) -> list[Example]:

@@ -122,6 +122,21 @@ def test_a_setting_changes_its_sentence(override: str) -> None:
     assert expected in getattr(described(override, *more), field)
 
 
+def test_a_judges_sentence_says_its_threshold_and_its_agreement_with_the_vote() -> None:
+    judged = {"threshold": 0.25, "demonstrations": 0.75, "rated": 40, "rejected": 4, "agreement": 0.6}
+    said = described("curation=judge", diagnostics={"judge": judged}).rows
+    assert "The base model rated each row as a judge; 4 of 40 rows below the threshold 0.25, which tells right" in said
+    assert "accuracy of 75%, were dropped." in said and "higher in 60% of the cases (chance: 50%)" in said
+    assert (
+        "corrected or dropped"
+        in described("curation=judge", "curation.correct=true", diagnostics={"judge": judged}).rows
+    )
+    assert (
+        "which was set"
+        in described("curation=judge", "curation.min_confidence=0.5", diagnostics={"judge": judged}).rows
+    )
+
+
 # The same for the loop's steps.
 STEPS = {
     "method.annotate.source=vote": ("outputs", VOTED),
