@@ -14,7 +14,8 @@ from tests.models.vllm_runs import vllm_config
 
 def held():
     # The server that forks trainings stays: it holds no model.
-    ours = (c for c in psutil.Process().children(recursive=True) if "selfguide.core.child_server" not in c.cmdline())
+    children = psutil.Process().children(recursive=True)
+    ours = (c for c in children if "selfguide.core.child_server" not in (c.as_dict(["cmdline"])["cmdline"] or ()))
     return sum(child.memory_info().rss for child in ours)
 
 def refused(*_):
