@@ -1,8 +1,9 @@
 """`python -m benchmarks.scale [SIZES …]`: all bookkeeping from judge to report over the number of candidates.
 
 Seconds of processor time and peak memory, without a model: texts of 20 to 60 words, drawn by Zipf's law from 5,000
-words, one in fifty a copy of an earlier one with a few words changed, near-duplicates dropped; 20 samples each; 1,000
-evaluation instances. Each size runs in a process of its own. `experiments/bench/scale.md` is what it printed.
+words, one in fifty a copy of an earlier one with a few words changed; 20 samples each; 1,000 evaluation instances.
+`near-duplicates` is what `filters.near_duplicates=0.7` adds, which is off by default. Each size runs in a process of
+its own. `experiments/bench/scale.md` is what it printed.
 """
 
 import io
@@ -90,13 +91,13 @@ def synthesize(steps: Steps, run: "RunFolder", size: int, gold: Sequence[str]) -
     from selfguide.prompts.selfguide import InputPrompt
     from selfguide.synthesis.candidates import Candidate, Sample
     from selfguide.synthesis.dataset import compose
-    from selfguide.synthesis.judge import input_judge
+    from selfguide.synthesis.judge import Repetitions, input_judge
     from selfguide.synthesis.proposals import ProposalRequest
     from selfguide.synthesis.vote import elect
     from selfguide.tasks.overlap import OverlapIndex
 
     task, config, draw = run.task, run.config, random.Random(1)
-    filters = replace(config.filters, input_length="off", output_length="off", near_duplicates=NEAR)
+    filters = replace(config.filters, input_length="off", output_length="off", near_duplicates=None)
     judge, request = (
         input_judge(task, filters),
         ProposalRequest("0", InputPrompt(task.instruction, task.demonstrations)),
@@ -113,7 +114,17 @@ def synthesize(steps: Steps, run: "RunFolder", size: int, gold: Sequence[str]) -
             candidate, samples=tuple(Sample(draw.choice(task.labels), -draw.random()) for _ in range(SAMPLES))
         )
 
+    def similar() -> int:
+        repetitions, found = Repetitions([], NEAR), 0
+        for text in texts(size):
+            if repetitions.near_reason(text) is None:
+                repetitions.compare(text)
+            else:
+                found += 1
+        return found
+
     made = steps.time("judge", lambda: [judged(number, text) for number, text in enumerate(texts(size))])
+    steps.time("near-duplicates", similar)
     made = list(map(answered, made))
     elected = steps.time("vote", lambda: elect(task, made, config.annotation, filters))
     made.clear()
