@@ -23,16 +23,11 @@ def nearest(queries: Sequence[str], texts: Sequence[str], count: int = 3) -> lis
     """For each query the `count` most similar of `texts` (TF-IDF over words), most similar first; none at 0."""
     if not queries or not texts:
         return [[] for _ in queries]
-    vocabulary: dict[str, int] = {}
-    seen: Counter[int] = Counter()
-    for text in texts:
-        seen.update({vocabulary.setdefault(word, len(vocabulary)) for word in words_of(text)})
-    frequencies = np.array([seen[word] for word in range(max(len(vocabulary), 1))], np.float64)
-    weights = np.log((1 + len(texts)) / (1 + frequencies)) + 1
-    requested = [_matrix(block, vocabulary, weights) for block in _blocks(queries, QUERIES)]
+    vocabulary = Vocabulary(texts)
+    requested = [vocabulary.vectors(block) for block in _blocks(queries, QUERIES)]
     best: list[list[tuple[float, int]]] = [[] for _ in queries]
     for start, block in zip(range(0, len(texts), TEXTS), _blocks(texts, TEXTS), strict=True):
-        known = _matrix(block, vocabulary, weights).T.tocsc()
+        known = vocabulary.vectors(block).T.tocsc()
         for number, asked in enumerate(requested):
             cosines = (asked @ known).toarray()
             for row, values in enumerate(cosines, number * QUERIES):
@@ -52,15 +47,27 @@ def _largest(values: Any, count: int, start: int) -> list[tuple[float, int]]:
     return [(-float(values[index]), start + int(index)) for index in indices[order]]
 
 
-def _matrix(texts: Sequence[str], vocabulary: dict[str, int], weights: Any) -> Any:
-    """A row of weights for each text, of length 1."""
-    from scipy.sparse import csr_matrix
+class Vocabulary:
+    """The words of some texts, and what each weighs: the rarer, the more (inverse document frequency)."""
 
-    rows = [Counter(vocabulary[word] for word in words_of(text) if word in vocabulary) for text in texts]
-    i = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-    j = np.fromiter((word for row in rows for word in row), dtype=np.int64, count=len(i))
-    counts = np.fromiter((count for row in rows for count in row.values()), dtype=np.float64, count=len(i))
-    matrix = csr_matrix(((1 + np.log(counts)) * weights[j], (i, j)), shape=(len(rows), len(weights)))
-    norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
-    norms[norms == 0] = 1
-    return csr_matrix(matrix.multiply(1 / norms[:, None]))
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._indices: dict[str, int] = {}
+        seen: Counter[int] = Counter()
+        for text in texts:
+            seen.update({self._indices.setdefault(word, len(self._indices)) for word in words_of(text)})
+        frequencies = np.array([seen[index] for index in range(max(len(self._indices), 1))], np.float64)
+        self._weights = np.log((1 + len(texts)) / (1 + frequencies)) + 1
+
+    def vectors(self, texts: Sequence[str]) -> Any:
+        """TF-IDF of the known words, sparse, (texts, words), each row of length 1 or 0."""
+        from scipy.sparse import csr_matrix
+
+        rows = [Counter(index for word in words_of(t) if (index := self._indices.get(word)) is not None) for t in texts]
+        i = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+        j = np.fromiter((word for row in rows for word in row), dtype=np.int64, count=len(i))
+        counts = np.fromiter((count for row in rows for count in row.values()), dtype=np.float64, count=len(i))
+        values = (1 + np.log(counts)) * self._weights[j]
+        matrix = csr_matrix((values, (i, j)), shape=(len(rows), len(self._weights)))
+        norms = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
+        norms[norms == 0] = 1
+        return csr_matrix(matrix.multiply(1 / norms[:, None]))
