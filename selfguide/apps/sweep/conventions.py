@@ -1,5 +1,6 @@
 """`hydra.sweeper.*` as in Hydra's own Optuna sweeper: the same keys, read into the knobs of the `sweep` node."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,8 @@ def check_search(knobs: SweepConfig) -> None:
         sampler_of(knobs.sampler)
     elif knobs.sampler not in KINDS:
         allowed = " | ".join((*KINDS, "{_target_: optuna.samplers.…}"))
-        raise ConfigError(f"sweep.sampler: {knobs.sampler} is not allowed; allowed: {allowed}")
+        near = difflib.get_close_matches(str(knobs.sampler), KINDS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(f"sweep.sampler: {knobs.sampler} is not allowed; allowed: {allowed}{hint}")
     if knobs.pruner is not None:
         pruner_of(knobs.pruner)
