@@ -137,6 +137,7 @@ class Sweep:
         self.race.lower_bound(trial.results)
         self.race.observe({result.cell: result})
         self.link.save(trial.number, result)
+        trial.stopped = trial.stopped or self.link.stopped_by_pruner(trial.number)
         self.view.ended(trial, result)
 
     def _retry_or_fail(self, trial: Trial, ended: FinishedJob) -> None:
