@@ -1,5 +1,6 @@
 """`selfguide table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from selfguide.apps.table.grid import Grid
     from selfguide.apps.table.published import Published
     from selfguide.apps.table.work import Done
+    from selfguide.config.schema import RunConfig
     from selfguide.config.table import TableConfig
 
 
@@ -56,6 +58,8 @@ def run_table(config: DictConfig) -> Made:
     plan, terminal, folder = grid(table), Terminal(), Path(table.output)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = jobs_of(plan.cells, Path(table.runs))
+    if said := about_disk([job.config for job in jobs if job.config is not None and not job.finished]):
+        terminal.say(said)
     try:
         done = work(jobs, table.again, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
     except KeyboardInterrupt:
@@ -63,6 +67,29 @@ def run_table(config: DictConfig) -> Made:
         raise
     terminal.say(write(table, plan, done, known))
     return Made(done, folder)
+
+
+def about_disk(configs: "list[RunConfig]") -> str | None:
+    """What the runs to come leave in the store, and what is free there; None without runs."""
+    from hydra import compose
+
+    from selfguide.apps.plan.costs import bytes_of
+    from selfguide.config.plan_table import AssumedConfig
+    from selfguide.core.errors import SelfguideError
+    from selfguide.core.paths import expanded
+    from selfguide.models.memory import GIB
+
+    if not configs:
+        return None
+    assumed = AssumedConfig(**compose("plan_table").assume)
+    try:
+        needed = bytes_of(configs, assumed)
+    except SelfguideError:
+        return None  # a model whose name does not tell its size
+    root = expanded(configs[0].store.root)
+    free = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free
+    short = "; too little: choose another store.root" if free < needed else ""
+    return f"disk: about {needed / GIB:.1f} GiB for {len(configs)} runs, {free / GIB:.0f} GiB free in {root}{short}"
 
 
 def write(table: "TableConfig", plan: "Grid", done: "list[Done]", known: "list[Published]") -> str:
