@@ -18,7 +18,7 @@ from selfguide.core import child
 from selfguide.core.console import Terminal
 from selfguide.core.runlog import logged_to
 from selfguide.core.types import Instance, Split
-from selfguide.evaluation.columns import label_columns, sibling_columns
+from selfguide.evaluation.columns import label_columns, metric_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
 from selfguide.evaluation.keeping import release_weights
 from selfguide.evaluation.predict import BASE, System
@@ -109,7 +109,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
         if base is not None:
             columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
             shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
-            columns |= sibling_columns(task, instances, shown, settings)
+            columns |= metric_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
         if result.weights is not None:
             session.restore(result.weights.path)  # the run folder gets a copy

@@ -21,6 +21,7 @@ KEYS = {
 # (key, old value) -> new value, keys by their present names; for a group, its options.
 VALUES = {
     ("annotation.share_of", "asked"): "requested",
+    ("table", "s3_studies"): "s3_table2",
     ("method.compose.train_on", "seed"): "initial",
     ("method.diagnose.restrict_to", "seed"): "initial",
     ("method.diagnose.source", "seed"): "initial",

@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from selfguide.config.serving import ModelConfig
 from selfguide.core.console import log_once
@@ -17,7 +17,7 @@ from selfguide.models.source import (
     resolve_model,
     stop_ids,
 )
-from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.prompts.tokenization import PromptFormat, PromptTokenizer
 
 log = logging.getLogger(__name__)
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
@@ -42,7 +42,7 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
         raise not_loadable(source, error) from error
     return PromptTokenizer(
         tokenizer,
-        "chat" if cfg.prompt_format == "chat" else "plain",
+        cast(PromptFormat, cfg.prompt_format),
         cfg.chat_template,
         cfg.template_options,
         stop_ids(source),

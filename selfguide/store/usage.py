@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from selfguide.core.files import write_text
+from selfguide.core.files import json_text, write_text
 
 ROOTS = "roots"
 PATIENCE_S = 5.0  # somebody may be looking whether the lock is free
@@ -49,7 +49,7 @@ class Usage:
                 self._open()
             # A line that a kill cut short stays alone.
             with self.note.open("a", encoding="utf-8") as file:
-                file.write(f"\n{json.dumps(name)}")
+                file.write(f"\n{json_text(name)}")
         self._known.add(name)
 
     def others(self) -> frozenset[str]:
@@ -68,7 +68,7 @@ class Usage:
         with suppress(Timeout):
             self._lock.acquire()
         if not self.note.exists():
-            write_text(self.note, json.dumps(str(self._folder)))
+            write_text(self.note, json_text(str(self._folder)))
 
 
 def deleting(root: Path) -> FileLock:

@@ -127,7 +127,7 @@ class ComposeDataset(Stage[Dataset]):
     """Step 4: vote, filters, balance (paper sections 3.3 and 3.4). Costs no model call."""
 
     kind: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     task: TaskSpec
     annotation: AnnotationConfig

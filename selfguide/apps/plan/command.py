@@ -1,5 +1,6 @@
 """`selfguide plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,8 +16,18 @@ BUSY = 0.7
 FORECAST = ("selfguide", "few_shot_icl", "few_shot_finetune")  # the stages of other methods are not measured
 
 
+def main() -> None:
+    """A run's forecast, or with +table=NAME a table's."""
+    if any(word.lstrip("+").startswith("table=") for word in sys.argv[1:]):
+        from selfguide.apps.plan.table import main as of_table
+
+        of_table()
+    else:
+        of_run()
+
+
 @command("plan")
-def main(config: DictConfig) -> None:
+def of_run(config: DictConfig) -> None:
     """Forecast, and print it."""
     from selfguide.config.command import run_overrides
     from selfguide.config.validate import typed

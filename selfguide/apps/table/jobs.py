@@ -64,7 +64,7 @@ def _taking(cell: Cell, given: Mapping[tuple[str, str, int], Job], runs: Path) -
 def job_of(cell: Cell, runs: Path) -> Job:
     """Compose a cell's run. Two tables that have the same run share its folder."""
     try:
-        config = _composed(cell)
+        config = composed(cell)
         folder = runs / cell.task / f"seed{cell.seed}-{run_identity(config)}"
     except (HydraException, OmegaConfBaseException) as error:
         return Job(cell, problem=explain(error))
@@ -85,7 +85,8 @@ def speaking_for(cell: Cell) -> Iterator[None]:
         hydra_config.cfg = before
 
 
-def _composed(cell: Cell) -> RunConfig:
+def composed(cell: Cell) -> RunConfig:
+    """A cell's configuration; nothing of task or model is looked at."""
     composed = compose("config", overrides=list(cell.overrides))
     with open_dict(composed):
         composed.pop("hydra", None)
