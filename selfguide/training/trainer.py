@@ -186,7 +186,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     pad = job.tokenizer.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
     if unpacked and is_first():
-        log.warning("finetuning.packing: rows are not packed, which only takes longer: %s", unpacked)
+        log.warning("finetuning.packing: rows are not packed; training only takes longer: %s", unpacked)
     packed = isinstance(batches, Packed)
     limit, share = tokens_per_pass(settings), settings.batch_size // processes
     micro = rows_per_pass(job.rows, share, limit) if packed else micro_batches(settings, settings.micro_batch_size)[0]

@@ -37,8 +37,8 @@ def of_run(config: DictConfig) -> None:
     made = forecast_of(run_config)
     show(run_config, made.predicted)
     if made.busy < BUSY:
-        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are unsure")
-    print(f"kept: {made.file}; the report of the run puts its facts beside it")
+        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are uncertain")
+    print(f"kept: {made.file}; the run's report will compare it with what happened")
 
 
 class Made(NamedTuple):

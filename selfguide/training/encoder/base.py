@@ -78,7 +78,7 @@ def _published(config: EncoderConfig, labels: Sequence[str], device: str) -> tup
             )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise ConfigError(f"student.encoder.path: {config.path} is no encoder to classify with: {reason}") from error
+        raise ConfigError(f"student.encoder.path: {config.path} cannot be used as a classifier: {reason}") from error
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and config.max_length > limit:
         raise ConfigError(
@@ -97,7 +97,7 @@ def _source(config: EncoderConfig) -> ModelSource:
 
 def _as_model(config: EncoderConfig) -> ModelConfig:
     if config.path == "micro":
-        raise ConfigError(f"student.encoder.path: micro is no encoder (allowed: {SCRATCH}, a folder, owner/name)")
+        raise ConfigError(f"student.encoder.path: micro is not an encoder (allowed: {SCRATCH}, a folder, owner/name)")
     return ModelConfig(
         name=config.path, path=config.path, revision=config.revision, prompt_format="plain", chat_template=None
     )
