@@ -39,6 +39,7 @@ from selfguide.training.fitting import (
 )
 from selfguide.training.job import TrainingJob, TrainingProgress
 from selfguide.training.packing import grouped, rows_per_pass, tokens_per_pass
+from selfguide.training.preference import PreferenceRow, load_adapter, preference_trainer
 from selfguide.training.preflight import check_settings
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
@@ -73,7 +74,12 @@ def finetune(
     (no rows, a row beyond the model's context, a loss that is not a number) and `ConfigError`
     (a knob that this machine or these packages do not serve).
     """
-    job = TrainingJob(config, tokenizer, rows, work, seed)
+    return carry_out(TrainingJob(config, tokenizer, rows, work, seed), progress)
+
+
+def carry_out(job: TrainingJob, progress: TrainingProgress | None = None) -> TrainingResult:
+    """The same of a job."""
+    config, rows, work = job.config, job.rows, job.work
     _check(job)
     with sole_writer(work):
         _, reported = _state(job)
@@ -204,6 +210,9 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
         "save_strategy": "no",
     }
+    if isinstance(job.rows[0], PreferenceRow):
+        common = {"arguments": arguments, "device": device, "seed": seed, "tokenizer": tokenizer}
+        return _preferring(job, model, common, batches, progress)
     args = trainer_arguments(job.work, device, seed, **(arguments | sharding_arguments(settings)))
     trainer = RowTrainer(
         model=model,
@@ -221,6 +230,22 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     trainer.order_seed = child_seed(job.seed, "order")
     trainer.per_epoch = job.steps_per_epoch
     trainer.rows = len(job.rows)
+    return trainer
+
+
+def _preferring(
+    job: TrainingJob, model: Any, common: dict[str, Any], batches: Any, progress: TrainingProgress | None
+) -> Any:
+    from selfguide.training.hooks import Recorder
+
+    if job.start is not None:
+        load_adapter(model, job.start)
+    common["callbacks"] = [Recorder(job, lambda folder: _save(trainer, job, folder), progress)]
+    settings = job.settings
+    trainer = preference_trainer(settings.objective, settings.preference.beta, model, job.rows, job.work, common)
+    trainer.batches = batches
+    trainer.order_seed = child_seed(job.seed, "order")
+    trainer.per_epoch = job.steps_per_epoch
     return trainer
 
 
