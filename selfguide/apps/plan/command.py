@@ -65,6 +65,10 @@ def forecast_of(run_config: "RunConfig") -> Made:
             f"method.kind: {run_config.method.kind} with student={run_config.student.kind} cannot be forecast yet; "
             f"allowed: {' | '.join(FORECAST)} with student=causal"
         )
+    if run_config.finetuning.objective != "sft":
+        raise ConfigError(
+            f"finetuning.objective: {run_config.finetuning.objective} cannot be forecast yet; allowed: sft"
+        )
     measured = probe(run_config, run_config.plan)
     gpu = "device" in measured.memory
     if gpu:
