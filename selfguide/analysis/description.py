@@ -12,6 +12,7 @@ from selfguide.analysis.description_loop import loop_gold, loop_inputs, loop_out
 from selfguide.analysis.sentences import (
     accepted_outputs,
     count,
+    preferred,
     share,
     verdict_sentence,
     vote_of_requested_label,
@@ -220,4 +221,5 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
         return "Nothing was finetuned."
     shown = count(len(task.demonstrations), "demonstration") if task.demonstrations else "nothing else"
     kind = {"lora": "with LoRA"}.get(config.finetuning.kind, "in full")
-    return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}."
+    by = "" if config.finetuning.objective == "sft" else f" {preferred(config)}"
+    return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}.{by}"

@@ -109,6 +109,7 @@ CHANGES = {
     "curation=dynamics": ("rows", "that a training on other rows makes least likely (10 %"),
     "curation=curated_llm": ("rows", "that a training on real rows makes least likely (0 %"),
     "finetuning.kind=full": ("student", "was finetuned in full"),
+    "finetuning.objective=dpo": ("student", "After that DPO trained it to prefer winners of the vote to its losers."),
     "finetuning=none": ("student", "Nothing was finetuned."),
     "student=encoder": ("student", "An encoder with a classifier was trained"),
 }

@@ -32,6 +32,7 @@ from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.stages import AnnotateInputs, ComposeDataset, ProposeInputs, TokenLimit
 from selfguide.training.encoder.stage import EncoderPredictor, TrainEncoder
+from selfguide.training.preference_stage import Prefer, Preference
 from selfguide.training.stages import Finetune
 from tests.composing import run_config
 
@@ -76,6 +77,7 @@ def stages() -> list[Stage[Any]]:
         RatePairs(model, TASK, PAIRS, 1),
         CuratePairs(PAIRS, [[0.1], [0.2]], TASK.labels, run.curation),
         Finetune(model, TASK, PAIRS, run.finetuning, 1),
+        Prefer(model, TASK, (Preference("one", "yes", "no"),), run.finetuning, 1, WEIGHTS),
         TrainEncoder(run.student.encoder, TASK.labels, "\nQ:", PAIRS, PAIRS[1:], 1, "cpu"),
         EncoderInfluence(encoder, PAIRS, PAIRS[1:], run.student.influence, 1),
         ScorePairs(model, TASK, PAIRS, (WEIGHTS, None)),

@@ -79,7 +79,8 @@ def _published(config: EncoderConfig, labels: Sequence[str], device: str) -> tup
             )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise ConfigError(f"student.encoder.path: {config.path} is no encoder to train: {reason}") from error
+        use = "a classifier" if labels else "a student that marks spans"
+        raise ConfigError(f"student.encoder.path: {config.path} cannot be used as {use}: {reason}") from error
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and config.max_length > limit:
         raise ConfigError(
@@ -98,7 +99,7 @@ def _source(config: EncoderConfig) -> ModelSource:
 
 def _as_model(config: EncoderConfig) -> ModelConfig:
     if config.path == "micro":
-        raise ConfigError(f"student.encoder.path: micro is no encoder (allowed: {SCRATCH}, a folder, owner/name)")
+        raise ConfigError(f"student.encoder.path: micro is not an encoder (allowed: {SCRATCH}, a folder, owner/name)")
     return ModelConfig(
         name=config.path, path=config.path, revision=config.revision, prompt_format="plain", chat_template=None
     )
