@@ -14,6 +14,7 @@ METHODS = Registry(
         "few_shot_finetune": Entry(f"{_METHODS}.few_shot_finetune:run"),
         "gold_finetune": Entry(f"{_METHODS}.gold_finetune:run", "selfguide.config.methods:GoldFinetuneConfig"),
         "rest": Entry(f"{_METHODS}.rest:run", "selfguide.config.methods:RestConfig"),
+        "gepa": Entry(f"{_METHODS}.gepa:run", "selfguide.config.methods:GepaConfig", trains=False),
         "loop": Entry(f"{_METHODS}.loop:run", "selfguide.config.loop:LoopConfig"),
     },
     "selfguide.config.loop:MethodConfig",
