@@ -1,8 +1,9 @@
 """`python -m benchmarks.scale [SIZES …]`: all bookkeeping from judge to report over the number of candidates.
 
 Seconds of processor time and peak memory, without a model: texts of 20 to 60 words, drawn by Zipf's law from 5,000
-words, one in fifty a copy of an earlier one with a few words changed, near-duplicates dropped; 20 samples each; 1,000
-evaluation instances. Each size runs in a process of its own. `experiments/bench/scale.md` is what it printed.
+words, one in fifty a copy of an earlier one with a few words changed; 20 samples each; 1,000 evaluation instances.
+`near-duplicates` is what `filters.near_duplicates=0.7` adds, which is off by default. Each size runs in a process of
+its own. `experiments/bench/scale.md` is what it printed.
 """
 
 import io
@@ -32,6 +33,8 @@ INSTANCES = 1000
 WORDS = 5000
 SAMPLES = 20
 NEAR = 0.7
+NEAR_UP_TO = 100_000
+"""Candidates up to which `near-duplicates` is measured: its time grows faster than the others'."""
 
 
 class Steps:
@@ -90,13 +93,13 @@ def synthesize(steps: Steps, run: "RunFolder", size: int, gold: Sequence[str]) -
     from selfguide.prompts.selfguide import InputPrompt
     from selfguide.synthesis.candidates import Candidate, Sample
     from selfguide.synthesis.dataset import compose
-    from selfguide.synthesis.judge import input_judge
+    from selfguide.synthesis.judge import Repetitions, input_judge
     from selfguide.synthesis.proposals import ProposalRequest
     from selfguide.synthesis.vote import elect
     from selfguide.tasks.overlap import OverlapIndex
 
     task, config, draw = run.task, run.config, random.Random(1)
-    filters = replace(config.filters, input_length="off", output_length="off", near_duplicates=NEAR)
+    filters = replace(config.filters, input_length="off", output_length="off", near_duplicates=None)
     judge, request = (
         input_judge(task, filters),
         ProposalRequest("0", InputPrompt(task.instruction, task.demonstrations)),
@@ -113,7 +116,18 @@ def synthesize(steps: Steps, run: "RunFolder", size: int, gold: Sequence[str]) -
             candidate, samples=tuple(Sample(draw.choice(task.labels), -draw.random()) for _ in range(SAMPLES))
         )
 
+    def similar() -> int:
+        repetitions, found = Repetitions([], NEAR), 0
+        for text in texts(size):
+            if repetitions.near_reason(text) is None:
+                repetitions.compare(text)
+            else:
+                found += 1
+        return found
+
     made = steps.time("judge", lambda: [judged(number, text) for number, text in enumerate(texts(size))])
+    if size <= NEAR_UP_TO:
+        steps.time("near-duplicates", similar)
     made = list(map(answered, made))
     elected = steps.time("vote", lambda: elect(task, made, config.annotation, filters))
     made.clear()
@@ -144,13 +158,13 @@ def small_run(folder: Path) -> Path:
 def table(measured: dict[int, tuple[dict[str, float], float]]) -> Iterator[str]:
     """Lines of a Markdown table, a row for each size."""
     steps = list(next(iter(measured.values()))[0])
-    yield f"| candidates | {' | '.join(steps)} | all, s | growth | peak, GB |"
+    yield f"| candidates | {' | '.join(steps)} | all others, s | growth | peak, GB |"
     yield "|---:" * (len(steps) + 4) + "|"
     before: tuple[int, float] | None = None
     for size, (seconds, peak) in measured.items():
-        total = sum(seconds.values())
+        total = sum(taken for step, taken in seconds.items() if step != "near-duplicates")
         growth = "" if before is None else f"{(total / before[1]) / (size / before[0]):.2f}"
-        cells = [f"{seconds[step]:.1f}" for step in steps]
+        cells = [f"{seconds[step]:.1f}" if step in seconds else "not measured" for step in steps]
         yield f"| {size:,} | {' | '.join(cells)} | {total:.1f} | {growth} | {peak:.2f} |"
         before = (size, total)
 

@@ -60,6 +60,15 @@ def accepted_outputs(config: RunConfig, method: RestConfig, task: TaskSpec) -> s
     return f"{asked}; right answers{few} are trained on{hint}.{rounds}"
 
 
+def preferred(config: RunConfig) -> str:
+    """How winners of the vote were preferred to its losers, beside or instead of training on the rows."""
+    by, when = (
+        config.finetuning.objective.upper(),
+        "After that" if config.finetuning.preference.after_sft else "In place of that",
+    )
+    return f"{when} {by} trained it to prefer winners of the vote to its losers."
+
+
 def verdict_sentence(config: RunConfig, judged: Mapping[str, Any]) -> str:
     """What a judge dropped, by which threshold, and how its ratings stand to the votes; `judged` is of the result."""
     did = "corrected or dropped" if config.curation.correct else "dropped"

@@ -96,13 +96,13 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
     if record.protocol.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
     for path, lines in record.protocol.reset_logs.items():
-        terminal.say(f"{path} was cut or deleted: {lines} openings were put back from the other log")
+        terminal.say(f"{path} was cut or deleted: {lines} openings were restored from the other log")
     if record.protocol.other_split is not None:
         terminal.say(f"not the protocol's split of this task: {record.protocol.other_split}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
         terminal.say(
-            f"not a test: {seen} scored on were there to learn from when the model was made (its file says so)"
+            f"not a test: {seen} scored on were there to learn from when the model was made (says its provenance file)"
         )
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")

@@ -116,7 +116,7 @@ class Registry:
             where = f"{self.node}._target_"
             raise ConfigError(f"{where}: {target} {_broken(error)}") from error
         if not callable(factory):
-            raise ConfigError(f"{self.node}._target_: {target} is no function or class")
+            raise ConfigError(f"{self.node}._target_: {target} is not a function or class")
         version, trains = str(getattr(factory, "version", "")), bool(getattr(factory, "trains", True))
         self._targets[target] = Entry(factory, version=version, trains=trains)
 

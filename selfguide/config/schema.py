@@ -15,6 +15,7 @@ from selfguide.config.curation import CurationConfig
 from selfguide.config.identity import CHOICE, MODEL, NOTHING, OUTSIDE, PER_RUN, REPORT, TASK
 from selfguide.config.knobs import Extensible, knob
 from selfguide.config.loop import MethodConfig
+from selfguide.config.preference import PreferenceConfig
 from selfguide.config.serving import ATTENTION, EngineConfig, ModelConfig
 from selfguide.config.students import StudentConfig
 from selfguide.config.sweep import SweepConfig
@@ -155,6 +156,8 @@ class FinetuningConfig:
     """Step 5: the same model on its own data."""
 
     kind: str = knob(one_of=("lora", "full", "none"))
+    objective: str = knob(one_of=("sft", "dpo", "orpo"), affects={"preference"})
+    preference: PreferenceConfig = knob(affects={"preference"})
     epochs: int = knob(ge=1, affects={CHOICE})
     max_epochs: int = knob(ge=1)
     learning_rate: float = knob(gt=0)
@@ -191,6 +194,7 @@ class EvaluationConfig:
 
     split: str = knob(one_of=("validation", "test"), affects={CHOICE}, role=PER_RUN)
     limit: int | None = knob(ge=1, affects={CHOICE}, role=PER_RUN)
+    max_prompt_tokens: int | None = knob(ge=16, affects={CHOICE})
     max_new_tokens: int = knob(ge=1)
     decoding: str = knob(one_of=("free", "constrained"))
     label_scoring: bool = knob(affects={REPORT})

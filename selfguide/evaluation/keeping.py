@@ -21,7 +21,7 @@ def release_weights(session: Session, evaluated: Iterable[System]) -> None:
         return
     folders = {system.folder for system in evaluated}
     for stage in session.log.stages.values():
-        if stage.kind in ("training", "encoder"):
+        if stage.kind in ("training", "preference", "encoder"):
             kept = _evaluated(stage.path, folders)
             unused = [folder for folder in _weights(stage.path) if folder.name not in kept]
             if keep == "adapters":

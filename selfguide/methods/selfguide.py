@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from selfguide.evaluation.canary import trusted
+from selfguide.methods.preferences import train_by_objective
 from selfguide.methods.result import MethodResult
-from selfguide.methods.student import train_student, trains
+from selfguide.methods.student import trains
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.store import Finished
@@ -31,7 +32,7 @@ def run(session: Session) -> MethodResult:
         return replace(result, status="empty_dataset")
     if not trains(session):
         return result
-    student = train_student(session, dataset.pairs)
+    student = train_by_objective(session, dataset.pairs, dataset.candidates)
     return student.answers_for(result, session.config.finetuning.epochs)
 
 

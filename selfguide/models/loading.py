@@ -30,7 +30,7 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
 
     if cfg.prompt_format == "turns":
         raise ConfigError(
-            "model.prompt_format: turns leaves the tokenizer to the server, but this step counts tokens here; allowed: "
+            "model.prompt_format: turns leaves tokenization to the server, but this step counts tokens; allowed: "
             "plain | chat, with a model.path that holds the tokenizer"
         )
     source = resolve_model(cfg)
@@ -111,7 +111,7 @@ def tidy_generation(config: Any, location: str) -> None:
         if _is_valid(config):
             break
     listed = ", ".join(sorted(left_out))
-    log_once(log, f"{location}: its generation config is not valid; without effect and left out: {listed}")
+    log_once(log, f"{location}: its generation config is not valid; left out, as they have no effect: {listed}")
 
 
 def _is_valid(config: Any) -> bool:
@@ -131,7 +131,7 @@ def pick_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"engine.device: {name!r} is no device (allowed: auto, cpu, cuda, cuda:0, mps)") from error
+        raise ConfigError(f"engine.device: {name!r} is not a device (allowed: auto, cpu, cuda, cuda:0, mps)") from error
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),

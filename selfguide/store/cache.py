@@ -198,7 +198,7 @@ class Store:
             # The manifest is the last file of the folder, and the rename publishes it whole.
             write_manifest(work, final, seconds, info)
         except Damaged as damage:
-            raise DataError(f"store.root: a stage may hold plain files alone: in {work} {damage}") from None
+            raise DataError(f"store.root: a stage may hold only plain files: in {work} {damage}") from None
         work.replace(final)
         sync(final.parent)
         return StoredStage(final.parent.name, final.name, final, False, seconds, info)
@@ -210,7 +210,7 @@ def _partial(final: Path) -> Path:
 
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
-        raise DataError(f"store.root: {path} is a symbolic link, and the store follows none; remove it")
+        raise DataError(f"store.root: {path} is a symbolic link, which the store does not follow; remove it")
 
 
 def _open_workspace(work: Path) -> None:

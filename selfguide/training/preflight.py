@@ -25,6 +25,7 @@ from selfguide.training.fitting import (
     shape_of,
     training_device,
 )
+from selfguide.training.preference import require_trl
 from selfguide.training.sharding import check_sharding
 
 CHANGES: tuple[dict[str, Any], ...] = (
@@ -65,6 +66,8 @@ def check_settings(settings: FinetuningConfig, device: str) -> None:
     """What needs no look at the model."""
     if settings.quantization != "none" and settings.kind != "lora":
         raise ConfigError(f"finetuning.quantization: {settings.quantization} needs finetuning.kind=lora")
+    if settings.objective != "sft":
+        require_trl(settings.objective)
     check_sharding(settings)
     check_attention(settings.attention, device, settings.dtype, "finetuning", "finetuning")
     check_quantization(settings.quantization, device)

@@ -37,8 +37,8 @@ def of_run(config: DictConfig) -> None:
     made = forecast_of(run_config)
     show(run_config, made.predicted)
     if made.busy < BUSY:
-        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are unsure")
-    print(f"kept: {made.file}; the report of the run puts its facts beside it")
+        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are uncertain")
+    print(f"kept: {made.file}; the run's report will compare it with what happened")
 
 
 class Made(NamedTuple):
@@ -64,6 +64,10 @@ def forecast_of(run_config: "RunConfig") -> Made:
         raise ConfigError(
             f"method.kind: {run_config.method.kind} with student={run_config.student.kind} cannot be forecast yet; "
             f"allowed: {' | '.join(FORECAST)} with student=causal"
+        )
+    if run_config.finetuning.objective != "sft":
+        raise ConfigError(
+            f"finetuning.objective: {run_config.finetuning.objective} cannot be forecast yet; allowed: sft"
         )
     measured = probe(run_config, run_config.plan)
     gpu = "device" in measured.memory

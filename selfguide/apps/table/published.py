@@ -58,7 +58,7 @@ def published(name: str, table: str) -> list[Published]:
     """
     file = Path(name) if Path(name).exists() else config_dir() / name
     if not file.exists():
-        raise DataError(f"published: {name} does not exist; published=null does without")
+        raise DataError(f"published: {name} does not exist; published=null goes without")
     values = []
     try:
         rows = OmegaConf.load(file)
@@ -66,7 +66,7 @@ def published(name: str, table: str) -> list[Published]:
             value = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Published), row))
             assert isinstance(value, Published)
             if (value.score is None) == (value.gain is None):
-                raise DataError(f"{file}: entry {index + 1} has to have one of score and gain")
+                raise DataError(f"{file}: entry {index + 1} must have either score or gain")
             if (value.gain is None) != (value.over is None):
                 raise DataError(f"{file}: entry {index + 1}: a gain names what it is over, a score does not")
             if value.table == table:
