@@ -218,6 +218,8 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
         return "Nothing was finetuned."
     if result["status"] == "empty_dataset":
         return "Nothing was finetuned: no row was left to train on."
+    if config.student.kind == "encoder_qa":
+        return "An encoder that marks the answer in the passage was trained on the rows."
     if config.student.kind == "encoder":
         return "An encoder with a classifier was trained on the rows."
     if config.finetuning.kind == "none":

@@ -100,7 +100,10 @@ CURATION = Registry(
 STUDENTS = Registry(
     "student.kind",
     "selfguide.students",
-    {"encoder": Entry("selfguide.methods.student:train_encoder")},
+    {
+        "encoder": Entry("selfguide.methods.student:train_encoder"),
+        "encoder_qa": Entry("selfguide.methods.student:train_encoder"),
+    },
     "selfguide.config.students:StudentConfig",
 )
 """`(session, stage name, pairs, validation pairs) -> Finished[Predictor]` whose info has its `steps`."""
