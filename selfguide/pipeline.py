@@ -21,10 +21,12 @@ from selfguide.core.types import Instance, Split
 from selfguide.evaluation.columns import label_columns, metric_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
 from selfguide.evaluation.keeping import release_weights
+from selfguide.evaluation.limits import within_limits
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
 from selfguide.methods.gold_use import gold_use
+from selfguide.methods.prompt_check import check_prompts
 from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
@@ -88,7 +90,8 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
         session.belongs_to(folder)
-        session.before_work(partial(check_training, config, terminal))
+        published, instances = len(instances), within_limits(session, instances)
+        session.before_work(partial(check_work, session, instances))
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
             terminal.say("no instances: everything but the evaluation runs, and nothing is measured")
@@ -127,6 +130,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             controls={name: scored[name] for name in systems if name != config.method.name},
             epochs={name: scored[name] for name in epochs if name in scored},
             columns=columns,
+            over_long=published - len(instances),
             stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in result.pairs]),
             protocol=protocol.status(),
@@ -162,6 +166,12 @@ def check_training(config: RunConfig, terminal: Terminal) -> None:
     child.warm_up()  # before torch is loaded here; it loads while the engine answers
     if causal:
         preflight(config, terminal)
+
+
+def check_work(session: Session, instances: Sequence[Instance]) -> None:
+    """What would stop the run after hours is refused before its first model call."""
+    check_training(session.config, session.terminal)
+    check_prompts(session, instances)
 
 
 def _systems(session: Session, result: MethodResult) -> dict[str, System]:

@@ -194,6 +194,7 @@ class EvaluationConfig:
 
     split: str = knob(one_of=("validation", "test"), affects={CHOICE}, role=PER_RUN)
     limit: int | None = knob(ge=1, affects={CHOICE}, role=PER_RUN)
+    max_prompt_tokens: int | None = knob(ge=16, affects={CHOICE})
     max_new_tokens: int = knob(ge=1)
     decoding: str = knob(one_of=("free", "constrained"))
     label_scoring: bool = knob(affects={REPORT})

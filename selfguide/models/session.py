@@ -63,6 +63,13 @@ class LanguageModel:
         return load_prompt_tokenizer(self.config.model)
 
     @property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer: of the engine if it runs, else by the model's own configuration."""
+        from selfguide.models.source import context_length
+
+        return context_length(self.config.model) if self._engine is None else self._engine.context_length
+
+    @property
     def speaks_chat(self) -> bool:
         """Whether it is asked in turns, by a template of this side's or its server's."""
         return self.config.model.prompt_format in ("chat", "turns")

@@ -34,7 +34,7 @@ class Finetune(Stage[Trained]):
     """
 
     kind: ClassVar[str] = "training"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     model: LanguageModel = field(metadata=keyed(lambda model: model.weights_identity))
     task: TaskSpec

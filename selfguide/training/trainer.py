@@ -20,6 +20,7 @@ from selfguide.models.devices import free_memory
 from selfguide.models.hf import is_out_of_memory
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.training.changed import check_changed
 from selfguide.training.checkpoints import newest_whole, remove_all
 from selfguide.training.distributed import (
     is_first,
@@ -107,6 +108,7 @@ def carry_out(job: TrainingJob, progress: TrainingProgress | None = None) -> Tra
     losses = _kept_losses(job.losses, job.steps)
     remove_all(work)
     epochs = job.settings.max_epochs
+    check_changed(config, work / f"epoch-{epochs}")
     return TrainingResult(
         epoch_dirs=tuple(work / f"epoch-{epoch}" for epoch in range(1, epochs + 1)),
         losses=tuple(losses),
@@ -198,7 +200,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "ddp_backend": "gloo" if processes > 1 and device == "cpu" else None,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        "warmup_steps": settings.warmup_fraction,
+        "warmup_steps": settings.warmup_fraction if job.steps > 1 else 0,  # the only step would have the rate 0
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "optim": optimizer_name(settings, device),
