@@ -21,9 +21,9 @@ def adopt_rounds(journal: Journal, work: Path, rounds: int) -> None:
         other = manifest.parent
         # One that is damaged, or just being deleted, has nothing to give.
         with suppress(OSError, ValueError, LookupError, TypeError):
-            content = read_journal(other / FILE, journal_title(other, FILE))
-            if _without_rounds(other) == own and content.fault is None and len(content.rows) > len(found):
-                found = content.rows
+            if _without_rounds(other) == own:
+                content = read_journal(other / FILE, journal_title(other, FILE))
+                found = content.rows if content.fault is None and len(content.rows) > len(found) else found
     for row in found[:rounds]:
         journal.append(row)
 
