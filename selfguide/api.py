@@ -50,10 +50,12 @@ def run(task: Any = None, **given: Unpack[Given]) -> "Result":
         from hydra.core.hydra_config import HydraConfig
 
         HydraConfig.instance().set_config(config)
+        from selfguide.apps.callbacks import called_back
         from selfguide.apps.result import Result
         from selfguide.main import run_composed
 
-        run_composed(_without_hydra(config), overrides, folder)
+        with called_back(config, folder):
+            run_composed(_without_hydra(config), overrides, folder)
     return Result(folder)
 
 

@@ -43,7 +43,7 @@ def start(program: str, arguments: list[str]) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "benchmarks":
             raise
-        print(f"error: {name}: works in a checkout of the project alone", file=sys.stderr)
+        print(f"error: {name}: works only in a checkout of the project", file=sys.stderr)
         sys.exit(2)
     getattr(module, chosen.function)()
 

@@ -11,17 +11,22 @@ from pathlib import Path
 
 from selfguide.analysis.result import RunRecord, save
 from selfguide.analysis.summary import print_summary
+from selfguide.config.builtin import METHODS
+from selfguide.config.family import for_family
 from selfguide.config.schema import RunConfig
 from selfguide.core import child
 from selfguide.core.console import Terminal
 from selfguide.core.runlog import logged_to
 from selfguide.core.types import Instance, Split
-from selfguide.evaluation.columns import label_columns, sibling_columns
+from selfguide.evaluation.columns import label_columns, metric_columns
 from selfguide.evaluation.evaluate import Evaluated, choose_instances, evaluate, gain
+from selfguide.evaluation.keeping import release_weights
+from selfguide.evaluation.limits import within_limits
 from selfguide.evaluation.predict import BASE, System
 from selfguide.evaluation.statistics import Interval
 from selfguide.methods import few_shot_finetune, method_of
 from selfguide.methods.gold_use import gold_use
+from selfguide.methods.prompt_check import check_prompts
 from selfguide.methods.result import MethodResult
 from selfguide.models.base import Engine
 from selfguide.models.session import Session
@@ -33,7 +38,6 @@ from selfguide.training.preflight import preflight
 INSTRUCTION_ALONE = (
     "task.num_demonstrations=0: the baseline called few-shot ICL is the base model with the instruction alone"
 )
-WITHOUT_TRAINING = ("zero_shot", "few_shot_icl", "self_icl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     """Everything but the files: the method made its data and weights, and what there is to score is scored."""
     method = method_of(config.method)
     task, gold = load_task(config.task, config.data, config.seed)
+    config = for_family(config, task.family)
     terminal.say(
         f"{task.name}: {task.family}, {len(task.demonstrations)} demonstrations, {task.metric}, {_sizes(gold)}"
     )
@@ -84,7 +89,9 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
     pool = gold.pool(instances) if config.method.claims_gold else ()
     use = gold_use(config, task, instances, pool)
     with Session(config, task, terminal, overlap_check if drop else None, engine, pool) as session:
-        session.before_work(partial(check_training, config, terminal))
+        session.belongs_to(folder)
+        published, instances = len(instances), within_limits(session, instances)
+        session.before_work(partial(check_work, session, instances))
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
             terminal.say("no instances: everything but the evaluation runs, and nothing is measured")
@@ -105,8 +112,12 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
         if base is not None:
             columns = label_columns(session, instances, {"few_shot_icl": BASE, **systems})
             shown = {"few_shot_icl": base, **{name: scored[name] for name in systems}}
-            columns |= sibling_columns(task, instances, shown, settings)
+            columns |= metric_columns(task, instances, shown, settings)
         tuned = scored.get(config.method.name, base)
+        if result.weights is not None:
+            session.restore(result.weights.path)  # the run folder gets a copy
+        answering = [result.system, *systems.values(), *epochs.values()]
+        release_weights(session, [system for system in answering if system is not None])
         return RunRecord(
             config=config,
             task=task,
@@ -119,6 +130,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
             controls={name: scored[name] for name in systems if name != config.method.name},
             epochs={name: scored[name] for name in epochs if name in scored},
             columns=columns,
+            over_long=published - len(instances),
             stages=session.log.stages,
             overlaps=gold.overlaps(split, [pair.input for pair in result.pairs]),
             protocol=protocol.status(),
@@ -149,11 +161,17 @@ def _scored(
 def check_training(config: RunConfig, terminal: Terminal) -> None:
     """What a method that trains will need: refused now, not after hours of generation."""
     causal = config.student.kind == "causal"
-    if config.method.kind in WITHOUT_TRAINING or (causal and config.finetuning.kind == "none"):
+    if not METHODS.entry(config.method.kind).trains or (causal and config.finetuning.kind == "none"):
         return
     child.warm_up()  # before torch is loaded here; it loads while the engine answers
     if causal:
         preflight(config, terminal)
+
+
+def check_work(session: Session, instances: Sequence[Instance]) -> None:
+    """What would stop the run after hours is refused before its first model call."""
+    check_training(session.config, session.terminal)
+    check_prompts(session, instances)
 
 
 def _systems(session: Session, result: MethodResult) -> dict[str, System]:

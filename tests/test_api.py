@@ -83,6 +83,7 @@ def test_with_instances_it_is_scored_and_compared_and_exported(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     overrides = [*SMALL, f"store.root={unmeasured.folder.parents[1] / 'store'}", "data.validation_fraction=0.5"]
+    overrides.append("+hydra.callbacks.profile._target_=selfguide.apps.callbacks.Profile")  # as debug=profile has it
     result = selfguide.run(
         instruction=INSTRUCTION, examples=SHOWN, instances=pandas.DataFrame(ROWS), overrides=overrides
     )
@@ -96,6 +97,7 @@ def test_with_instances_it_is_scored_and_compared_and_exported(
     frame = selfguide.compare([result], to=tmp_path / "compared")
     assert frame.loc[0, "score_value"] == pytest.approx(result.scores["selfguide"].value)
     assert (tmp_path / "compared" / "comparison.html").exists()
+    assert "cumulative" in (result.folder / "profile.txt").read_text()
     made = selfguide.export(result, tmp_path / "out")
     assert {name: path.name for name, path in made.items()} == {"dataset": "dataset", "model": "adapter"}
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
         convert(str(safe), tmp_path / "copy")
     shutil.rmtree(tmp_path / "there")
     (tmp_path / "there").mkdir()
-    with pytest.raises(DataError, match="is no model with pickled weights"):
+    with pytest.raises(DataError, match="is not a model with pickled weights"):
         convert(str(tmp_path / "there"), tmp_path / "copy")
     with pytest.raises(SelfguideError, match="no such folder: nowhere"):
         convert("nowhere", tmp_path / "copy")

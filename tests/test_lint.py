@@ -1,5 +1,6 @@
 import json
 import subprocess
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from selfguide.apps.lint.report import show
 from selfguide.core.types import Example, Instance, Split, TaskSpec
 from selfguide.search.access_log import AccessLog
 from selfguide.tasks.gold import GoldData
+from selfguide.tasks.load import load_task
 from tests import cli
+from tests.composing import run_config
+from tests.shared_data import shared
 
 
 def spec(**changes: Any) -> TaskSpec:
@@ -128,7 +132,7 @@ def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
     text = out.getvalue()
     assert ("│" in text) is terminal
     assert "[b]" in text
-    assert "1 warnings, 0 notes" in text
+    assert "1 warning, 0 notes" in text
     assert terminal or "warning: check: a [b] message a [b]" in text
 
 
@@ -164,3 +168,21 @@ def test_the_command_with_a_mistake(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: task.labels")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("setting", "severity"), [("on", "warning"), ("off", "note")])
+def test_the_share_of_gold_that_the_length_band_would_drop(setting: str, severity: str) -> None:
+    task = spec(demonstrations=(Example("a" * 9, "yes"), Example("b" * 10, "no"), Example("c" * 11, "no")))
+    rows = [("x" * (10 if index % 4 else 40) + str(index % 10), "yes") for index in range(100)]
+    filters = replace(run_config("task=task1516").filters, input_length=setting, length_floor=0.0)
+    found = [f for f in lint_task(task, gold(task, test=rows), filters=filters) if f.check == "length band"]
+    assert [(f.severity, "25% of the test inputs" in f.message) for f in found] == [(severity, True)]
+    assert "band is 8 to 12 characters" in found[0].message
+
+
+@pytest.mark.parametrize(("task", "expected"), [("task121", "99%"), ("task346", "42%")])
+def test_the_length_band_of_published_tasks(task: str, expected: str) -> None:
+    run = run_config(f"task={task}", "protocol=paper", f"data.root={shared('sni', 'tasks')}")
+    spec, data = load_task(run.task, run.data, 0)
+    found = [f.message for f in lint_task(spec, data, filters=run.filters) if f.check == "length band"]
+    assert any(f"{expected} of the test inputs" in text for text in found), found

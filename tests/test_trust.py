@@ -66,7 +66,7 @@ def test_what_a_runs_folder_asks_for_is_said_and_not_done(tmp_path: Path, capsys
     lines = capsys.readouterr().err.splitlines()
     said = ["trust_remote_code", "base_url", "api_key_env"]
     assert [line.split("its ")[1].split("=")[0] for line in lines] == said
-    assert "'http://evil.example/v1' is not obeyed" in lines[1]
+    assert "'http://evil.example/v1' is ignored" in lines[1]
 
 
 def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
@@ -87,4 +87,4 @@ def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
     locked: Any = OmegaConf.to_container(with_lock(config, []), resolve=True)
     assert locked["filters"]["noise_terms"] == ["${oc.env:OTHER}"]
     assert locked["engine"]["base_url"] == "http://127.0.0.1:1/v1"
-    assert "sets engine.base_url, which is the command line" in caplog.text
+    assert "sets engine.base_url, which only the command line may set" in caplog.text

@@ -129,9 +129,9 @@ def killed(report: Report, size: str) -> None:
 
 def vllm(report: Report, size: str) -> None:
     """Main jobs on engine=vllm."""
-    lifetimes = ("restart", "sleep", "keep") if cards() else ("keep",)
+    lifetimes, kinds = (("restart", "sleep", "keep"), ("lora", "full")) if cards() else (("keep",), ("lora",))
     for seed, lifetime in enumerate(lifetimes):
-        for kind in ("lora", "full"):
+        for kind in kinds:
             settings = ("engine=vllm", f"engine.lifetime={lifetime}", f"finetuning={kind}", f"seed={seed}")
             room = ("engine.memory_fraction=0.3",) if cards() and lifetime == "keep" else ()
             report.random_job(f"{kind}-vllm-{lifetime}", report.model(size), *settings, *room)

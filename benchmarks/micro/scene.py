@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from benchmarks.micro.lexicon import NOUN_GROUPS, kind_of, kinds, plural, verb_forms, words
+from benchmarks.micro.lexicon import NOUN_GROUPS, kind_of, plural, verb_forms, words
 
 TENSES = ("past", "present", "future")
 MOODS = ("statement", "question", "denial")
@@ -119,11 +119,6 @@ def members(group: str) -> tuple[str, ...]:
 def belongs(word: str, group: str) -> bool:
     """Whether a word is a member of a group, a kind or a single-word class."""
     return word in members(group)
-
-
-def pool_kinds(groups: Sequence[str]) -> tuple[str, ...]:
-    """All kinds of some groups."""
-    return tuple(k for g in groups for k in kinds(g))
 
 
 def pattern_text(

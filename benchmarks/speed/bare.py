@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.speed.schedules import configuration
+from selfguide.config.family import input_temperature
 from selfguide.config.schema import RunConfig
 from selfguide.config.serving import VLLMEngineConfig
 from selfguide.models.base import Request
@@ -116,7 +117,7 @@ def _streaming(config: RunConfig) -> Work:
 
     task, _ = load_task(config.task, config.data, config.seed)
     settings = replace(config.generation, schedule="streaming")
-    filters, heat = config.filters, config.temperature.input
+    filters, heat = config.filters, input_temperature(config, task.family)
 
     def work(engine: Recording, journal: Journal) -> object:
         return InputProposer(LanguageModel(config, engine), task, settings, filters, heat, 0).propose(journal)

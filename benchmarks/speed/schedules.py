@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.family import input_temperature
 from selfguide.config.groups import register
 from selfguide.config.schema import RunConfig
 from selfguide.config.validate import typed
@@ -121,7 +122,7 @@ def one_run(schedule: str, task_name: str, adapters: Sequence[Path], overrides: 
         return result
 
     heat = config.temperature
-    proposer = InputProposer(model, task, config.generation, config.filters, heat.input, 0)
+    proposer = InputProposer(model, task, config.generation, config.filters, input_temperature(config, task.family), 0)
     annotator = Annotator(model, task, config.annotation, heat.output, 0)
     with tempfile.TemporaryDirectory() as folder, engine:
         inputs = timed("generation", proposer.propose)

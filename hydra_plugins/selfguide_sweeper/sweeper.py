@@ -16,9 +16,17 @@ from omegaconf import DictConfig
 
 @dataclass
 class SelfguideSweeperConfig:
-    """Nothing to set here: the knobs are in the job's `sweep` node, where the search is described."""
+    """The keys of Hydra's own Optuna sweeper, for those who know them; null: what the `sweep` node says."""
 
     _target_: str = "hydra_plugins.selfguide_sweeper.sweeper.SelfguideSweeper"
+    _recursive_: bool = False
+    sampler: Any = None
+    direction: str | None = None
+    storage: str | None = None
+    study_name: str | None = None
+    n_trials: int | None = None
+    n_jobs: int | None = None
+    params: Any = None
 
 
 ConfigStore.instance().store(
@@ -29,7 +37,8 @@ ConfigStore.instance().store(
 class SelfguideSweeper(Sweeper):
     """Asks Optuna for settings and runs each on several tasks; see `selfguide.search`."""
 
-    def __init__(self) -> None:
+    def __init__(self, **_: Any) -> None:
+        # What is given here is read from the configuration, with the `sweep` node.
         self.config: DictConfig | None = None
         self.launcher: Launcher | None = None
         self.hydra_context: HydraContext | None = None

@@ -153,7 +153,7 @@ def one_column(runs: Sequence[RunFolder]) -> Column:
         if column_of(run) != column_of(first):
             raise DataError(
                 f"{first.name} measures {column_of(first)}, {run.name} measures {column_of(run)}: "
-                "unlike metrics do not share a column"
+                "different metrics cannot share a column"
             )
     return column_of(first)
 
@@ -219,7 +219,7 @@ def _refuse_repeated_seeds(task: str, variant: str, runs: Sequence[RunFolder]) -
         if seed in seen:
             raise DataError(
                 f"{seen[seed].name} and {run.name} have the same task ({task}), setting ({variant}) and seed ({seed}) "
-                "but are not the same run; give one of them"
+                "but are not the same run; give only one of them"
             )
         seen[seed] = run
 

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfguide.analysis.description_loop import loop_gold, loop_inputs, loop_outputs, loop_requested_label, loop_votes
-from selfguide.analysis.sentences import accepted_outputs, count, share, vote_of_requested_label, voted_outputs, writer
+from selfguide.analysis.sentences import (
+    accepted_outputs,
+    count,
+    preferred,
+    share,
+    verdict_sentence,
+    vote_of_requested_label,
+    voted_outputs,
+    writer,
+)
 from selfguide.config.loop import LoopConfig
 from selfguide.config.methods import RestConfig, SelfICLConfig
 from selfguide.config.schema import RunConfig
@@ -30,6 +39,7 @@ TITLES = {
     "goldgen_pairs": ("GoldGen on pairs", "2310.13671"),
     "llm2llm": ("LLM2LLM", "2403.15042"),
     "loop": ("the loop", None),
+    "gepa": ("GEPA", "2507.19457"),
     "rest": ("ReST with the vote as reward", "2308.08998"),
     "star": ("STaR", "2203.14465"),
     "self_icl": ("Self-ICL", "2305.15035"),
@@ -112,7 +122,7 @@ def makes_inputs(config: RunConfig) -> bool:
     kind, method = config.method.kind, config.method
     if isinstance(method, SelfICLConfig):
         return method.variant == "fill_context"
-    return kind not in ("few_shot_finetune", "gold_finetune", "few_shot_icl", "zero_shot")
+    return kind not in ("few_shot_finetune", "gold_finetune", "few_shot_icl", "zero_shot", "gepa")
 
 
 def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
@@ -140,6 +150,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
         return f"The rows are copies of the task's {shown}; nothing was synthesised.", "", ""
     if method.kind == "gold_finetune":
         return "The rows are gold instances with their gold labels; nothing was synthesised.", "", ""
+    if method.kind == "gepa":
+        return f"{writer(config)} wrote other instructions from errors; no row was made.", "", ""
     if method.kind in ("few_shot_icl", "zero_shot"):
         return "", "", ""
     return f"The rows were made by {method.kind}, which does not come with selfguide: see its documentation.", "", ""
@@ -152,6 +164,8 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         said = loop_gold(method) if isinstance(method, LoopConfig) else []
         if isinstance(method, RestConfig):
             said = ["inputs of gold instances were answered, and their gold answers decided which answers were kept"]
+        if method.kind == "gepa":
+            said = ["instructions were judged by answers to gold instances"]
         if method.kind == "gold_finetune":
             said = ["the rows are gold instances"]
         elif not said and method.claims_gold:
@@ -175,6 +189,7 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
 def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Iterator[str]:
     """Which finished rows were left out, and which were added."""
     curation, curated = config.curation, result["drops"]["outputs"].get("curated", 0)
+    judged = result.get("diagnostics", {}).get("judge")
     by = {
         "confidence": "whose output the base model finds least likely",
         "dynamics": "that a training on other rows makes least likely"
@@ -186,6 +201,8 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         some = f"{share(curation.drop_share)} of the rows{each}"
         did = "corrected or dropped" if curation.correct else "dropped"
         yield f"Curation {did} the rows {by[curation.kind]} ({some}; {count(curated, 'row')} in this run)."
+    elif judged is not None and curation.kind == "judge":
+        yield verdict_sentence(config, judged)
     elif makes_inputs(config):
         yield "No row was curated or corrected by hand."
     if copies := result["counts"].get("demonstration_copies", 0):
@@ -197,14 +214,17 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
     method = config.method
     if isinstance(method, SelfICLConfig):
         return "Nothing was finetuned: the self-made pairs stand in the prompt."
-    if method.kind in ("few_shot_icl", "zero_shot"):
+    if method.kind in ("few_shot_icl", "zero_shot", "gepa"):
         return "Nothing was finetuned."
     if result["status"] == "empty_dataset":
         return "Nothing was finetuned: no row was left to train on."
+    if config.student.kind == "encoder_qa":
+        return "An encoder that marks the answer in the passage was trained on the rows."
     if config.student.kind == "encoder":
         return "An encoder with a classifier was trained on the rows."
     if config.finetuning.kind == "none":
         return "Nothing was finetuned."
     shown = count(len(task.demonstrations), "demonstration") if task.demonstrations else "nothing else"
     kind = {"lora": "with LoRA"}.get(config.finetuning.kind, "in full")
-    return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}."
+    by = "" if config.finetuning.objective == "sft" else f" {preferred(config)}"
+    return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}.{by}"

@@ -2,9 +2,13 @@
 
 import math
 import random
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from selfguide.core.similarity import SimilarityIndex, lcs_f1
 from selfguide.core.text import words_of
@@ -25,30 +29,48 @@ class Diversity:
 
 def diversity(texts: Sequence[str], demonstrations: Sequence[str]) -> Diversity:
     """Diversity of `texts`. Novelty is the mean of 1 - ROUGE-L F1 with the nearest demonstration."""
-    words = [words_of(text) for text in texts]
     shown = [words_of(text) for text in demonstrations]
-    nearest = [max((lcs_f1(item, other) for other in shown), default=0.0) for item in words]
+    nearest = (max((lcs_f1(words_of(text), other) for other in shown), default=0.0) for text in texts)
+    sample = texts if len(texts) <= SELF_BLEU_TEXTS else random.Random(0).sample(list(texts), SELF_BLEU_TEXTS)
     return Diversity(
         texts=len(texts),
-        self_bleu=self_bleu(words),
-        distinct={n: distinct(words, n) for n in (1, 2, 3)},
-        novelty=1 - sum(nearest) / len(nearest) if nearest else 0.0,
+        self_bleu=self_bleu([words_of(text) for text in sample]),
+        distinct=distinct((words_of(text) for text in texts), (1, 2, 3)),
+        novelty=1 - sum(nearest) / len(texts) if texts else 0.0,
     )
 
 
-def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
-    """Different n-grams over all n-grams."""
-    grams = [gram for words in texts for gram in _ngrams(words, n)]
-    return len(set(grams)) / len(grams) if grams else 0.0
+def distinct(texts: Iterable[Sequence[str]], orders: Sequence[int]) -> dict[int, float]:
+    """For each n: different n-grams over all n-grams. Numbers stand for words, so that many texts fit in memory."""
+    numbers: dict[str, int] = {}
+    coded, lengths = array("I"), array("I")
+    for words in texts:
+        coded.extend(numbers.setdefault(word, len(numbers) + 1) for word in words)
+        coded.append(0)  # no n-gram goes over the end of a text
+        lengths.append(len(words))
+    every, long = np.frombuffer(coded, np.uint32), np.frombuffer(lengths, np.uint32).astype(np.int64)
+    shares, grams = {}, every.astype(np.uint64)
+    for n in range(1, max(orders) + 1):
+        if n > 1:
+            if int(grams.max(initial=0)) * (len(numbers) + 1) >= 2**63:
+                grams = np.unique(grams, return_inverse=True)[1].astype(np.uint64)
+            grams = grams[:-1] * np.uint64(len(numbers) + 1) + every[n - 1 :]
+        if n in orders:
+            total = int(np.maximum(long - (n - 1), 0).sum())
+            shares[n] = _within(grams, every, n) / total if total else 0.0
+    return shares
 
 
-def self_bleu(texts: Sequence[Sequence[str]], limit: int = SELF_BLEU_TEXTS) -> float:
-    """Mean BLEU-4 of each text against all others (smoothed by 1, brevity by the closest length).
+def _within(grams: Any, every: Any, n: int) -> int:
+    """How many different ones of the n-grams lie within a text."""
+    inside = np.ones(len(grams), bool)
+    for offset in range(n):
+        inside &= every[offset : offset + len(grams)] != 0
+    return len(np.unique(grams[inside]))
 
-    Of more than `limit` texts a seeded sample stands for all.
-    """
-    if len(texts) > limit:
-        texts = random.Random(0).sample(list(texts), limit)
+
+def self_bleu(texts: Sequence[Sequence[str]]) -> float:
+    """Mean BLEU-4 of each text against all others (smoothed by 1, brevity by the closest length)."""
     texts = [words for words in texts if words]
     if len(texts) < 2:
         return 0.0
@@ -93,8 +115,7 @@ def _bleu(
 def clusters(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
     """Groups of two or more texts joined by pairs with ROUGE-L F1 of at least `threshold`, largest first."""
     words = [words_of(text) for text in texts]
-    frequency = Counter(word for item in words for word in set(item))
-    index = SimilarityIndex(threshold, frequency.__getitem__)
+    index = SimilarityIndex(threshold)
     parent = list(range(len(words)))
 
     def root(index: int) -> int:

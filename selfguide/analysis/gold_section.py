@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfguide.analysis.autopsy import QUARTILES, Chart, quartiles
-from selfguide.analysis.charts import Series, histogram
+from selfguide.analysis.charts import Curve, Series, histogram, lines
 from selfguide.analysis.folder import RunFolder
+from selfguide.analysis.text_map import MAX_TEXTS, plane, spread
 
 MAX_OVERLAPS = 50
 
@@ -23,6 +24,26 @@ def real_lengths(run: RunFolder, side: str) -> Chart:
     )
     drawing = histogram(f"Length of {side}s, real and synthetic", series, x_name="characters")
     return Chart(f"Length of {side}s: synthetic and real", caption, drawing, QUARTILES, table)
+
+
+def input_map(run: RunFolder) -> Chart:
+    """Synthetic inputs among the real ones; nothing is drawn for a method that trains on no inputs of its own."""
+    made, real = spread([pair.input for pair in run.pairs]), spread([row["input"] for row in run.predictions])
+    title = "Inputs in a plane: synthetic and real"
+    if len(made) < 2 or len(real) < 2:
+        return Chart(title, "", lines(title, [], x_name="", y_name=""), (), ())
+    points, share = plane([*made, *real])
+    groups = (("real inputs", real, points[len(made) :], 6), ("synthetic inputs", made, points[: len(made)], 2))
+    curves = []
+    for name, texts, xy, colour in groups:
+        notes = [text[:80] for text in texts]
+        curves.append(Curve(name, xy[:, 0].tolist(), xy[:, 1].tolist(), colour, "dots", notes=notes))
+    caption = (
+        f"A dot an input (at most {MAX_TEXTS} of each), placed by its words: the two principal components of TF-IDF, "
+        f"{share:.0%} of the variance. Real inputs with no synthetic one near are not covered by the data."
+    )
+    drawing = lines(title, curves, x_name="first component", y_name="second")
+    return Chart(title, caption, drawing, (), ())
 
 
 def overlaps(run: RunFolder) -> list[dict[str, str]]:

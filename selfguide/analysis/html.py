@@ -51,6 +51,7 @@ def render_report(run: RunFolder, *, gold: bool = True) -> str:
         charts = [gold_section.real_lengths(run, "input")]
         if not run.task.is_classification:
             charts.append(gold_section.real_lengths(run, "output"))
+        charts.append(gold_section.input_map(run))
         evaluation = {
             "charts": charts,
             "overlaps": gold_section.overlaps(run),
@@ -102,16 +103,17 @@ def frozen(result: Mapping[str, Any]) -> str:
     return "none: UNFROZEN" if result.get("frozen") is False else "not due"
 
 
-def render(template: str, data: Any, **content: Any) -> str:
+def render(template: str, data: Any, *, forms: bool = False, **content: Any) -> str:
     """A page from a template of this package, with `data` for its script, and a policy that allows no other.
 
-    Without data there is no script at all.
+    Without data there is no script at all. With `forms` it may ask the server that it came from.
     """
     style, script = _asset("chart.css") + _asset("page.css"), "" if data is None else _asset("page.js")
     scripts = f"'{_hash(script)}'" if script else "'none'"
+    actions = "'self'" if forms else "'none'"
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src {scripts}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"img-src data:; base-uri 'none'; form-action {actions}"
     )
     # Both files are ours; what they hold must reach the browser as it is, or the hashes fail.
     ours = {"style": Markup(style), "script": Markup(script)}

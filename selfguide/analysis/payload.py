@@ -5,7 +5,7 @@ templates; the script puts it into text nodes, never into markup.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -34,33 +34,37 @@ def embedded(value: Any) -> Markup:
     return Markup(text)
 
 
-def fitted(rows: Sequence[Row], budget: int, size: Callable[[Row, int], Row]) -> tuple[list[Row], int | None]:
-    """Rows with texts cut as little as the budget needs, then as many rows as fit; and the limit in characters."""
-    for limit in TEXT_LIMITS:
-        cut = [size(row, limit) for row in rows]
-        if sum(map(_bytes, cut)) <= budget:
-            whole = limit == TEXT_LIMITS[0] and cut == [size(row, 10**9) for row in rows]
-            return cut, None if whole else limit
-    total, kept = 0, []
-    for row in cut:
-        total += _bytes(row)
+def fitted(rows: Iterable[Row], budget: int, size: Callable[[Row, int], Row]) -> tuple[list[Row], int | None]:
+    """Rows with texts cut as little as the budget needs, then as many rows as fit; and the limit in characters.
+
+    No more rows are looked at than fit with the shortest texts, and one.
+    """
+    possible: list[Row] = []
+    total = 0
+    for row in rows:
+        total += _bytes(size(row, TEXT_LIMITS[-1]))
         if total > budget:
             break
-        kept.append(row)
-    return kept, TEXT_LIMITS[-1]
+        possible.append(row)
+    for limit in TEXT_LIMITS if total <= budget else TEXT_LIMITS[-1:]:
+        cut = [size(row, limit) for row in possible]
+        if limit == TEXT_LIMITS[-1] or sum(map(_bytes, cut)) <= budget:
+            break
+    whole = limit == TEXT_LIMITS[0] and cut == [size(row, 10**9) for row in possible]
+    return cut, None if whole else limit
 
 
 def candidate_rows(run: RunFolder) -> tuple[list[Row], int | None]:
     """All candidates: round, requested label and its votes, input, output, share of the samples, fate, answers."""
     weight = run.config.annotation.conditioning_label_weight
-    rows = [
+    rows = (
         {
             "r": c.round, "l": c.label, "x": c.input, "o": c.output, "d": c.dropped, "a": _answers(c),
             "v": None if (share := run.vote_share(c)) is None else round(share, 3),
             "w": 0 if c.share is None or c.label is None else weight,
         }
         for c in run.candidates
-    ]  # fmt: skip
+    )  # fmt: skip
 
     def cut(row: Row, limit: int) -> Row:
         answers = [[_cut(text, limit), count, why] for text, count, why in row["a"]]
@@ -97,8 +101,8 @@ def case_rows(run: RunFolder) -> tuple[list[Row], int | None]:
     return fitted(rows, CASE_BYTES, cut)
 
 
-def pair_rows(run: RunFolder, cases: Sequence[Row]) -> list[list[str] | None]:
-    """The synthetic pairs that the cases point to, at their indices; None elsewhere."""
+def pair_rows(run: RunFolder, cases: Sequence[Row]) -> dict[int, list[str]]:
+    """The synthetic pairs that the cases point to, by their indices."""
     used = {index for case in cases for index, _ in case["n"]}
     chosen = [{"p": index, "x": run.pairs[index].input, "o": run.pairs[index].output} for index in sorted(used)]
 
@@ -106,10 +110,7 @@ def pair_rows(run: RunFolder, cases: Sequence[Row]) -> list[list[str] | None]:
         return {**row, "x": _cut(row["x"], limit), "o": _cut(row["o"], limit)}
 
     rows, _ = fitted(chosen, PAIR_BYTES, cut)
-    shown: list[list[str] | None] = [None] * (max(used, default=-1) + 1)
-    for row in rows:
-        shown[row["p"]] = [row["x"], row["o"]]
-    return shown
+    return {row["p"]: [row["x"], row["o"]] for row in rows}
 
 
 def _kind(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison draws: scores and gains per task, the scaling curve, the ablation of filters."""
+"""What a comparison draws: scores and gains per task, score by cost, the scaling curve, the ablation of filters."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ def plots_of(tables: "Sequence[Table]") -> dict[str, Markup]:
     for index, table in enumerate(tables):
         end = f"-{index + 1}" if index else ""
         charts[f"gains{end}"] = gains(table)
+        charts[f"cost{end}"] = cost(table)
         size = next((key for key in SIZES if varies(table, key)), None)
         if size is not None:
             charts[f"scaling{end}"] = scaling(table, size)
@@ -58,6 +59,18 @@ def gains(table: "Table") -> Markup:
     ]
     legend = [(variant, _colour(table, variant)) for variant in table.variants if len(table.variants) > 1]
     return whiskers(f"Gain over few-shot ICL in points, {table.column}", rows, legend)
+
+
+def cost(table: "Table") -> Markup:
+    """Mean score in percent against what a run took to make, a dot for each variant that has all tasks."""
+    curves = []
+    for (variant, _), figure in (table.averages if len(table.variants) > 1 else {}).items():
+        runs = [run for group in table.groups if group.variant == variant for run in group.runs]
+        spent = [float(run.result["costs"]["method"]["device_seconds"]) for run in runs]
+        seconds, mean = sum(spent) / len(spent), 100 * figure.score.value
+        note = f"{variant}: {mean:.1f} for {seconds:.0f} device seconds a run"
+        curves.append(Curve(variant, [seconds], [mean], _colour(table, variant), "dots", notes=[note]))
+    return lines(f"Mean score by cost, {table.column}", curves, x_name="device seconds a run", y_name="percent")
 
 
 def scaling(table: "Table", key: str) -> Markup:

@@ -54,6 +54,7 @@ class RunRecord:
     gold_use: GoldUse = dataclasses.field(default_factory=GoldUse)
     columns: Mapping[str, Mapping[str, Evaluated]] = dataclasses.field(default_factory=dict)
     epochs: Mapping[str, Evaluated] = dataclasses.field(default_factory=dict)
+    over_long: int = 0
 
     @property
     def gains(self) -> dict[str, Gain]:
@@ -140,6 +141,8 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "instances": {
             "published": record.split_counts.published,
             "dropped_as_demonstrations": record.split_counts.dropped,
+            # By evaluation.max_prompt_tokens: in no score. Without it they count as wrong.
+            "left_out_as_over_long": record.over_long,
             "evaluated": len(record.instances),
         },
         "contamination": {

@@ -1,5 +1,8 @@
 """Parts of the sentences about a run: the model that writes, the vote, the weight of the label asked for."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from selfguide.config.methods import RestConfig
 from selfguide.config.schema import AnnotationConfig, RunConfig
 from selfguide.core.types import TaskSpec
@@ -55,6 +58,30 @@ def accepted_outputs(config: RunConfig, method: RestConfig, task: TaskSpec) -> s
     asked = f"{annotator(config, task)} gave {count(config.annotation.best_of, 'answer')} to each input"
     hint = "; an input without one was asked again with its gold answer as a hint" if method.rationalize else ""
     return f"{asked}; right answers{few} are trained on{hint}.{rounds}"
+
+
+def preferred(config: RunConfig) -> str:
+    """How winners of the vote were preferred to its losers, beside or instead of training on the rows."""
+    by, when = (
+        config.finetuning.objective.upper(),
+        "After that" if config.finetuning.preference.after_sft else "In place of that",
+    )
+    return f"{when} {by} trained it to prefer winners of the vote to its losers."
+
+
+def verdict_sentence(config: RunConfig, judged: Mapping[str, Any]) -> str:
+    """What a judge dropped, by which threshold, and how its ratings stand to the votes; `judged` is of the result."""
+    did = "corrected or dropped" if config.curation.correct else "dropped"
+    told, agreed = judged["demonstrations"], judged["agreement"]
+    chosen = "" if told is None else f", which tells right from wrong demonstrations with an accuracy of {told:.0%}"
+    if config.curation.min_confidence is not None:
+        chosen = ", which was set"
+    voted = "Of two rows with different shares of the votes it rated the one with more higher in"
+    vote = "" if agreed is None else f" {voted} {agreed:.0%} of the cases (chance: 50%)."
+    return (
+        f"{writer(config)} rated each row as a judge; {judged['rejected']} of {count(judged['rated'], 'row')} below "
+        f"the threshold {judged['threshold']:.2g}{chosen}, were {did}.{vote}"
+    )
 
 
 def vote_of_requested_label(annotation: AnnotationConfig, conditioned: bool) -> str:

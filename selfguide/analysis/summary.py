@@ -5,6 +5,8 @@ from pathlib import Path
 from selfguide.analysis.description import describe, pairs_used
 from selfguide.analysis.result import RunRecord, counts, drops
 from selfguide.core.console import Terminal
+from selfguide.core.types import TaskSpec
+from selfguide.evaluation.columns import official_column, reference_column
 from selfguide.evaluation.evaluate import Evaluated
 from selfguide.evaluation.statistics import Gain
 
@@ -13,6 +15,13 @@ FILES = (
     "report.html", "result.json", "details.json", "predictions.jsonl", "candidates.jsonl", "dataset.jsonl",
     "adapter/", "model/", "run.log",
 )  # fmt: skip
+BLANK = ("", "")
+READ = {
+    "exact": "the answer that is a label",
+    "first_line": "the label in the first line",
+    "last_occurrence": "the label named last",
+    "reference": "the label that the reference finds",
+}
 NOTHING_MEASURED = "the task has no instances, so nothing was measured; add some to see whether the model got better"
 
 
@@ -29,21 +38,32 @@ def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
 
 def _print_scores(record: RunRecord, base: Evaluated, tuned: Evaluated, gain: Gain, terminal: Terminal) -> None:
     task, method = record.task, record.config.method.name
-    rows = [_row("few-shot ICL (base model)", base)]
-    rows += [_row(f"{name} (control)", control) for name, control in record.controls.items()]
+    official, reference = official_column(task), reference_column(task)
+    beside = {
+        name: tuple(_percent(record.columns[column][name].score.value) for column in (official, reference))
+        for name in record.columns.get(official, ())
+    }
+    rows = [(*_row("few-shot ICL (base model)", base), *beside.get("few_shot_icl", BLANK))]
+    rows += [
+        (*_row(f"{name} (control)", control), *beside.get(name, BLANK)) for name, control in record.controls.items()
+    ]
     if method != "few_shot_icl":
-        rows.append(_row(method, tuned))
-    rows += [_row(f"{method}, {name}", epoch) for name, epoch in record.epochs.items()]
+        rows.append((*_row(method, tuned), *beside.get(method, BLANK)))
+    rows += [(*_row(f"{method}, {name}", epoch), *BLANK) for name, epoch in record.epochs.items()]
     for column, variants in record.columns.items():
-        rows += [_row(f"{column.replace('_', ' ')}: {name}", evaluated) for name, evaluated in variants.items()]
-    rows += [(f"floor: {name.replace('_', ' ')}", _percent(value), "", "") for name, value in record.floors.items()]
+        if not column.startswith(("official_", "reference_")):
+            named = column.replace("_", " ")
+            rows += [(*_row(f"{named}: {name}", evaluated), *BLANK) for name, evaluated in variants.items()]
+    rows += [
+        (f"floor: {name.replace('_', ' ')}", _percent(value), "", "", *BLANK) for name, value in record.floors.items()
+    ]
     level = f"{record.config.evaluation.confidence:.0%} interval"
-    title = f"{task.name}, {record.config.evaluation.split} split, {task.metric}, model {record.config.model.name}"
+    title = f"{task.name}, {record.config.evaluation.split} split, {headline(task)}, model {record.config.model.name}"
     if record.gold_use.scored:
         title = f"{title} [SEEN]"
     if record.protocol.mark:
         title = f"{title} [{record.protocol.mark}]"
-    terminal.table(title, ("", "score", level, "n"), rows)
+    terminal.table(title, ("", "score", level, "n", "official", "reference"), rows)
     if method != "few_shot_icl":
         terminal.say(
             f"{method} - few-shot ICL: {_points(gain.value)} points "
@@ -76,13 +96,13 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
     if record.protocol.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
     for path, lines in record.protocol.reset_logs.items():
-        terminal.say(f"{path} was cut or deleted: {lines} openings were put back from the other log")
+        terminal.say(f"{path} was cut or deleted: {lines} openings were restored from the other log")
     if record.protocol.other_split is not None:
         terminal.say(f"not the protocol's split of this task: {record.protocol.other_split}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
         terminal.say(
-            f"not a test: {seen} scored on were there to learn from when the model was made (its file says so)"
+            f"not a test: {seen} scored on were there to learn from when the model was made (says its provenance file)"
         )
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
@@ -102,6 +122,12 @@ def _about_the_data(record: RunRecord) -> tuple[str, ...]:
         "drops": dict(zip(("inputs", "outputs"), drops(record.outcome), strict=True)),
     }
     return describe(record.config, result, record.task).data
+
+
+def headline(task: TaskSpec) -> str:
+    """The metric, and what of an answer it is of."""
+    labelled = task.is_classification and task.metric in ("exact_match", "accuracy")
+    return f"{task.metric} of {READ[task.label_extraction]}" if labelled else task.metric
 
 
 def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:

@@ -125,5 +125,6 @@ def line(start: Point, end: Point, kind: str, title: str = "") -> Markup:
 
 
 def cut(words: str, limit: int = LABEL_CHARS) -> str:
-    """A label that has room."""
-    return words if len(words) <= limit else words[: max(1, limit - 1)] + "…"
+    """A label that has room: both ends, since labels of one chart often differ in the last part."""
+    end = (limit - 1) // 2
+    return words if len(words) <= limit else words[: max(1, limit - 1 - end)] + "…" + words[len(words) - end :]

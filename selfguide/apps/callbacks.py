@@ -4,14 +4,30 @@ import cProfile
 import io
 import json
 import pstats
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 SLOWEST = 60
+
+
+@contextmanager
+def called_back(config: DictConfig, folder: Path) -> Iterator[None]:
+    """`hydra.callbacks` around a job that Hydra does not run itself; the job's files are in `folder`."""
+    with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(folder.absolute())
+    callbacks = Callbacks(config)
+    callbacks.on_job_start(config=config, task_function=lambda _: None)
+    try:
+        yield
+    finally:
+        callbacks.on_job_end(config=config, job_return=JobReturn())
 
 
 class Profile(Callback):
@@ -28,6 +44,7 @@ class Profile(Callback):
         """Write `profile.pstats`, and its slowest calls as `profile.txt`."""
         self._profile.disable()
         folder = Path(config.hydra.runtime.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
         self._profile.dump_stats(folder / "profile.pstats")
         text = io.StringIO()
         pstats.Stats(self._profile, stream=text).sort_stats("cumulative").print_stats(SLOWEST)

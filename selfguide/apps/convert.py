@@ -44,9 +44,9 @@ def convert(model: str, target: Path) -> int:
     source, revision = _source(model)
     shards = sorted(source.glob(PICKLED))
     if any(source.glob("*.safetensors")):
-        raise DataError(f"{model} has safetensors weights already: model.path={model} takes it as it is")
+        raise DataError(f"{model} has safetensors weights already: model.path={model} can use it directly")
     if not shards or not (source / "config.json").exists():
-        raise DataError(f"{model} is no model with pickled weights: it needs config.json and {PICKLED}")
+        raise DataError(f"{model} is not a model with pickled weights: it needs config.json and {PICKLED}")
     target.parent.mkdir(parents=True, exist_ok=True)
     needed, free = sum(shard.stat().st_size for shard in shards), shutil.disk_usage(target.parent).free
     if needed > free:
@@ -62,7 +62,7 @@ def convert(model: str, target: Path) -> int:
             file = copy / ("model.safetensors" if single else f"model-{index:05}-of-{len(shards):05}.safetensors")
             names, held = call(_rewrite, shard, file)
             if twice := sorted(places.keys() & set(names)):
-                raise DataError(f"{shard}: {twice[0]} stands in {places[twice[0]]}, too")
+                raise DataError(f"{shard}: {twice[0]} is in {places[twice[0]]}, too")
             places |= dict.fromkeys(names, file.name)
             size += held
             written[file.name] = {"sha256": file_hash(file), "from": shard.name, "from_sha256": file_hash(shard)}
@@ -109,7 +109,7 @@ def _rewrite(shard: Path, file: Path) -> tuple[list[str], int]:
         kind = type(error).__name__
         raise DataError(f"{shard} is not read: it is damaged, or holds more than tensors ({kind})") from None
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(t, torch.Tensor) for t in loaded.values()):
-        raise DataError(f"{shard} is not read: it is no table of named tensors")
+        raise DataError(f"{shard} is not read: it is not a table of named tensors")
     # Tensors that share memory, tied ones say, are written apart: safetensors has no other form for them.
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in loaded.items()}
     save_file(tensors, file, metadata={"format": "pt"})

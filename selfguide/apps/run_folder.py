@@ -23,7 +23,7 @@ def config_to_load(run: RunFolder, trust: TrustConfig) -> RunConfig:
                 continue
             given = getattr(trust, name)
             setattr(section, name, given)
-            print(f"{run.path}: its {name}={asked!r} is not obeyed; {name}={given} holds (see --help)", file=sys.stderr)
+            print(f"{run.path}: its {name}={asked!r} is ignored; {name}={given} holds (see --help)", file=sys.stderr)
     return config
 
 

@@ -17,11 +17,15 @@ VERBS = {
     "run": Verb("selfguide.main", "make data for a task, finetune on it, measure", "config", ("task",), "job"),
     "lint": Verb("selfguide.apps.lint.command", "what would spoil the result of a task", "lint", ("task",)),
     "plan": Verb(
-        "selfguide.apps.plan.command", "forecast time, tokens and memory from a small round", "plan", ("task",)
+        "selfguide.apps.plan.command",
+        "forecast a run from a small round, or a table from its settings",
+        "plan",
+        ("task",),
     ),
     "sweep": Verb("selfguide.main", "search one setting that serves several tasks", "config", ("+sweep",), "job"),
     "table": Verb("selfguide.apps.table.command", "methods x tasks x seeds", "table", ("+table",)),
     "compare": Verb("selfguide.apps.compare", "runs side by side"),
+    "view": Verb("selfguide.apps.view", "the runs of a folder in a browser: list, sort, compare, open"),
     "report": Verb("selfguide.apps.report", "the page of a run again"),
     "chat": Verb("selfguide.apps.chat", "ask base and finetuned model what you type", "chat", ("run",)),
     "export": Verb(

@@ -8,12 +8,13 @@ METHODS = Registry(
     "selfguide.methods",
     {
         "selfguide": Entry(f"{_METHODS}.selfguide:run"),
-        "zero_shot": Entry(f"{_METHODS}.zero_shot:run"),
-        "few_shot_icl": Entry(f"{_METHODS}.few_shot_icl:run"),
-        "self_icl": Entry(f"{_METHODS}.self_icl:run", "selfguide.config.methods:SelfICLConfig"),
+        "zero_shot": Entry(f"{_METHODS}.zero_shot:run", trains=False),
+        "few_shot_icl": Entry(f"{_METHODS}.few_shot_icl:run", trains=False),
+        "self_icl": Entry(f"{_METHODS}.self_icl:run", "selfguide.config.methods:SelfICLConfig", trains=False),
         "few_shot_finetune": Entry(f"{_METHODS}.few_shot_finetune:run"),
         "gold_finetune": Entry(f"{_METHODS}.gold_finetune:run", "selfguide.config.methods:GoldFinetuneConfig"),
         "rest": Entry(f"{_METHODS}.rest:run", "selfguide.config.methods:RestConfig"),
+        "gepa": Entry(f"{_METHODS}.gepa:run", "selfguide.config.methods:GepaConfig", trains=False),
         "loop": Entry(f"{_METHODS}.loop:run", "selfguide.config.loop:LoopConfig"),
     },
     "selfguide.config.loop:MethodConfig",
@@ -90,6 +91,7 @@ CURATION = Registry(
     {
         "confidence": Entry("selfguide.synthesis.curation:reasons_to_drop"),
         "dynamics": Entry("selfguide.synthesis.curation:reasons_to_drop"),
+        "judge": Entry("selfguide.synthesis.curation:judged_wrong"),
     },
     "selfguide.config.curation:CurationConfig",
 )
@@ -98,7 +100,10 @@ CURATION = Registry(
 STUDENTS = Registry(
     "student.kind",
     "selfguide.students",
-    {"encoder": Entry("selfguide.methods.student:train_encoder")},
+    {
+        "encoder": Entry("selfguide.methods.student:train_encoder"),
+        "encoder_qa": Entry("selfguide.methods.student:train_encoder"),
+    },
     "selfguide.config.students:StudentConfig",
 )
 """`(session, stage name, pairs, validation pairs) -> Finished[Predictor]` whose info has its `steps`."""

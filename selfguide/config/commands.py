@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from omegaconf import MISSING, DictConfig
 
 from selfguide.config.knobs import knob
+from selfguide.config.plan_table import PlanTableConfig
 from selfguide.config.table import TableConfig
 from selfguide.config.validate import as_dataclass, require_values
 
@@ -58,6 +59,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "schema_chat": ChatConfig,
     "schema_serve": ServeConfig,
     "schema_table": TableConfig,
+    "schema_plan_table": PlanTableConfig,
 }
 
 

@@ -34,9 +34,9 @@ def _address_problems(key: str, address: str) -> Iterator[str]:
         parts = urlsplit(address)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, say
-        yield f"{key}: is no address of a server; allowed: http://host:port/v1"
+        yield f"{key}: is not the address of a server; allowed: http://host:port/v1"
         return
     if "@" in parts.netloc or "?" in address or "#" in address:
         yield f"{key}: holds a user name, a query or a key; allowed: http://host:port/v1, keys in the environment only"
     elif not whole or not address.isprintable() or " " in address:
-        yield f"{key}: is no address of a server; allowed: http://host:port/v1"
+        yield f"{key}: is not the address of a server; allowed: http://host:port/v1"

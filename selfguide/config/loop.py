@@ -26,12 +26,18 @@ class MethodConfig(Extensible):
 
 @dataclass
 class DrawConfig:
-    """How texts are sampled."""
+    """How texts are sampled. `temperature` null is that of the run's new inputs."""
 
-    temperature: float = knob(ge=0, le=2)
+    temperature: float | None = knob(ge=0, le=2)
     top_k: int = knob(ge=0)
     top_p: float = knob(gt=0, le=1)
     max_new_tokens: int | None = knob(ge=1)
+
+    @property
+    def known_temperature(self) -> float:
+        """`temperature`, filled in by `selfguide.config.family`."""
+        assert self.temperature is not None
+        return self.temperature
 
 
 @dataclass

@@ -29,6 +29,8 @@ class Entry:
     schema: type[Any] | str | None = None
     version: str = ""
     title: str = ""
+    trains: bool = True
+    """Of a method: whether it finetunes anything, which is then checked when a run starts."""
     package: str = ""
     """Of a plugin; filled in by the registry."""
 
@@ -106,7 +108,7 @@ class Registry:
     def take_target(self, target: str) -> None:
         """Make `target`, an importable function or class of the user's, known under its dotted path.
 
-        Raises `ConfigError` if it cannot be imported. Its attribute `version`, if it has one, is the version.
+        Raises `ConfigError` if it cannot be imported. Its attributes `version` and `trains` are those of its `Entry`.
         """
         try:
             factory = pkgutil.resolve_name(target)
@@ -114,8 +116,9 @@ class Registry:
             where = f"{self.node}._target_"
             raise ConfigError(f"{where}: {target} {_broken(error)}") from error
         if not callable(factory):
-            raise ConfigError(f"{self.node}._target_: {target} is no function or class")
-        self._targets[target] = Entry(factory, version=str(getattr(factory, "version", "")))
+            raise ConfigError(f"{self.node}._target_: {target} is not a function or class")
+        version, trains = str(getattr(factory, "version", "")), bool(getattr(factory, "trains", True))
+        self._targets[target] = Entry(factory, version=version, trains=trains)
 
 
 @cache

@@ -21,6 +21,7 @@ KEYS = {
 # (key, old value) -> new value, keys by their present names; for a group, its options.
 VALUES = {
     ("annotation.share_of", "asked"): "requested",
+    ("table", "s3_studies"): "s3_table2",
     ("method.compose.train_on", "seed"): "initial",
     ("method.diagnose.restrict_to", "seed"): "initial",
     ("method.diagnose.source", "seed"): "initial",
@@ -28,6 +29,8 @@ VALUES = {
 # What has gone -> what does its work now.
 GONE = {
     "hydra/launcher=together": "serve the model with `vllm serve` and use engine=openai, with any launcher",
+    "temperature=paper_classification": "use temperature.input=null, which protocol=paper sets",
+    "temperature=paper_generation": "use temperature.input=null, which protocol=paper sets",
 }
 
 

@@ -15,6 +15,7 @@ from selfguide.config.curation import CurationConfig
 from selfguide.config.identity import CHOICE, MODEL, NOTHING, OUTSIDE, PER_RUN, REPORT, TASK
 from selfguide.config.knobs import Extensible, knob
 from selfguide.config.loop import MethodConfig
+from selfguide.config.preference import PreferenceConfig
 from selfguide.config.serving import ATTENTION, EngineConfig, ModelConfig
 from selfguide.config.students import StudentConfig
 from selfguide.config.sweep import SweepConfig
@@ -80,7 +81,7 @@ class DataConfig:
 class TemperatureConfig:
     """The two sampling temperatures of the method."""
 
-    input: float = knob(ge=0, le=2)
+    input: float | None = knob(ge=0, le=2)
     output: float = knob(ge=0, le=2)
 
 
@@ -122,6 +123,7 @@ class FiltersConfig:
     length_floor: float = knob(ge=0)
     length_fallback: float = knob(gt=0)
     noise: bool = MISSING
+    noise_rule: str = knob(one_of=("words", "reference"))
     noise_terms: list[str] = MISSING
     duplicates: bool = knob(affects={"inputs", "proposals"})
     near_duplicates: float | None = knob(gt=0, le=1, affects={"inputs", "proposals"})
@@ -139,6 +141,7 @@ class AnnotationConfig:
     top_k: int = knob(ge=0, affects={"outputs"})
     top_p: float = knob(gt=0, le=1, affects={"outputs"})
     max_new_tokens: int | None = knob(ge=1, affects={"outputs"})
+    vote_on: str = knob(one_of=("answers", "texts"), affects={"dataset"})
     min_share: float = knob(ge=0, le=1, affects={"dataset"})
     share_of: str = knob(one_of=("requested", "survivors"), affects={"dataset"})
     conditioning_label_weight: int = knob(ge=0, affects={"dataset"})
@@ -153,6 +156,8 @@ class FinetuningConfig:
     """Step 5: the same model on its own data."""
 
     kind: str = knob(one_of=("lora", "full", "none"))
+    objective: str = knob(one_of=("sft", "dpo", "orpo"), affects={"preference"})
+    preference: PreferenceConfig = knob(affects={"preference"})
     epochs: int = knob(ge=1, affects={CHOICE})
     max_epochs: int = knob(ge=1)
     learning_rate: float = knob(gt=0)
@@ -189,6 +194,7 @@ class EvaluationConfig:
 
     split: str = knob(one_of=("validation", "test"), affects={CHOICE}, role=PER_RUN)
     limit: int | None = knob(ge=1, affects={CHOICE}, role=PER_RUN)
+    max_prompt_tokens: int | None = knob(ge=16, affects={CHOICE})
     max_new_tokens: int = knob(ge=1)
     decoding: str = knob(one_of=("free", "constrained"))
     label_scoring: bool = knob(affects={REPORT})
@@ -217,6 +223,7 @@ class StoreConfig:
     root: str = MISSING
     lock_timeout_s: float = knob(gt=0)
     damaged: str = knob(one_of=("recompute", "error"), affects=NOTHING)
+    keep: str = knob(one_of=("adapters", "evaluated", "all"), affects=NOTHING)
 
 
 @dataclass

@@ -17,6 +17,15 @@ class ConfirmConfig:
 
 
 @dataclass
+class WarmStartConfig:
+    """Another study whose best settings are tried first."""
+
+    study: str = MISSING
+    storage: str = MISSING
+    best: int = knob(ge=1)
+
+
+@dataclass
 class SweepConfig:
     """A search for one setting that serves several tasks. Read by the sweeper, not by the single run."""
 
@@ -25,8 +34,12 @@ class SweepConfig:
     test_tasks: list[str] = MISSING
     space: dict[str, str] = MISSING
     first: list[dict[str, Any]] = MISSING
-    sampler: str = knob(one_of=("tpe", "random", "grid", "brute_force", "gp", "cmaes"))
+    sampler: Any = MISSING
+    pruner: dict[str, Any] | None = None
     trials: int | None = knob(ge=1)
+    timeout_s: float | None = knob(gt=0, default=None)
+    max_tokens: int | None = knob(ge=1, default=None)
+    warm_start: WarmStartConfig | None = None
     seed: int = knob(ge=0)
     seeds: list[int] = MISSING
     confirm: ConfirmConfig | None = None

@@ -19,6 +19,7 @@ from selfguide.config.methods import RestConfig, SelfICLConfig, rest_problems, s
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
 from selfguide.config.shown import demonstration_problems
+from selfguide.config.students import student_problems
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
@@ -48,10 +49,15 @@ def typed(config: DictConfig) -> RunConfig:
     for problem in _added_keys("", config):
         raise ConfigError(problem)
     run = as_dataclass(config, RunConfig)
-    for problem in _problems(run):
-        raise ConfigError(problem)
+    check_combinations(run)
     expanded(run.store.root, "store.root")
     return run
+
+
+def check_combinations(run: RunConfig) -> None:
+    """Raise `ConfigError` for knobs, each in its range, that do not go together."""
+    for problem in _problems(run):
+        raise ConfigError(problem)
 
 
 def require_values(config: DictConfig) -> None:
@@ -177,6 +183,11 @@ def _combinations(run: RunConfig) -> Iterator[str]:
             f"finetuning.kind: {run.finetuning.kind} is not allowed with model.prompt_format=turns, "
             "whose weights are the server's; allowed: none, or teacher=chat"
         )
+    if run.model.prompt_format in ("reference", "reference_none") and run.generation.show_outputs:
+        yield (
+            f"generation.show_outputs: true is not allowed with model.prompt_format={run.model.prompt_format}, which "
+            "shows the inputs of demonstrations alone; allowed: false"
+        )
     if run.teacher.engine is not None and run.teacher.model is not None:
         yield from engine_problems("teacher.", run.teacher.engine, run.teacher.model)
     if run.teacher.kind == "other" and run.annotation.annotator != "base":
@@ -197,10 +208,11 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     if run.curation.correct and run.curation.kind == "dynamics":
         yield "curation.correct: true is not allowed with curation.kind=dynamics; allowed: false, or curation=clear"
     yield from budget_problems(run.budget)
+    yield from _objective(run)
     if isinstance(run.method, LoopConfig):
         yield from vote_problems(run.method, run.annotation)
-    if run.student.kind == "encoder" and run.task.family == "generation":
-        yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
+    influenced = isinstance(run.method, LoopConfig) and run.method.diagnose.source == "influence"
+    yield from student_problems(run.student, run.task.family, influenced)
     if run.task.source == "json" and run.task.path is None and not (run.task.instruction and run.task.demonstrations):
         yield (
             "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json, or none with "
@@ -223,6 +235,26 @@ def _given_inputs(run: RunConfig) -> Iterator[str]:
             f"task.inputs: is not allowed with method={method.name}, which writes inputs of its own kind; "
             "allowed: method=selfguide | selfguide_extrapolate | rest | self_icl, or null"
         )
+
+
+def _objective(run: RunConfig) -> Iterator[str]:
+    """Where there are no votes to prefer by, or no adapter to switch off."""
+    objective, settings = run.finetuning.objective, run.finetuning
+    if objective == "sft":
+        return
+    chosen = f"finetuning.objective: {objective} is not allowed with"
+    if run.method.kind not in ("selfguide", "rest") or run.student.kind != "causal":
+        yield (
+            f"{chosen} method={run.method.name} student={run.student.kind}; "
+            "allowed: sft, or method=selfguide | rest with student=causal (winners and losers of their votes)"
+        )
+    if settings.kind == "full" or settings.processes > 1:
+        yield (
+            f"{chosen} finetuning.kind={settings.kind} "
+            f"finetuning.processes={settings.processes}; allowed: sft, or adapters on one device"
+        )
+    if run.budget.kind != "none":
+        yield f"{chosen} budget.kind={run.budget.kind}; allowed: sft, or budget=none"
 
 
 def _training_split(run: RunConfig) -> Iterator[str]:

@@ -15,9 +15,13 @@ def canonical_json(value: Any) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write to a temporary name, fsync, rename: `path` is the old content or the new, never a part."""
+    _write(path, [text])
+
+
+def _write(path: Path, texts: Iterable[str]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+        file.writelines(texts)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -30,8 +34,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
-    """One JSON object a line, whole file at once."""
-    write_text(path, "".join(json_line(row) for row in rows))
+    """One JSON object a line; the file appears whole, its rows are made one by one."""
+    _write(path, map(json_line, rows))
 
 
 def read_jsonl(path: Path) -> Iterator[Any]:

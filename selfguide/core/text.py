@@ -7,6 +7,18 @@ QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 FIELD_NAME = re.compile(r"^\s*(?:\*\*)?(?:new )?input(?:\*\*)?\s*:(?:\*\*)?", re.IGNORECASE)
 
 
+class _Bare(dict[int, int]):
+    """Characters as `str.translate` takes them, each looked up once: punctuation and symbols are spaces."""
+
+    def __missing__(self, character: int) -> int:
+        kind = unicodedata.category(chr(character))[0]
+        self[character] = ord(" ") if kind in "PS" else character
+        return self[character]
+
+
+_BARE = _Bare()
+
+
 def strip_quotes(text: str) -> str:
     """Take off quotation marks that wrap the whole text; quotes inside stay."""
     text = text.strip()
@@ -26,8 +38,7 @@ def normalised(text: str) -> str:
     A text of punctuation alone keeps it, so that "+" and "-" stay different.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    bare = "".join(" " if unicodedata.category(c)[0] in "PS" else c for c in folded)
-    return " ".join(bare.split()) or " ".join(folded.split())
+    return " ".join(folded.translate(_BARE).split()) or " ".join(folded.split())
 
 
 def words_of(text: str) -> list[str]:

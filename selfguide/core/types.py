@@ -45,9 +45,13 @@ class TaskSpec:
     instruction: str
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
-    metric: str = field(default="exact_match", metadata={"affects": frozenset({"dataset", "accepted", "rationalized"})})
+    metric: str = field(
+        default="exact_match",
+        metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings", "prompt"})},
+    )
     label_extraction: LabelExtraction = field(
-        default="first_line", metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "proposals"})}
+        default="first_line",
+        metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings", "prompt", "proposals"})},
     )
     noise_terms: tuple[str, ...] = field(
         default=(), metadata={"affects": frozenset({"inputs", "proposals", "dataset", "accepted"})}

@@ -8,6 +8,7 @@ are, id for id, the prompts trained on; the base model scores a text in a batch 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from selfguide.config.schema import FinetuningConfig
@@ -104,6 +105,9 @@ class CheckWeights(Stage[dict[str, Any]]):
         tolerance = self._default_tolerance() if self.tolerance is None else self.tolerance
         verdict = check(self.model.engine, self.weights, self.served_rows(), tolerance)
         return {"verdict": verdict, "tokens": (self.model.engine.tokens - before).as_info()}
+
+    def reads(self) -> Iterable[Path]:
+        return (self.weights.path,)
 
     def load(self, stored: StoredStage) -> dict[str, Any]:
         verdict: dict[str, Any] = stored.info["verdict"]

@@ -1,12 +1,16 @@
-"""Extra columns beside the headline, never in its place: other ways to read a label, the metric's sibling.
+"""Extra columns beside the headline, never in its place: other ways to read a label, other metrics of the same answers.
 
 `constrained`: greedy decoding restricted to the labels. `label_scoring`: the label whose whole
 token sequence, end-of-sequence token included, has the highest log-probability. `squad_exact` and
 `token_f1`, the two figures of question answering, stand beside one another: the same answers, scored twice.
+`official_…` are the two metrics of the official Super-NI evaluation, of the answer as it is: no label is looked for.
+`reference_…` is what the reference implementation prints: for classification the last substring that is a label of the
+evaluated instances, for generation an F1 of characters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from selfguide.config.schema import EvaluationConfig
@@ -23,17 +27,40 @@ COLUMNS = ("constrained", "label_scoring")
 SIBLINGS: Mapping[str, str] = {"token_f1": "squad_exact", "squad_exact": "token_f1"}
 
 
-def sibling_columns(
+def metric_columns(
     task: TaskSpec, instances: Sequence[Instance], systems: Mapping[str, Evaluated], config: EvaluationConfig
 ) -> dict[str, dict[str, Evaluated]]:
-    """[metric][system] with the answers that `systems` gave; empty for a metric without a sibling."""
-    metric = SIBLINGS.get(task.metric)
-    if metric is None:
-        return {}
-    other = replace(task, metric=metric)
-    return {
-        metric: {name: scored(other, instances, evaluated.predictions, config) for name, evaluated in systems.items()}
+    """[column][system] with the answers that `systems` gave: `official_…`, `reference_…`, the metric's sibling."""
+    whole = replace(task, labels=())
+    first = [replace(row, references=(row.references[0].strip(),)) for row in instances]
+    columns = {
+        "official_exact_match": (replace(whole, metric="exact_match"), instances),
+        "official_rouge_l": (replace(whole, metric="rouge_l"), instances),
+        reference_column(task): (_as_reference(task, first), first),
     }
+    if task.metric in SIBLINGS:
+        columns[SIBLINGS[task.metric]] = (replace(task, metric=SIBLINGS[task.metric]), instances)
+    return {
+        column: {name: scored(other, rows, evaluated.predictions, config) for name, evaluated in systems.items()}
+        for column, (other, rows) in columns.items()
+    }
+
+
+def official_column(task: TaskSpec) -> str:
+    """The official metric of the task's family."""
+    return "official_exact_match" if task.is_classification else "official_rouge_l"
+
+
+def reference_column(task: TaskSpec) -> str:
+    """What the reference implementation calls the metric of the task's family."""
+    return "reference_exact_match" if task.is_classification else "reference_rouge_l"
+
+
+def _as_reference(task: TaskSpec, instances: Sequence[Instance]) -> TaskSpec:
+    if not task.is_classification:
+        return replace(task, metric="rouge_l_char")
+    labels = tuple(dict.fromkeys(row.references[0] for row in instances))
+    return replace(task, metric="exact_match", labels=labels, label_extraction="reference")
 
 
 @dataclass(frozen=True)
@@ -65,6 +92,9 @@ class ReadLabels(Stage[dict[str, list[Prediction]]]):
                 write_jsonl(work.path / f"{column}.jsonl", rows)
                 bar.advance(1)
         return {"tokens": (engine.tokens - before).as_info()}
+
+    def reads(self) -> Iterable[Path]:
+        return {folder for query in self.queries if (folder := query.system.folder) is not None}
 
     def load(self, stored: StoredStage) -> dict[str, list[Prediction]]:
         return {

@@ -3,8 +3,9 @@
 The only code that turns gold instances into requests; what it sends is the input, never a reference.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from selfguide.config.schema import EvaluationConfig
@@ -51,6 +52,11 @@ class System:
         if self.demonstrations is None:
             return name
         return f"{name}+{fingerprint([(d.input, d.output) for d in self.demonstrations])}"
+
+    @property
+    def folder(self) -> Path | None:
+        """Of what was trained to answer."""
+        return self.weights.path if self.weights is not None else getattr(self.predictor, "folder", None)
 
 
 BASE = System()
@@ -175,6 +181,9 @@ class Predict(Stage[list[Prediction]]):
         known = [kind for kind in spent[0] if all(kind in tokens for tokens in spent)]
         tokens = {kind: sum(counts[kind] for counts in spent) for kind in known}
         return {"tokens": tokens, "too_long": sum(answer.too_long for answer in answers)}
+
+    def reads(self) -> Iterable[Path]:
+        return {folder for query in self.queries if (folder := query.system.folder) is not None}
 
     def load(self, stored: StoredStage) -> list[Prediction]:
         return [Prediction.from_row(row) for row in read_jsonl(stored.path / "predictions.jsonl")]

@@ -1,9 +1,13 @@
-"""Curation of a finished synthetic set (`curation=`): what the model doubts is dropped or corrected."""
+"""Curation of a finished synthetic set (`curation=`): what the model doubts is dropped or corrected.
+
+As CLEAR (arXiv 2403.12776), Curated LLM (arXiv 2312.12112) and dataset cartography (arXiv 2009.10795) do; a judge's
+ratings (`selfguide.methods.judging`) stand in for the model's confidence. What differs stands in `conf/curation/`.
+"""
 
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from selfguide.config.builtin import CURATION
@@ -14,14 +18,18 @@ from selfguide.core.seeding import child_seed
 from selfguide.core.types import Example, Instance
 from selfguide.evaluation.canary import trusted
 from selfguide.evaluation.predict import Predict, Query, System
+from selfguide.methods.judging import rate
 from selfguide.methods.scoring import Losses, ScorePairs
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.store import Finished, Stage, StoredStage, Workspace
 from selfguide.synthesis.curation import Quality
 from selfguide.synthesis.dataset import still_in
+from selfguide.synthesis.verdicts import Verdicts
 from selfguide.tasks.metrics import answer_in
 from selfguide.training.stages import train
+
+LEAST = 1e-300  # a rating of 0, as a loss
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,11 @@ class CuratePairs(Stage[list[dict[str, Any]]]):
 
 
 class Curated(NamedTuple):
-    """The pairs that are left, in their order, and of those that got another output the old one."""
+    """The pairs that are left, in their order; of those that got another output the new one; a judge's verdicts."""
 
     pairs: tuple[Example, ...]
     corrected: Mapping[Example, Example]
+    verdicts: Verdicts | None = None
 
 
 def curated(session: Session, pairs: Sequence[Example], given: Collection[Example], name: str) -> Curated:
@@ -61,7 +70,7 @@ def curated(session: Session, pairs: Sequence[Example], given: Collection[Exampl
     fixed = set(given)
     made = curate(session, [pair for pair in pairs if pair not in fixed], name)
     now = [pair if pair in fixed else made.corrected.get(pair, pair) for pair in pairs]
-    return Curated(still_in(now, [*made.pairs, *(pair for pair in pairs if pair in fixed)]), made.corrected)
+    return made._replace(pairs=still_in(now, [*made.pairs, *(pair for pair in pairs if pair in fixed)]))
 
 
 def curate(session: Session, pairs: Sequence[Example], name: str = "curation") -> Curated:
@@ -69,7 +78,8 @@ def curate(session: Session, pairs: Sequence[Example], name: str = "curation") -
     curation = session.config.curation
     if curation.kind == "none" or not pairs:
         return Curated(tuple(pairs), {})
-    rows = judge(session, pairs, name).value
+    verdicts = rate(session, pairs, f"{name}_ratings") if curation.kind == "judge" else None
+    rows = judge(session, pairs, name, verdicts).value
     kept = [Example(row["input"], row["output"]) for row in rows if row["dropped"] is None]
     corrected = _corrected(session, rows, kept, name) if curation.correct else {}
     left = [corrected.get(pair, pair) for pair in pairs]
@@ -78,7 +88,7 @@ def curate(session: Session, pairs: Sequence[Example], name: str = "curation") -
     session.terminal.drops("curation", drops, len(kept))
     if corrected:
         session.terminal.say(f"curation: {len(pairs) - len(kept)} of {drops.total()} got another output")
-    return Curated(pairs, corrected)
+    return Curated(pairs, corrected, verdicts)
 
 
 def _corrected(
@@ -102,7 +112,10 @@ def _corrected(
     answers = session.run(f"{name}_answers", Predict(session.student, task, config.evaluation, queries)).value
     outputs = [answer_in(task, answer.text) if task.is_classification else answer.text for answer in answers]
     new = [Example(pair.input, output or "") for pair, output in zip(pairs, outputs, strict=True)]
-    losses = _losses(session, new, (None,), f"{name}_corrected_scores")
+    if config.curation.kind == "judge":
+        losses = _as_losses(rate(session, new, f"{name}_corrected_ratings"), new)
+    else:
+        losses = _losses(session, new, (None,), f"{name}_corrected_scores")
     found = {}
     for old, other, [loss] in zip(pairs, new, losses, strict=True):
         likely = 0.0 if loss is None or not other.output else math.exp(-loss)
@@ -111,10 +124,18 @@ def _corrected(
     return found
 
 
-def judge(session: Session, pairs: Sequence[Example], name: str) -> Finished[list[dict[str, Any]]]:
-    """Every pair with the model's confidence in it; for `dynamics` over the epochs of a training without it."""
+def judge(
+    session: Session, pairs: Sequence[Example], name: str, verdicts: Verdicts | None = None
+) -> Finished[list[dict[str, Any]]]:
+    """Every pair with the model's confidence in it; for `dynamics` over the epochs of a training without it.
+
+    A judge's `verdicts` are its ratings, and the threshold that they have to reach.
+    """
     curation, pairs = session.config.curation, tuple(pairs)
-    if curation.kind != "dynamics":
+    if verdicts is not None:
+        losses = _as_losses(verdicts, pairs)
+        curation = replace(curation, min_confidence=verdicts.threshold)
+    elif curation.kind != "dynamics":
         losses = _losses(session, pairs, (None,), f"{name}_scores")
     elif session.config.finetuning.kind == "none":
         raise ConfigError("curation.kind: dynamics is not allowed with finetuning=none: there are no epochs")
@@ -125,6 +146,11 @@ def judge(session: Session, pairs: Sequence[Example], name: str) -> Finished[lis
     else:
         losses = _crossed(session, pairs, name)
     return session.run(name, CuratePairs(pairs, losses, session.task.labels, curation))
+
+
+def _as_losses(verdicts: Verdicts, pairs: Sequence[Example]) -> Losses:
+    rated = (verdicts.ratings.get(pair) for pair in pairs)
+    return [[None if value is None else -math.log(max(value, LEAST))] for value in rated]
 
 
 def _crossed(session: Session, pairs: Sequence[Example], name: str) -> Losses:

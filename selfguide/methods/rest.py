@@ -16,10 +16,11 @@ from selfguide.config.methods import RestConfig
 from selfguide.core.seeding import child_seed
 from selfguide.core.types import Example
 from selfguide.evaluation.canary import trusted
+from selfguide.methods.preferences import train_by_objective
 from selfguide.methods.rest_stages import AcceptAnswers, Rationalize
 from selfguide.methods.result import MethodResult
 from selfguide.methods.selfguide import annotator
-from selfguide.methods.student import train_student, trains
+from selfguide.methods.student import trains
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.synthesis.acceptance import Acceptance
@@ -65,7 +66,7 @@ def _learned(session: Session, dataset: Dataset, number: int) -> MethodResult:
         return replace(made, status="empty_dataset")
     if not trains(session):
         return made
-    student = train_student(session, dataset.pairs, f"training_{number}")
+    student = train_by_objective(session, dataset.pairs, dataset.candidates, f"training_{number}")
     if student.training is not None:
         session.log.add("training", student.training)  # the newest is what answers
     return student.answers_for(made, session.config.finetuning.epochs)

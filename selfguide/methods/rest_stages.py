@@ -1,7 +1,8 @@
 """The stages of ReST and STaR (arXiv 2308.08998, 2203.14465) that SELF-GUIDE has not: acceptance, rationalisation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from selfguide.config.identity import knobs_of
@@ -82,6 +83,9 @@ class Rationalize(Stage[Candidates]):
             bar.resume(sum(len(batch["rows"]) for batch in journal.rows))
             write_candidates(work, asked.annotate(self.candidates, journal, bar.advance))
             return {"tokens": journal_tokens(journal)}
+
+    def reads(self) -> Iterable[Path]:
+        return () if self.weights is None else (self.weights.path,)
 
     def load(self, stored: StoredStage) -> Candidates:
         return read_candidates(stored)

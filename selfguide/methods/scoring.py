@@ -1,6 +1,8 @@
 """How likely a model finds the outputs of finished pairs, behind the prompt that it is trained and evaluated on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from selfguide.core.files import read_jsonl, write_jsonl
@@ -53,6 +55,9 @@ class ScorePairs(Stage[Losses]):
                 losses[index][column] = value
             write_jsonl(work.path / "rows.jsonl", losses)
             return {"tokens": journal_tokens(journal)}
+
+    def reads(self) -> Iterable[Path]:
+        return [weights.path for weights in self.weights if weights is not None]
 
     def load(self, stored: StoredStage) -> Losses:
         return list(read_jsonl(stored.path / "rows.jsonl"))

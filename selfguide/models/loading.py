@@ -3,14 +3,21 @@
 import importlib.util
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from selfguide.config.serving import ModelConfig
 from selfguide.core.console import log_once
 from selfguide.core.errors import ConfigError, MissingDependencyError
 from selfguide.models.devices import has_bfloat16
-from selfguide.models.source import ModelSource, model_folder, not_loadable, resolve_model, stop_ids
-from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.models.source import (
+    ModelSource,
+    check_text_only,
+    model_folder,
+    not_loadable,
+    resolve_model,
+    stop_ids,
+)
+from selfguide.prompts.tokenization import PromptFormat, PromptTokenizer
 
 log = logging.getLogger(__name__)
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
@@ -23,7 +30,7 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
 
     if cfg.prompt_format == "turns":
         raise ConfigError(
-            "model.prompt_format: turns leaves the tokenizer to the server, but this step counts tokens here; allowed: "
+            "model.prompt_format: turns leaves tokenization to the server, but this step counts tokens; allowed: "
             "plain | chat, with a model.path that holds the tokenizer"
         )
     source = resolve_model(cfg)
@@ -35,7 +42,7 @@ def load_prompt_tokenizer(cfg: ModelConfig) -> PromptTokenizer:
         raise not_loadable(source, error) from error
     return PromptTokenizer(
         tokenizer,
-        "chat" if cfg.prompt_format == "chat" else "plain",
+        cast(PromptFormat, cfg.prompt_format),
         cfg.chat_template,
         cfg.template_options,
         stop_ids(source),
@@ -60,6 +67,7 @@ def load_model(
     from transformers.utils import logging
 
     source = resolve_model(cfg) if folder is None else ModelSource(str(model_folder(folder, str(folder))), None)
+    check_text_only(source)
     extra: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
     if device.startswith("cuda"):
         # Straight to the device, tensor by tensor: several processes would else hold as many copies in main memory.
@@ -103,7 +111,7 @@ def tidy_generation(config: Any, location: str) -> None:
         if _is_valid(config):
             break
     listed = ", ".join(sorted(left_out))
-    log_once(log, f"{location}: its generation config is not valid; without effect and left out: {listed}")
+    log_once(log, f"{location}: its generation config is not valid; left out, as they have no effect: {listed}")
 
 
 def _is_valid(config: Any) -> bool:
@@ -123,7 +131,7 @@ def pick_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"engine.device: {name!r} is no device (allowed: auto, cpu, cuda, cuda:0, mps)") from error
+        raise ConfigError(f"engine.device: {name!r} is not a device (allowed: auto, cpu, cuda, cuda:0, mps)") from error
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from selfguide.config.schema import FinetuningConfig, RunConfig
+from selfguide.core.child import call
 from selfguide.models.base import Weights
 from selfguide.models.loading import load_model, load_prompt_tokenizer
 from selfguide.models.source import resolve_model
@@ -32,6 +33,22 @@ def empty_adapter(config: RunConfig) -> Iterator[Path]:
 
     The model is never loaded: its shapes come from its configuration.
     """
+    with TemporaryDirectory(prefix="selfguide-adapter-") as folder:
+        call(write_empty, config, Path(folder))
+        yield Path(folder)
+
+
+def merge(config: RunConfig, adapter: Weights, folder: Path) -> None:
+    """Write the base model with the adapter merged into it, and its tokenizer, into `folder`.
+
+    In a process of its own: it takes a whole model's memory, and where vLLM runs a class of transformers in this one,
+    that class is changed for everybody.
+    """
+    call(write_merged, config, adapter, folder)
+
+
+def write_empty(config: RunConfig, folder: Path) -> None:
+    """What `empty_adapter` gives, in this process."""
     import torch
     from peft import get_peft_model, get_peft_model_state_dict
     from safetensors.torch import save_file
@@ -44,14 +61,12 @@ def empty_adapter(config: RunConfig) -> Iterator[Path]:
         model = AutoModelForCausalLM.from_config(shape, trust_remote_code=trusted)
         model = get_peft_model(model, lora_config(config.finetuning))
     zeros = {name: torch.zeros(weight.shape) for name, weight in get_peft_model_state_dict(model).items()}
-    with TemporaryDirectory(prefix="selfguide-adapter-") as folder:
-        model.peft_config["default"].save_pretrained(folder)
-        save_file(zeros, Path(folder) / "adapter_model.safetensors", metadata={"format": "pt"})
-        yield Path(folder)
+    model.peft_config["default"].save_pretrained(folder)
+    save_file(zeros, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def merge(config: RunConfig, adapter: Weights, folder: Path) -> None:
-    """Write the base model with the adapter merged into it, and its tokenizer, into `folder`."""
+def write_merged(config: RunConfig, adapter: Weights, folder: Path) -> None:
+    """`merge`, in this process."""
     from peft import PeftModel
 
     model = load_model(config.model, device="cpu")

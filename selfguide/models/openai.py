@@ -236,7 +236,7 @@ class OpenAIEngine:
         if self._budget_spent():
             raise EngineError(
                 f"engine.token_budget: {self._spent} of {self._settings.token_budget} tokens are spent; what was "
-                "finished is kept, and the same command goes on with a new budget"
+                "finished is kept, and the same command continues with a new budget"
             )
 
     def _body(self, weights: Weights | None, content: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class ChatDialect:
     def body(self, request: Request, limit: int) -> dict[str, Any]:
         """See `Dialect`."""
         if not request.turns:
-            raise ConfigError("engine.dialect: chat takes turns alone; allowed: vllm | completions")
+            raise ConfigError("engine.dialect: chat takes only turns; allowed: vllm | completions")
         self._notes.check(request)
         messages = [{"role": turn.role, "content": turn.text} for turn in request.turns]
         return plain_body(request, limit) | {"messages": messages, "logprobs": True}

@@ -49,7 +49,7 @@ class Endpoint:
         try:
             httpx.URL(settings.base_url)
         except httpx.InvalidURL as error:
-            raise ConfigError(f"engine.base_url: is no address ({error}); allowed: http://host:port/v1") from None
+            raise ConfigError(f"engine.base_url: is not an address ({error}); allowed: http://host:port/v1") from None
         self._settings = settings
         self._key = _key(settings.api_key_env)
         # Lines for each request would fill the run's log.

@@ -48,7 +48,7 @@ class Unfinished:
             temporary.write_text(json_text(rows), encoding="utf-8")
             temporary.replace(file)
         except OSError as error:
-            log.warning("engine=openai: an answer is lost: %s", error)
+            log.warning("engine=openai: an answer was lost: %s", error)
 
     def forget(self, body: Body) -> None:
         """The call that this request belongs to has ended."""

@@ -17,10 +17,12 @@ from selfguide.models.base import Engine
 from selfguide.models.build import engine_identity, lifetime_of
 from selfguide.models.devices import ledger
 from selfguide.models.source import model_identity
+from selfguide.prompts.reference import stop_strings
 from selfguide.prompts.rendered import Rendered
 from selfguide.prompts.selfguide import Prompt
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.store import Finished, Stage, Store, StoredStage, Workspace, run_stage
+from selfguide.store.usage import deleting
 
 T = TypeVar("T")
 
@@ -61,9 +63,16 @@ class LanguageModel:
         return load_prompt_tokenizer(self.config.model)
 
     @property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer: of the engine if it runs, else by the model's own configuration."""
+        from selfguide.models.source import context_length
+
+        return context_length(self.config.model) if self._engine is None else self._engine.context_length
+
+    @property
     def speaks_chat(self) -> bool:
         """Whether it is asked in turns, by a template of this side's or its server's."""
-        return self.config.model.prompt_format != "plain"
+        return self.config.model.prompt_format in ("chat", "turns")
 
     def render(self, prompt: Prompt) -> Rendered:
         """The prompt as its engine takes it."""
@@ -73,7 +82,7 @@ class LanguageModel:
 
     def stop(self, prompt: Prompt) -> tuple[str, ...]:
         """Stop strings: plain text has them, chat ends by its own token."""
-        return () if self.speaks_chat else prompt.stop
+        return stop_strings(prompt, self.config.model.prompt_format)
 
     @property
     def engine(self) -> Engine:
@@ -142,6 +151,7 @@ class Session:
         self.student = LanguageModel(config, engine)
         self.teacher = self.student if config.teacher.kind == "self" else LanguageModel(_as_teacher(config))
         self._store = Store(config.store.root, config.store.lock_timeout_s, config.store.damaged)
+        self._released: dict[Path, Stage[Any]] = {}
         self._warned: set[str] = set()
         self._before_work: Callable[[], None] | None = None
 
@@ -161,6 +171,24 @@ class Session:
         from selfguide.models.source import context_length
 
         return context_length(self.config.model)
+
+    def belongs_to(self, folder: Path) -> None:
+        """The run folder for which the store keeps the stages of this session."""
+        self._store.used_by(folder)
+
+    def release(self, stage: StoredStage, names: Sequence[str]) -> None:
+        """Delete files of a finished stage, unless another run that goes on uses it; `restore` makes them again."""
+        if not names or self._store.usage is None:
+            return
+        with deleting(self._store.root):
+            if f"{stage.path.parent.name}/{stage.key}" not in self._store.usage.others():
+                self._store.release(stage.path, names)
+
+    def restore(self, folder: Path) -> None:
+        """What was released of the stage that this folder is of is there again."""
+        if (stage := self._released.pop(folder.parent, None)) is not None:
+            self.terminal.say(f"{folder.parent.name}: computing anew what store.keep had released")
+            self._store.restore(stage.kind, stage.spec, lambda path: stage.build(self._workspace(path, stage.kind)))
 
     def before_work(self, check: Callable[[], None]) -> None:
         """What is to be called once, before the first stage that is not in the store is computed."""
@@ -182,21 +210,30 @@ class Session:
         """The stage's result, found in the store or built; the run's result lists it as `name`, its role."""
 
         def workspace(path: Path) -> Workspace:
-            before, self._before_work = self._before_work, None
-            if before is not None:
-                before()
-            self.terminal.note(f"memory before {name}: {ledger()}")
-            return Workspace(path, self.terminal, name, self.free_device)
+            for folder in stage.reads():
+                self.restore(folder)
+            return self._workspace(path, name)
 
         finished = run_stage(self._store, stage, workspace)
+        if finished.stored.released:
+            self._released[finished.stored.path] = stage
         if not finished.stored.hit:
             self.terminal.note(f"memory after {name}: {ledger()}")
         self.log.add(name, finished.stored)
         return finished
 
+    def _workspace(self, path: Path, name: str) -> Workspace:
+        before, self._before_work = self._before_work, None
+        if before is not None:
+            before()
+        self.terminal.note(f"memory before {name}: {ledger()}")
+        return Workspace(path, self.terminal, name, self.free_device)
+
     def close(self) -> None:
         self.student.close()
         self.teacher.close()
+        if self._store.usage is not None:
+            self._store.usage.close()
 
     def __enter__(self) -> "Session":
         return self

@@ -119,6 +119,17 @@ def context_length(cfg: ModelConfig) -> int:
     return int(cfg.context_length)
 
 
+def check_text_only(source: ModelSource) -> None:
+    """Raise `ConfigError` for a model that also takes images or sound: adapters would be put on all its parts."""
+    raw = model_json(source, "config.json")
+    if parts := sorted(name for name in ("vision_config", "audio_config") if raw.get(name)):
+        kind = (raw.get("architectures") or [raw.get("model_type", "a model")])[0]
+        raise ConfigError(
+            f"model.path: {source.location} is a multimodal {kind} ({', '.join(parts)} in its config.json): neither "
+            "finetuned nor run by engine=hf; allowed: a model of text alone (or engine=vllm with finetuning=none)"
+        )
+
+
 def stop_ids(source: ModelSource) -> list[int]:
     """The tokens that end an answer by the model's generation config."""
     listed = model_json(source, "generation_config.json").get("eos_token_id")

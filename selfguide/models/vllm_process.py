@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from selfguide.config.schema import RunConfig
 from selfguide.config.serving import VLLMEngineConfig
+from selfguide.core import child
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models.build import lifetime_of
 from selfguide.models.devices import cards
@@ -61,19 +62,24 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
 def start_with_adapters(config: RunConfig, context_length: int) -> tuple[Any, str | None]:
     """As `start`, and the reason why no adapter of the run's shape can be served; None if one can.
 
-    An adapter that changes nothing is tried: models, and kinds of layers, without adapters in vLLM are found here,
-    before anything is generated. The engine is None where it does not even start.
+    An adapter that changes nothing answers with one token: models, and kinds of layers, without adapters in vLLM (on
+    this device) are found here, before anything is generated. The engine is None where it does not even start.
     """
+    child.warm_up()  # what writes the adapter imports while vLLM starts
     try:
         core = start(config, context_length)
     except EngineError as error:
         return None, str(error)
+    from vllm import SamplingParams, TokensPrompt
     from vllm.lora.request import LoRARequest
 
     number = 1
     with empty_adapter(config) as folder:
         try:
-            core.add_lora(LoRARequest("empty", number, str(folder)))
+            prompt, adapter = TokensPrompt(prompt_token_ids=[1]), LoRARequest("empty", number, str(folder))
+            core.add_request("try", prompt, SamplingParams(max_tokens=1, detokenize=False), lora_request=adapter)
+            while core.has_unfinished_requests():
+                core.step()
         except Exception as error:
             return core, next((line.strip()[:200] for line in str(error).splitlines() if line.strip()), "refused")
         core.remove_lora(number)

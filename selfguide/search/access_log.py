@@ -55,7 +55,7 @@ def note(paths: Sequence[Path], task: str, content: str, details: Mapping[str, A
             name, has = str(each.path.absolute()), {_id(row) for row in rows[each.path]}
             lost = [row for key, row in known.items() if key not in has and name in row.get("logs", ())]
             if lost:
-                log.warning("%s: %d of its lines were gone and are put back; it was cut or deleted", name, len(lost))
+                log.warning("%s: %d of its lines were missing and are restored; it was cut or deleted", name, len(lost))
             for row in lost:
                 rows[each.path].append(each.add({**row, "put_back": _now()}))
         row = {
@@ -154,7 +154,7 @@ def _opened(path: Path, locked: ExitStack, *, required: bool) -> AccessLog | Non
     except OSError as error:
         if required:
             raise
-        log.warning("%s: cannot be written (%s); this opening is counted beside the store alone", path, error.strerror)
+        log.warning("%s: cannot be written (%s); this opening is counted only beside the store", path, error.strerror)
         return None
     return opened
 

@@ -33,7 +33,7 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     contradicted = list(_contradicted(config, lock.values, overrides))
     if contradicted:
         raise ConfigError(
-            f"frozen_config: {lock.path} says otherwise: {'; '.join(contradicted)} (leave these out, or frozen_config)"
+            f"frozen_config: {lock.path} differs: {'; '.join(contradicted)} (leave these out, or frozen_config)"
         )
     values = lock.values
     if "method.name" in values:
@@ -45,17 +45,17 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
             config.method = OmegaConf.structured(METHODS.schema_of(values["method.kind"]))
     for key, value in values.items():
         if "_target_" in key.split("."):
-            raise ConfigError(f"frozen_config: {lock.path} sets {key}; allowed: in your own configuration alone")
+            raise ConfigError(f"frozen_config: {lock.path} sets {key}; allowed: only in your own configuration")
         if is_users_choice(key):
             if value != OmegaConf.select(config, key):
-                log.warning("frozen_config: %s sets %s, which is the command line's alone: ignored", lock.path, key)
+                log.warning("frozen_config: %s sets %s, which only the command line may set: ignored", lock.path, key)
             continue
         try:
             OmegaConf.update(config, key, literal(value), merge=False)
             OmegaConf.select(config, key)  # a text for a number shows when it is read
         except (OmegaConfBaseException, OverflowError) as error:
             raise ConfigError(
-                f"frozen_config: {lock.path} sets {key}, which this run has not; freeze it again"
+                f"frozen_config: {lock.path} sets {key}, which this run does not have; freeze it again"
             ) from error
     return config
 

@@ -147,7 +147,7 @@ def load(path: Path) -> FrozenConfig:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"frozen_config: {path} is no whole frozen setting: {where}: {first['msg']}") from None
+        raise ConfigError(f"frozen_config: {path} is not a complete frozen setting: {where}: {first['msg']}") from None
     recorded = content.pop("hash")
     lock = FrozenConfig(content, str(path))
     try:

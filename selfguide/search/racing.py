@@ -50,6 +50,7 @@ class Trial:
     error: str | None = None
     attempts: Counter[Cell] = field(default_factory=Counter)
     losses: Counter[Cell] = field(default_factory=Counter)
+    stopped: bool = False  # by a pruner, which may be wrong
     lost: bool = False  # the error says nothing of the setting: its workers were lost
 
 
@@ -109,7 +110,7 @@ class Race:
 
     def decided(self, trial: Trial) -> bool:
         """Whether no further job of this trial is needed: complete, failed, or certain not to win."""
-        return self.complete(trial) or trial.error is not None or self.hopeless(trial)
+        return self.complete(trial) or trial.error is not None or trial.stopped or self.hopeless(trial)
 
     def hopeless(self, trial: Trial) -> bool:
         """Whether the trial cannot win any more."""

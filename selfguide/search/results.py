@@ -30,6 +30,7 @@ class JobResult:
     floors: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0  # of the stages this job computed
     saved_seconds: float = 0.0  # of the stages it found in the store
+    tokens: int = 0  # prompts and answers of the stages this job computed
     folder: str = ""
 
     @property
@@ -75,6 +76,7 @@ def read_result(folder: Path, task: str, seed: int) -> JobResult | None:
     seconds = {name: float(value) for name, value in content.get("seconds", {}).items() if name != "total"}
     cached = {name for name, how in content.get("cache", {}).items() if how == "hit"}
     scores, baselines = _instances(folder / "predictions.jsonl")
+    tokens = {name: t for name, t in content.get("tokens", {}).items() if name not in cached}
     return JobResult(
         task=task,
         seed=seed,
@@ -87,6 +89,7 @@ def read_result(folder: Path, task: str, seed: int) -> JobResult | None:
         floors={name: float(value) for name, value in content.get("floors", {}).items()},
         seconds=round(sum(value for name, value in seconds.items() if name not in cached), 3),
         saved_seconds=round(sum(value for name, value in seconds.items() if name in cached), 3),
+        tokens=sum(int(t.get("prompt", 0)) + int(t.get("generated", 0)) for t in tokens.values()),
         folder=str(folder),
     )
 

@@ -20,17 +20,22 @@ from selfguide.core.optional import optional
 from selfguide.core.seeding import child_random, child_seed
 from selfguide.search.results import identity
 from selfguide.search.space import Space
+from selfguide.search.targets import sampler_of
 
 ATTEMPTS = 10
+KINDS = ("tpe", "random", "grid", "brute_force", "gp", "cmaes")
 ORIGIN = "origin"
 LOST = "lost"  # on a FAIL trial: its sweeper died; the setting is asked again
 Point = dict[str, Any]
 
 
 class RepeatableSampler(BaseSampler):  # type: ignore[misc]
-    """Samples whole settings, each from `child_seed(seed, index, attempt)`."""
+    """Samples whole settings, each from `child_seed(seed, index, attempt)`.
 
-    def __init__(self, kind: str, seed: int, space: Space) -> None:
+    `kind` is one of `KINDS`, or the `_target_` of a sampler of Optuna's with its options.
+    """
+
+    def __init__(self, kind: str | Mapping[str, Any], seed: int, space: Space) -> None:
         self.kind, self.seed, self.space = kind, seed, space
         self.points = space.points()
         if kind in ("grid", "brute_force") and self.points is None:
@@ -64,7 +69,8 @@ class RepeatableSampler(BaseSampler):  # type: ignore[misc]
         raise AssertionError(f"{param_name}: settings are sampled whole")
 
     def _draw(self, study: Study, trial: FrozenTrial, seed: int) -> Point:
-        sampler = _build("random" if self.kind == "brute_force" else self.kind, seed, len(self.space.distributions))
+        kind = "random" if self.kind == "brute_force" else self.kind
+        sampler = _build(kind, seed) if isinstance(kind, str) else sampler_of(kind, seed)
         if self.kind == "gp":
             study, trial = _with_pruned(study, trial)
         names = sampler.infer_relative_search_space(study, trial)
@@ -105,7 +111,7 @@ def exhausted(trials: Sequence[FrozenTrial], points: Sequence[Mapping[str, Any]]
     return not waiting and all(identity(point) in taken for point in points)
 
 
-def _build(kind: str, seed: int, dimensions: int) -> BaseSampler:
+def _build(kind: str, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if kind == "random":

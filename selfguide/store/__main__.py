@@ -1,4 +1,4 @@
-"""`selfguide store list`, `… why A B`, `… check`: what is kept, why two keys differ, what is damaged."""
+"""`selfguide store`: what is kept and how large it is, why two keys differ, what is damaged, what may go."""
 
 import argparse
 import json
@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from selfguide.config.command import fail
 from selfguide.core.escaping import terminal
 from selfguide.store.check import KEY, check_store
+from selfguide.store.garbage import collect, garbage, pin
 from selfguide.store.manifest import Damaged, read_manifest
 
 
@@ -34,8 +37,8 @@ def differences(left: dict[str, Any], right: dict[str, Any]) -> list[tuple[str, 
     ]
 
 
-def _spec(root: Path, name: str) -> dict[str, Any]:
-    """The spec of `key`, `stage/key`, or of a run's stage given as `runs/…:stage`."""
+def _stage(root: Path, name: str) -> Path:
+    """The folder of `key`, `stage/key`, or of a run's stage given as `runs/…:stage`."""
     if ":" in name:
         run, _, stage = name.rpartition(":")
         result = Path(run) / "result.json"
@@ -48,7 +51,7 @@ def _spec(root: Path, name: str) -> dict[str, Any]:
     matches = sorted(root.glob(f"*/{name}*/spec.json" if "/" not in name else f"{name}*/spec.json"))
     if len(matches) != 1:
         fail(f"{name}: {len(matches)} stages of {root} fit; give a whole key, or RUN_FOLDER:STAGE")
-    return _object(matches[0])
+    return matches[0].parent
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -90,6 +93,35 @@ def _check(root: Path) -> int:
     return 1 if counts["damaged"] else 0
 
 
+def _sizes(root: Path) -> Iterator[str]:
+    """A line for each kind of stage, the largest first, and the sum. A file that two stages share counts once."""
+    seen: set[tuple[int, int]] = set()
+    sizes, stages = Counter[str](), Counter[str]()
+    for kind in sorted(path for path in root.glob("*") if path.is_dir() and not path.is_symlink()):
+        stages[kind.name] = sum(KEY.fullmatch(path.name) is not None for path in kind.iterdir())
+        for path in kind.rglob("*"):
+            status = path.lstat()
+            if path.is_file() and (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                sizes[kind.name] += status.st_size
+    for name, size in sizes.most_common():
+        yield f"{decimal(size):>10}  {stages[name]:>6} stages  {name}"
+    yield f"{decimal(sizes.total()):>10}  {stages.total():>6} stages  in all"
+
+
+def _collect(root: Path, folders: list[Path] | None, *, delete: bool) -> None:
+    for folder in folders or ():
+        if not folder.is_dir():
+            fail(f"--keep: no such folder: {folder}")
+    folders = [Path("runs"), Path("sweeps"), *(folders or ())]
+    freed = 0
+    for each in (collect if delete else garbage)(root, folders):
+        freed += each.bytes
+        done = "deleted" if delete else "would delete"
+        print(terminal(f"{done}  {decimal(each.bytes):>10}  {each.path}: {each.why}"))
+    print(f"{decimal(freed)} freed" if delete else f"{decimal(freed)} can be freed; --delete does it")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="selfguide store", description=__doc__)
@@ -103,6 +135,16 @@ def main(arguments: list[str] | None = None) -> None:
     why = commands.add_parser("why", help="which fields make two keys differ", parents=[anywhere])
     why.add_argument("left", help="a key, or RUN_FOLDER:STAGE")
     why.add_argument("right", help="another")
+    commands.add_parser("du", help="how large each kind of stage is", parents=[anywhere])
+    gc = commands.add_parser("gc", help="what no run folder uses; --delete deletes it", parents=[anywhere])
+    gc.add_argument(
+        "--keep", type=Path, action="append", metavar="FOLDER",
+        help="look here for run folders of earlier versions and for frozen settings, too; may be given again",
+    )  # fmt: skip
+    gc.add_argument("--delete", action="store_true", help="do it")
+    pinned = commands.add_parser("pin", help="a stage that gc leaves alone", parents=[anywhere])
+    pinned.add_argument("stage", help="a key, or RUN_FOLDER:STAGE")
+    pinned.add_argument("--remove", action="store_true", help="no longer")
     options = parser.parse_args(arguments)
     if options.command == "list":
         for line in _listing(options.root):
@@ -110,7 +152,20 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if options.command == "check":
         sys.exit(_check(options.root))
-    rows = differences(_spec(options.root, options.left), _spec(options.root, options.right))
+    if options.command == "du":
+        for line in _sizes(options.root):
+            print(line)
+        return
+    if options.command == "gc":
+        _collect(options.root, options.keep, delete=options.delete)
+        return
+    if options.command == "pin":
+        stage = _stage(options.root, options.stage)
+        pin(stage, pinned=not options.remove)
+        print(f"{stage.parent.name}/{stage.name} is {'no longer pinned' if options.remove else 'pinned'}")
+        return
+    specs = [_object(_stage(options.root, name) / "spec.json") for name in (options.left, options.right)]
+    rows = differences(*specs)
     for key, left, right in rows:
         print(f"{key}: {left!r} -> {right!r}")
     if not rows:

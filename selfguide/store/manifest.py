@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class Manifest:
     info: Mapping[str, Any]
     files: Mapping[str, tuple[int, str | None]]
     """Size in bytes and SHA-256 of each; stages of earlier versions have no hash."""
+    released: Mapping[str, str]
+    """SHA-256 of those that were deleted to free the disk (`Store.release`) and can be made again."""
 
 
 def write_manifest(work: Path, final: Path, seconds: float, info: Mapping[str, Any]) -> None:
@@ -48,6 +50,15 @@ def write_manifest(work: Path, final: Path, seconds: float, info: Mapping[str, A
     write_json(work / NAME, {**content, "sha256": _checksum(content)})
 
 
+def mark_released(folder: Path, names: Collection[str]) -> None:
+    """Say of these files, and of no others, that they were deleted on purpose."""
+    content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    content = {name: value for name, value in content.items() if name not in ("sha256", "released")}
+    if names:
+        content["released"] = sorted(names)
+    write_json(folder / NAME, {**content, "sha256": _checksum(content)})
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest alone, its own checksum compared. Raises `Damaged`."""
     path = folder / NAME
@@ -64,7 +75,9 @@ def read_manifest(folder: Path) -> Manifest:
             entries = {name: (entry["size"], entry["sha256"]) for name, entry in files.items()}
         else:
             raise Damaged(f"{NAME} differs from its checksum")
-        manifest = Manifest(content["stage"], content["key"], float(content["seconds"]), dict(content["info"]), entries)
+        released = {name: str(entries[name][1]) for name in content.get("released", ())}
+        seconds, info = float(content["seconds"]), dict(content["info"])
+        manifest = Manifest(content["stage"], content["key"], seconds, info, entries, released)
     except FileNotFoundError:
         raise Damaged(f"{NAME} is missing") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -82,7 +95,7 @@ def verify(folder: Path, *, fresh: bool = False) -> Manifest:
     manifest = read_manifest(folder)
     files = dict(stage_files(folder))
     for name in sorted(manifest.files.keys() | files.keys()):
-        if _hidden(name):  # manifests of earlier versions may list them
+        if _hidden(name) or name in manifest.released:  # manifests of earlier versions may list hidden ones
             continue
         if name not in files:
             raise Damaged(f"{name} is missing")

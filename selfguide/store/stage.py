@@ -18,7 +18,7 @@ the content where that is not all of it, `field(metadata=NOT_KEYED)` that nothin
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,10 @@ class Stage(ABC, Generic[T]):
     @abstractmethod
     def load(self, stored: StoredStage) -> T:
         """The result from the files of `build`."""
+
+    def reads(self) -> Iterable[Path]:
+        """Folders of other stages, finetuned weights above all, that `build` needs; the spec does not name them."""
+        return ()
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _request(
     )
     draw = config.attributes.draw
     longest = token_limit(draw.max_new_tokens, (shown.input for shown in task.demonstrations))
-    sampling = Sampling(longest, draw.temperature, draw.top_k, draw.top_p)
+    sampling = Sampling(longest, draw.known_temperature, draw.top_k, draw.top_p)
     return build_request(model, prompt, sampling, seeds.seed_of("sample", *stream))
 
 

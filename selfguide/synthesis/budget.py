@@ -3,7 +3,6 @@
 Without a budget, methods are compared at whatever sizes their filters happened to leave.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,13 +10,6 @@ from selfguide.config.budget import BudgetConfig
 from selfguide.core.seeding import child_random
 from selfguide.core.types import Example
 from selfguide.synthesis.sampling import in_turn
-
-
-class Length(NamedTuple):
-    """How long a training is. `epochs` is how many it enters; with `equal_steps` the last may be cut short."""
-
-    epochs: int
-    steps: int
 
 
 class BudgetReport(NamedTuple):
@@ -87,17 +79,6 @@ def fit_rows(
     else:
         return list(pairs)
     return [pairs[index] for index in sorted(chosen)]
-
-
-def steps_for(budget: BudgetConfig, rows: int, batch_size: int, max_epochs: int) -> Length:
-    """Epochs and optimiser steps of a training on `rows` rows. Raises ValueError without rows."""
-    if rows < 1:
-        raise ValueError("a training needs at least one row")
-    per_epoch = math.ceil(rows / batch_size)
-    if budget.kind != "equal_steps":
-        return Length(max_epochs, max_epochs * per_epoch)
-    assert budget.steps is not None
-    return Length(math.ceil(budget.steps / per_epoch), budget.steps)
 
 
 def _ranking(pairs: Sequence[Example], labels: Sequence[str], seed: int) -> list[int]:

@@ -47,3 +47,11 @@ def reasons_to_drop(
         for _, behind in sorted(ranked)[: int(config.drop_share * len(ranked))]:
             reasons[-behind] = reasons[-behind] or "least_confident"
     return reasons
+
+
+def judged_wrong(
+    pairs: Sequence[Example], qualities: Sequence[Quality | None], labels: Sequence[str], config: CurationConfig
+) -> list[str | None]:
+    """`reasons_to_drop` of a judge's ratings: those below the threshold."""
+    reasons = reasons_to_drop(pairs, qualities, labels, config)
+    return ["judged_wrong" if reason == "low_confidence" else reason for reason in reasons]

@@ -26,6 +26,8 @@ GENERAL_NOISE = (
     "low-quality example", "example input", "new input:", "task:", "[input]", "[output]", "user:", "assistant:",
 )  # fmt: skip
 
+REFERENCE_NOISE: tuple[str, ...] = ()
+
 
 def empty(text: str) -> str | None:
     """Nothing but spaces."""
@@ -120,7 +122,10 @@ def length(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
 
 
 def noise(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
-    """General noise, unless a demonstration has it, and the task's own."""
+    """General noise, unless a demonstration has it, and the task's own; or as the reference has it."""
+    if config.noise_rule == "reference":
+        terms = (*REFERENCE_NOISE, *config.noise_terms, *task.noise_terms)
+        return lambda text: "noise" if any(term in text for term in terms) else None
     shown = [text for d in task.demonstrations for text in (d.input, d.output)]
     general, of_task = Noise((*GENERAL_NOISE, *config.noise_terms), seen=shown), Noise(task.noise_terms)
     return lambda text: general(text) or of_task(text)

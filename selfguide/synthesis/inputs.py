@@ -82,19 +82,40 @@ class InputProposer:
         show_outputs = task.is_classification and config.show_outputs
         bare = InputPrompt(task.instruction, tuple(demonstrations), (), label, show_outputs)
         request = ProposalRequest(f"{number}-{index}", bare, number, label=label, stream=(number, index))
-        # A quarter of a short context stays free for the new input, even if it may be longer.
         context_length = self.model.engine.context_length
-        reserved = min(self._longest, context_length // 4)
-        limit = min(config.context_cutoff, context_length - reserved)
+        limit = prompt_limit(config, context_length, self._longest)
         max_drafts = min(config.max_drafts, len(pool))
         for count in range(stream.randint(1, max_drafts) if max_drafts else 0, -1, -1):
             prompt = replace(bare, drafts=tuple(stream.sample(pool, count)))
             rendered = self.model.render(prompt)
             if rendered.size <= limit:
                 return replace(request, prompt=prompt, rendered=rendered)
-        raise PromptTooLongError(
-            f"task {task.name}: instruction and demonstrations alone take {rendered.size} tokens, but the prompt for a "
-            f"new input may take {limit} (generation.context_cutoff={config.context_cutoff}, model context "
-            f"{context_length} less {reserved} for the new input); "
-            "use fewer demonstrations (task.num_demonstrations=…) or a model with a longer context"
-        )
+        raise too_long(task, config, rendered.size, context_length, limit)
+
+
+def check_room(model: LanguageModel, task: TaskSpec, config: GenerationConfig) -> None:
+    """Raise `PromptTooLongError` if the prompt for a new input has no room, drafts or not. Starts no engine."""
+    label = max(task.labels, key=len, default=None) if config.label_conditioning else None
+    show_outputs = task.is_classification and config.show_outputs
+    bare = model.render(InputPrompt(task.instruction, task.demonstrations, (), label, show_outputs))
+    longest = token_limit(config.max_new_tokens, (shown.input for shown in task.demonstrations))
+    limit = prompt_limit(config, model.context_length, longest)
+    if bare.size > limit:
+        raise too_long(task, config, bare.size, model.context_length, limit)
+
+
+def prompt_limit(config: GenerationConfig, context_length: int, longest: int) -> int:
+    """Tokens that a prompt may take: a quarter of a short context stays free for the new input."""
+    return min(config.context_cutoff, context_length - min(longest, context_length // 4))
+
+
+def too_long(
+    task: TaskSpec, config: GenerationConfig, tokens: int, context_length: int, limit: int
+) -> PromptTooLongError:
+    """What to say of a prompt of so many tokens."""
+    return PromptTooLongError(
+        f"task {task.name}: instruction and demonstrations alone take {tokens} tokens, but the prompt for a new "
+        f"input may take {limit} (generation.context_cutoff={config.context_cutoff}, model context {context_length}, "
+        "which has to hold the new input, too); use fewer demonstrations (task.num_demonstrations=…) or a model with "
+        "a longer context"
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from selfguide.config.loop import JudgeConfig
 from selfguide.config.schema import FiltersConfig
-from selfguide.core.similarity import lcs_f1
+from selfguide.core.similarity import SimilarityIndex
 from selfguide.core.text import normalised, strip_field_name, strip_quotes, words_of
 from selfguide.core.types import TaskSpec
 from selfguide.prompts.neighbours import JointPrompt
@@ -37,8 +37,8 @@ class Repetitions:
     ) -> None:  # fmt: skip
         self._known = {normalised(text) for text in known}
         self._outputs: dict[str, str | None] = {}
-        self._words: list[list[str]] = []
         self._limit, self._copy, self._near = limit, copy, near
+        self._compared = None if limit is None else SimilarityIndex(limit)
 
     def remember(self, text: str, output: str | None = None) -> None:
         """An accepted input; a later one with another output contradicts it."""
@@ -46,8 +46,8 @@ class Repetitions:
 
     def compare(self, target: str) -> None:
         """A text that later ones may not be similar to."""
-        if self._limit is not None:
-            self._words.append(words_of(target))
+        if self._compared is not None:
+            self._compared.add(words_of(target))
 
     def copy_reason(self, text: str, output: str | None) -> str | None:
         """Why a text is a repetition of another but for case and punctuation."""
@@ -60,10 +60,10 @@ class Repetitions:
 
     def near_reason(self, target: str) -> str | None:
         """Why a text is too similar to one before."""
-        if self._limit is None:
+        if self._compared is None or self._limit is None:
             return None
-        words, limit = words_of(target), self._limit
-        return self._near if any(lcs_f1(words, other) > limit for other in self._words) else None
+        limit = self._limit
+        return self._near if any(f1 > limit for _, f1 in self._compared.similar(words_of(target))) else None
 
 
 @dataclass(frozen=True)

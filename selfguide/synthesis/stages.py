@@ -1,9 +1,11 @@
 """SELF-GUIDE's stages up to the training pairs: propose inputs, annotate them, compose the data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from selfguide.config.family import input_temperature
 from selfguide.config.schema import AnnotationConfig, FiltersConfig, GenerationConfig
 from selfguide.core.files import read_jsonl, write_jsonl
 from selfguide.core.types import Example, TaskSpec
@@ -63,6 +65,7 @@ class ProposeInputs(Stage[Candidates]):
     seed: int
 
     def build(self, work: Workspace) -> dict[str, Any]:
+        from selfguide.synthesis.earlier import adopt_rounds
         from selfguide.synthesis.inputs import InputProposer, given_inputs
 
         if self.task.inputs:
@@ -70,6 +73,8 @@ class ProposeInputs(Stage[Candidates]):
             return {"tokens": TokenCount().as_info()}
         proposer = InputProposer(self.model, self.task, self.generation, self.filters, self.temperature, self.seed)
         with work.journal() as journal, work.bar("new inputs", self.generation.rounds, "rounds") as bar:
+            if self.generation.schedule == "rounds":
+                adopt_rounds(journal, work.path, self.generation.rounds)
             bar.resume(len(journal.rows))
             candidates = proposer.propose(
                 journal, lambda proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted)
@@ -108,6 +113,9 @@ class AnnotateInputs(Stage[Candidates]):
             write_candidates(work, annotated)
             return {"tokens": journal_tokens(journal)}
 
+    def reads(self) -> Iterable[Path]:
+        return () if self.weights is None else (self.weights.path,)
+
     def load(self, stored: StoredStage) -> Candidates:
         # The key knows the accepted inputs alone: what was dropped before is this caller's, not the first one's.
         new = {c.id: c for c in read_candidates(stored)}
@@ -122,7 +130,7 @@ class ComposeDataset(Stage[Dataset]):
     """Step 4: vote, filters, balance (paper sections 3.3 and 3.4). Costs no model call."""
 
     kind: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     task: TaskSpec
     annotation: AnnotationConfig
@@ -148,9 +156,8 @@ class ComposeDataset(Stage[Dataset]):
 def propose_inputs(session: Session) -> Finished[Candidates]:
     """New inputs by the teacher, judged."""
     config = session.config
-    stage = ProposeInputs(
-        session.teacher, session.task, config.generation, config.filters, config.temperature.input, config.seed
-    )
+    temperature = input_temperature(config, session.task.family)
+    stage = ProposeInputs(session.teacher, session.task, config.generation, config.filters, temperature, config.seed)
     done = session.run("inputs", stage)
     session.terminal.drops("new inputs", drop_counts(done.value), len(accepted(done.value)))
     return done

@@ -1,12 +1,14 @@
 """Step 3, second half: which answers may vote, and what they elect (self-consistency). Pure.
 
-Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording.
+Samples vote for their answer as the task's metric reads it (label, number, span, whole text), not for their wording;
+with `annotation.vote_on=texts`, as the reference does, for their wording, and the text that wins must be a label.
 """
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from selfguide.config.schema import AnnotationConfig, FiltersConfig
 from selfguide.core.text import strip_quotes
@@ -35,10 +37,10 @@ def _elect_one(
     checks: Sequence[Filter],
 ) -> Candidate:
     voters = best_samples(candidate.samples, config.samples)
-    judged = tuple(_judge(task, sample, filters, checks) for sample in voters)
+    judged = tuple(_judge(sample, partial(_answer, task, config), filters, checks) for sample in voters)
     answers = [sample.answer for sample in judged if sample.answer is not None]
     # The label that the input was written for: an answer of the same model, asked the other way round.
-    asked = None if candidate.label is None else answer_in(task, candidate.label)
+    asked = None if candidate.label is None else _answer(task, config, candidate.label)
     extra = [asked] * config.conditioning_label_weight if asked is not None and answers else []
     answers += extra
     requested = config.samples + len(extra) if config.share_of == "requested" else len(answers)
@@ -49,6 +51,8 @@ def _elect_one(
         dropped = f"no_answer_{reasons.most_common(1)[0][0]}"
     elif share < config.min_share:
         dropped = "low_consistency"
+    elif task.is_classification and winner not in task.labels:
+        winner, dropped = None, "no_label"
     output = None if winner is None else _output(task, winner, judged, filters) or candidate.label
     return replace(candidate, samples=judged, output=output, share=share, dropped=dropped)
 
@@ -57,7 +61,7 @@ def sample_share(task: TaskSpec, candidate: Candidate, config: AnnotationConfig)
     """Share of the samples that gave the elected answer: `share` without the votes of the conditioning label."""
     answers = [sample.answer for sample in candidate.samples if sample.answer is not None]
     requested = config.samples if config.share_of == "requested" else len(answers)
-    elected = None if candidate.output is None else answer_in(task, candidate.output)
+    elected = None if candidate.output is None else _answer(task, config, candidate.output)
     return answers.count(elected or "") / requested if requested else 0.0
 
 
@@ -70,7 +74,7 @@ def best_samples(samples: Sequence[Sample], keep: int) -> tuple[Sample, ...]:
 def judged_samples(task: TaskSpec, samples: Sequence[Sample], filters: FiltersConfig) -> tuple[Sample, ...]:
     """The samples with the answer that they vote for, or why they do not vote."""
     checks = output_filters(task, filters)
-    return tuple(_judge(task, sample, filters, checks) for sample in samples)
+    return tuple(_judge(sample, partial(answer_in, task), filters, checks) for sample in samples)
 
 
 def likelihood(sample: Sample) -> float:
@@ -88,12 +92,19 @@ def majority(answers: Sequence[str], requested: int) -> tuple[str | None, float]
     return winner, votes[winner] / requested
 
 
-def _judge(task: TaskSpec, sample: Sample, filters: FiltersConfig, checks: Sequence[Filter]) -> Sample:
+def _answer(task: TaskSpec, config: AnnotationConfig, text: str) -> str | None:
+    """What a text votes for."""
+    return text if config.vote_on == "texts" else answer_in(task, text)
+
+
+def _judge(
+    sample: Sample, read: Callable[[str], str | None], filters: FiltersConfig, checks: Sequence[Filter]
+) -> Sample:
     text = text_of(sample, filters)
     reason = sample.dropped or first_reason(checks, text)
     if reason is not None:
         return replace(sample, dropped=reason)
-    answer = answer_in(task, text)
+    answer = read(text)
     return replace(sample, dropped="no_label") if answer is None else replace(sample, answer=answer)
 
 

@@ -7,7 +7,6 @@ of a test split can be counted.
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -130,10 +129,6 @@ class GoldData:
             digest.update(json.dumps([row.id, row.input, row.references], ensure_ascii=True).encode())
             digest.update(b"\n")
         return digest.hexdigest()
-
-    def label_counts(self, split: Split) -> dict[str, int]:
-        """How often each first reference occurs, most frequent first; says nothing of single instances."""
-        return dict(Counter(row.references[0] for row in self._kept[split]).most_common())
 
     def count_valid(self, texts: Sequence[str]) -> int | None:
         """How many of `texts` are inputs of the task at all; None where its file does not say what is one."""

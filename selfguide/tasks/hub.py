@@ -122,7 +122,7 @@ def _load(hub: HubConfig, split: str, where: str) -> Any:
         if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
             loaded = datasets.load_from_disk(str(folder))
             if hub.train_split is not None and not isinstance(loaded, dict):
-                raise ValueError("the folder holds one split alone; set task.hub.train_split=null")
+                raise ValueError("the folder holds only one split; set task.hub.train_split=null")
             return loaded[split] if isinstance(loaded, dict) else loaded
         return datasets.load_dataset(path, hub.name, revision=hub.revision, split=split)
     except Exception as error:  # every kind of network, cache and format failure ends here

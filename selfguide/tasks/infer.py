@@ -38,7 +38,7 @@ def infer_labels(task: RawTask) -> tuple[str, ...]:
     labels = tuple(dict.fromkeys(normalized(demonstration.output) for demonstration in task.demonstrations))
     if len(labels) == 1:
         raise DataError(
-            f"{task.origin}: the demonstrations show the label {labels[0]!r} alone; list all labels in task.labels "
+            f"{task.origin}: the demonstrations show only the label {labels[0]!r}; list all labels in task.labels "
             "(or set task.family=generation)"
         )
     return labels

@@ -12,6 +12,12 @@ UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Burmese; Khmer
     "\u2e80-\u2fdf\u3005-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese, Japanese
 )
+# What may stand between an answer's beginning, or "Answer:" and the like, and the answer itself.
+ANSWER_MARKER = re.compile(
+    r"\b(?:answer|label|output|response|choice|option|class|category)"
+    r"(?:\s*[:=]|\s+(?:is|was|would be|should be))[\W_]*$",
+    re.IGNORECASE,
+)
 JOINT = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 UNSPACED_CHAR = re.compile(f"[{UNSPACED}]")
 
@@ -26,7 +32,8 @@ def extract_label(text: str, labels: Sequence[str], rule: LabelExtraction) -> st
       reference code, which finds "no" in "notes").
 
     Of two labels that start at the same character the longer one counts. A label of one letter must
-    have the right case, unless it is the whole text: "a" is seldom the label "A".
+    have the right case, unless it is the whole text: "a" is seldom the label "A". A label of digits counts where an
+    answer stands alone, at the beginning or behind "Answer:" and the like: "Sentence 1:" does not give the label 1.
     """
     if not labels:
         raise ValueError("no labels to extract")
@@ -81,7 +88,18 @@ def _named(text: str, labels: tuple[str, ...]) -> list[str]:
     """The labels that occur as whole words, in order of occurrence."""
     pattern, by_group = _pattern(labels)
     flat = unicodedata.normalize("NFC", text)
-    return [by_group[match.lastgroup] for match in pattern.finditer(flat) if match.lastgroup is not None]
+    return [
+        by_group[match.lastgroup]
+        for match in pattern.finditer(flat)
+        if match.lastgroup is not None and (not match.group().isdigit() or _is_answer(flat, match))
+    ]
+
+
+def _is_answer(text: str, match: re.Match[str]) -> bool:
+    """Whether a number is given as an answer: at the beginning, no word right behind it, or behind a marker."""
+    before, after = text[: match.start()], text[match.end() :].lstrip()
+    begins = not any(char.isalnum() for char in before) and not after[:1].isalnum()
+    return begins or ANSWER_MARKER.search(before) is not None
 
 
 @lru_cache(maxsize=64)

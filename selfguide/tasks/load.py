@@ -168,10 +168,10 @@ def _check_context(spec: TaskSpec, raw: RawTask) -> None:
         return
     for index, demonstration in enumerate(spec.demonstrations):
         if split_context(demonstration.input, marker) is None:
-            raise ConfigError(f"task.context_until: {marker!r} does not part the input of demonstration {index} in two")
+            raise ConfigError(f"task.context_until: {marker!r} does not occur in the input of demonstration {index}")
     whole = sum(split_context(row.input, marker) is None for row in raw.rows)
     if raw.rows and whole == len(raw.rows):
-        raise ConfigError(f"task.context_until: {marker!r} parts no input of {raw.origin} in two")
+        raise ConfigError(f"task.context_until: {marker!r} does not occur in any input of {raw.origin}")
     if whole:
         log.warning("%s: %d instances have no context before %r", raw.name, whole, marker)
 

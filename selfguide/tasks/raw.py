@@ -38,7 +38,7 @@ def read_text(path: Path, what: str) -> str:
     """The text of a UTF-8 file, or a one-line DataError."""
     try:
         if not path.is_file() and path.exists():
-            raise DataError(f"{what}: {path} is no regular file; give a text file")
+            raise DataError(f"{what}: {path} is not a regular file; give a text file")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{what}: no file {path}") from None

@@ -77,11 +77,13 @@ class RowTrainer(QuietTrainer):
         return EpochOrder(self.rows or len(rows), draw, self.arrange, len(rows))
 
 
-def trainer_arguments(output: Path, device: str, seed: int, **settings: Any) -> TrainingArguments:
+def trainer_arguments(
+    output: Path, device: str, seed: int, kind: type[TrainingArguments] = TrainingArguments, **settings: Any
+) -> TrainingArguments:
     """`settings`, and what all our trainings have: one device, a log line for each step, nothing sent or shown."""
     if ":" in device and "RANK" not in os.environ:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
-    arguments = TrainingArguments(
+    arguments = kind(
         **{
             "output_dir": str(output),
             "seed": seed % 2**32,

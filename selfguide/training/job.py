@@ -30,6 +30,7 @@ class TrainingJob:
     rows: Sequence[TrainingRow]
     work: Path
     seed: int
+    start: Path | None = None  # an adapter that the training goes on from
 
     @property
     def settings(self) -> FinetuningConfig:

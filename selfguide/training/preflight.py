@@ -1,9 +1,7 @@
 """What a training will need, checked when a run starts to work, not after hours of generation."""
 
 import importlib.util
-import json
 import shutil
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,7 @@ from selfguide.core.errors import ConfigError, MissingDependencyError
 from selfguide.models.devices import cards
 from selfguide.models.loading import check_attention, check_quantization
 from selfguide.models.memory import GIB, Shape
-from selfguide.models.source import context_length, resolve_model
+from selfguide.models.source import check_text_only, context_length, resolve_model
 from selfguide.training.distributed import check_processes
 from selfguide.training.fitting import (
     Fit,
@@ -27,6 +25,7 @@ from selfguide.training.fitting import (
     shape_of,
     training_device,
 )
+from selfguide.training.preference import require_trl
 from selfguide.training.sharding import check_sharding
 
 CHANGES: tuple[dict[str, Any], ...] = (
@@ -47,6 +46,7 @@ def preflight(config: RunConfig, terminal: Terminal) -> None:
     """
     settings, device = config.finetuning, training_device(config)
     check_settings(settings, device)
+    check_text_only(resolve_model(config.model))
     check_targets(config)
     shape = shape_of(config)
     if shape is None:
@@ -66,6 +66,8 @@ def check_settings(settings: FinetuningConfig, device: str) -> None:
     """What needs no look at the model."""
     if settings.quantization != "none" and settings.kind != "lora":
         raise ConfigError(f"finetuning.quantization: {settings.quantization} needs finetuning.kind=lora")
+    if settings.objective != "sft":
+        require_trl(settings.objective)
     check_sharding(settings)
     check_attention(settings.attention, device, settings.dtype, "finetuning", "finetuning")
     check_quantization(settings.quantization, device)
@@ -87,7 +89,7 @@ def check_targets(config: RunConfig) -> None:
     settings, folder = config.finetuning, resolve_model(config.model).folder
     if settings.kind != "lora" or settings.target_modules == "all-linear" or folder is None:
         return
-    modules = {name.split(".")[-2] for path in folder.glob("*.safetensors") for name in _tensors(path) if "." in name}
+    modules = {name.split(".")[-2] for path in folder.glob("*.safetensors") for name in _names(path) if "." in name}
     wanted = {name.strip() for name in settings.target_modules.split(",")}
     if not wanted & modules:
         raise ConfigError(
@@ -157,8 +159,12 @@ def _smaller(shape: Shape, settings: FinetuningConfig, device: str, tokens: int,
             yield f"finetuning.max_length={shorter} ({least.needed / GIB:.1f} GiB)"
 
 
-def _tensors(path: Path) -> list[str]:
-    """The names in a safetensors file, from its header."""
-    with path.open("rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        return [name for name in json.loads(file.read(size)) if name != "__metadata__"]
+def _names(path: Path) -> list[str]:
+    """Of the tensors in a safetensors file; none of them is read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return list(file.keys())
+    except SafetensorError as error:
+        raise ConfigError(f"model.path: {path} is damaged, fetch it again: {error}") from None

@@ -34,7 +34,7 @@ class Finetune(Stage[Trained]):
     """
 
     kind: ClassVar[str] = "training"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     model: LanguageModel = field(metadata=keyed(lambda model: model.weights_identity))
     task: TaskSpec
@@ -71,7 +71,7 @@ class Finetune(Stage[Trained]):
         from selfguide.training.weights import weights_of
 
         folders = [stored.path / f"epoch-{epoch}" for epoch in range(1, self.finetuning.max_epochs + 1)]
-        weights = tuple(weights_of(folder, self.finetuning) for folder in folders)
+        weights = tuple(weights_of(folder, self.finetuning, stored.released) for folder in folders)
         return Trained(weights, stored.info["rows"], stored.info["over_length"], stored.info["steps"])
 
 

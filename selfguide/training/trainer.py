@@ -20,6 +20,7 @@ from selfguide.models.devices import free_memory
 from selfguide.models.hf import is_out_of_memory
 from selfguide.models.source import context_length, resolve_model
 from selfguide.prompts.tokenization import PromptTokenizer
+from selfguide.training.changed import check_changed
 from selfguide.training.checkpoints import newest_whole, remove_all
 from selfguide.training.distributed import (
     is_first,
@@ -38,6 +39,7 @@ from selfguide.training.fitting import (
 )
 from selfguide.training.job import TrainingJob, TrainingProgress
 from selfguide.training.packing import grouped, rows_per_pass, tokens_per_pass
+from selfguide.training.preference import PreferenceRow, load_adapter, preference_trainer
 from selfguide.training.preflight import check_settings
 from selfguide.training.reference import write_reference_logprobs
 from selfguide.training.rows import TrainingRow
@@ -72,7 +74,12 @@ def finetune(
     (no rows, a row beyond the model's context, a loss that is not a number) and `ConfigError`
     (a knob that this machine or these packages do not serve).
     """
-    job = TrainingJob(config, tokenizer, rows, work, seed)
+    return carry_out(TrainingJob(config, tokenizer, rows, work, seed), progress)
+
+
+def carry_out(job: TrainingJob, progress: TrainingProgress | None = None) -> TrainingResult:
+    """The same of a job."""
+    config, rows, work = job.config, job.rows, job.work
     _check(job)
     with sole_writer(work):
         _, reported = _state(job)
@@ -101,6 +108,7 @@ def finetune(
     losses = _kept_losses(job.losses, job.steps)
     remove_all(work)
     epochs = job.settings.max_epochs
+    check_changed(config, work / f"epoch-{epochs}")
     return TrainingResult(
         epoch_dirs=tuple(work / f"epoch-{epoch}" for epoch in range(1, epochs + 1)),
         losses=tuple(losses),
@@ -180,7 +188,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     pad = job.tokenizer.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
     if unpacked and is_first():
-        log.warning("finetuning.packing: rows are not packed, which only takes longer: %s", unpacked)
+        log.warning("finetuning.packing: rows are not packed; training only takes longer: %s", unpacked)
     packed = isinstance(batches, Packed)
     limit, share = tokens_per_pass(settings), settings.batch_size // processes
     micro = rows_per_pass(job.rows, share, limit) if packed else micro_batches(settings, settings.micro_batch_size)[0]
@@ -192,7 +200,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "ddp_backend": "gloo" if processes > 1 and device == "cpu" else None,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        "warmup_steps": settings.warmup_fraction,
+        "warmup_steps": settings.warmup_fraction if job.steps > 1 else 0,  # the only step would have the rate 0
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "optim": optimizer_name(settings, device),
@@ -202,6 +210,9 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if recompute else None,
         "save_strategy": "no",
     }
+    if isinstance(job.rows[0], PreferenceRow):
+        common = {"arguments": arguments, "device": device, "seed": seed, "tokenizer": tokenizer}
+        return _preferring(job, model, common, batches, progress)
     args = trainer_arguments(job.work, device, seed, **(arguments | sharding_arguments(settings)))
     trainer = RowTrainer(
         model=model,
@@ -219,6 +230,22 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     trainer.order_seed = child_seed(job.seed, "order")
     trainer.per_epoch = job.steps_per_epoch
     trainer.rows = len(job.rows)
+    return trainer
+
+
+def _preferring(
+    job: TrainingJob, model: Any, common: dict[str, Any], batches: Any, progress: TrainingProgress | None
+) -> Any:
+    from selfguide.training.hooks import Recorder
+
+    if job.start is not None:
+        load_adapter(model, job.start)
+    common["callbacks"] = [Recorder(job, lambda folder: _save(trainer, job, folder), progress)]
+    settings = job.settings
+    trainer = preference_trainer(settings.objective, settings.preference.beta, model, job.rows, job.work, common)
+    trainer.batches = batches
+    trainer.order_seed = child_seed(job.seed, "order")
+    trainer.per_epoch = job.steps_per_epoch
     return trainer
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from selfguide.config.schema import FinetuningConfig
@@ -13,17 +14,21 @@ from selfguide.models.base import Weights
 _ADAPTER_FIELDS = ("r", "lora_alpha", "target_modules", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern")
 
 
-def weights_of(folder: Path, config: FinetuningConfig) -> Weights:
+def weights_of(folder: Path, config: FinetuningConfig, released: Mapping[str, str] | None = None) -> Weights:
     """The weights in an epoch's folder, named by a hash of their bytes (16 hex digits).
 
+    `released` has the SHA-256 of files of the training that were deleted to free the disk: the name is the same.
     Raises `TrainingError` if the folder holds no finished weights.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
+    hashes = {
+        Path(name).name: sha256 for name, sha256 in (released or {}).items() if (folder.parent / name).parent == folder
+    }
+    hashes = hashes or {file.name: file_hash(file) for file in folder.glob("*.safetensors")}
+    if not hashes:
         raise TrainingError(f"{folder} holds no finetuned weights")
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.name}\x1f{file_hash(file)}\x1e".encode())
+    for name in sorted(hashes):
+        digest.update(f"{name}\x1f{hashes[name]}\x1e".encode())
     lora = config.kind == "lora"
     settings = json.loads((folder / ("adapter_config.json" if lora else "config.json")).read_text(encoding="utf-8"))
     if lora:

@@ -189,3 +189,11 @@ def test_no_runs_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         main([str(tmp_path)])
     assert stopped.value.code == 2
     assert "no finished run" in capsys.readouterr().err
+
+
+def test_variants_are_drawn_against_their_cost(grid: Path, tmp_path: Path) -> None:
+    main([str(grid), "--to", str(tmp_path / "both")])
+    drawn = (tmp_path / "both" / "plots" / "cost.svg").read_text()
+    assert drawn.count("<circle") == 2 and "device seconds a run" in drawn
+    main([str(grid / "10-0"), "--to", str(tmp_path / "single")])
+    assert not (tmp_path / "single" / "plots" / "cost.svg").exists()

@@ -48,6 +48,7 @@ SAID: dict[str, tuple[str, str, str, str]] = {
     "goldgen": ("like one of the gold instances, right or wrong", INHERITED, "prompts show them, right or", "was"),
     "goldgen_pairs": ("conditions from gold inputs", INHERITED, "inputs of gold instances, without", "was"),
     "llm2llm": ("The seed rows are gold instances. More inputs", "in one reply", "seed rows are gold instances", "was"),
+    "gepa": ("The base model wrote other instructions from errors", "", "", "Nothing was finetuned."),
     "rest": ("The base model wrote the inputs", VOTED, NO_GOLD, "was finetuned"),
     "star": ("The inputs are those of gold instances", "asked again with its gold answer as a hint. From round 2 to 3",
              "their gold answers decided", "was finetuned"),
@@ -109,6 +110,7 @@ CHANGES = {
     "curation=dynamics": ("rows", "that a training on other rows makes least likely (10 %"),
     "curation=curated_llm": ("rows", "that a training on real rows makes least likely (0 %"),
     "finetuning.kind=full": ("student", "was finetuned in full"),
+    "finetuning.objective=dpo": ("student", "After that DPO trained it to prefer winners of the vote to its losers."),
     "finetuning=none": ("student", "Nothing was finetuned."),
     "student=encoder": ("student", "An encoder with a classifier was trained"),
 }
@@ -120,6 +122,21 @@ def test_a_setting_changes_its_sentence(override: str) -> None:
     more = ["teacher.model.path=unused"] if override == "teacher=local" else []
     assert expected not in getattr(described(), field)
     assert expected in getattr(described(override, *more), field)
+
+
+def test_a_judges_sentence_says_its_threshold_and_its_agreement_with_the_vote() -> None:
+    judged = {"threshold": 0.25, "demonstrations": 0.75, "rated": 40, "rejected": 4, "agreement": 0.6}
+    said = described("curation=judge", diagnostics={"judge": judged}).rows
+    assert "The base model rated each row as a judge; 4 of 40 rows below the threshold 0.25, which tells right" in said
+    assert "accuracy of 75%, were dropped." in said and "higher in 60% of the cases (chance: 50%)" in said
+    assert (
+        "corrected or dropped"
+        in described("curation=judge", "curation.correct=true", diagnostics={"judge": judged}).rows
+    )
+    assert (
+        "which was set"
+        in described("curation=judge", "curation.min_confidence=0.5", diagnostics={"judge": judged}).rows
+    )
 
 
 # The same for the loop's steps.

@@ -40,8 +40,8 @@ def test_self_bleu_does_not_depend_on_order(texts: list[str]) -> None:
 
 
 def test_distinct_and_novelty() -> None:
-    assert distinct([["a", "b"], ["a", "c"]], 1) == 0.75
-    assert distinct([["a"]], 2) == 0.0
+    assert distinct([["a", "b"], ["a", "c"]], (1, 2)) == {1: 0.75, 2: 1.0}
+    assert distinct([["a"]], (2,)) == {2: 0.0}
     found = diversity(["Red car!", "blue boat"], ["red car"])
     assert found.novelty == pytest.approx(0.5)
 
@@ -59,6 +59,25 @@ def test_clusters_are_the_components_of_similar_pairs(texts: list[str]) -> None:
             groups.remove(right)
             left |= right
     assert sorted(map(sorted, clusters(texts))) == sorted(sorted(g) for g in groups if len(g) > 1)
+
+
+@given(sentences)
+@settings(max_examples=50)
+def test_distinct_counts_the_different_ngrams(texts: list[str]) -> None:
+    words = [words_of(text) for text in texts]
+    for n, share in distinct(words, (1, 2, 3)).items():
+        grams = [tuple(item[start : start + n]) for item in words for start in range(len(item) - n + 1)]
+        assert share == (len(set(grams)) / len(grams) if grams else 0.0)
+
+
+@given(sentences, sentences)
+@settings(max_examples=50)
+def test_nearest_does_not_depend_on_what_is_compared_at_once(queries: list[str], texts: list[str]) -> None:
+    whole = nearest(queries, texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("selfguide.analysis.neighbours.QUERIES", 2)
+        patch.setattr("selfguide.analysis.neighbours.TEXTS", 3)
+        assert nearest(queries, texts) == whole
 
 
 def test_nearest() -> None:

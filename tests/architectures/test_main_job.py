@@ -2,6 +2,8 @@
 
 import io
 import json
+import logging
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ from rich.console import Console
 from selfguide.core.console import Terminal
 from selfguide.pipeline import run
 from tests.architectures.families import CONTEXT, FAMILIES, tiny_family
+from tests.architectures.test_vllm_families import MERGED
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 
-SERVED_BY_VLLM = ("llama", "qwen3", "gemma3", "gpt2")
-"""One family of each way in which vLLM takes finetuned weights; `test_vllm_families` has them all."""
+ON_VLLM = (("llama", "full"), ("gemma3", "lora"), ("gpt2", "lora"))
+"""Each way in which vLLM takes finetuned weights: whole, as an adapter, and merged where it serves no adapters."""
 WAYS = (("chat", "lora"), ("chat", "full"), ("plain", "full"), ("plain", "lora"))
 """Prompt format and kind of weights, in an order in which every other two differ in both."""
 
@@ -33,11 +36,13 @@ def finished(name: str, folder: Path, *more: str) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    whole = metafunc.config.getoption("--matrix") == "full"
     if "way" in metafunc.fixturenames:
-        whole = metafunc.config.getoption("--matrix") == "full"
         # Each family once with either prompt format and either kind of weights; every pair of those in half of them.
         runs = [(name, way) for i, name in enumerate(FAMILIES) for way in (WAYS if whole else WAYS[i % 2 :: 2])]
         metafunc.parametrize(("name", "way"), runs, ids=["-".join((name, *way)) for name, way in runs])
+    elif "kind" in metafunc.fixturenames:
+        metafunc.parametrize(("name", "kind"), list(product(FAMILIES, ("lora", "full"))) if whole else ON_VLLM)
 
 
 @pytest.mark.slow
@@ -48,7 +53,8 @@ def test_engine_hf(name: str, way: tuple[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.vllm
-@pytest.mark.parametrize("kind", ["lora", "full"])
-@pytest.mark.parametrize("name", SERVED_BY_VLLM)
-def test_engine_vllm(name: str, kind: str, tmp_path: Path) -> None:
-    finished(name, tmp_path, "engine=vllm", f"finetuning={kind}")
+def test_engine_vllm(name: str, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "selfguide"):
+        finished(name, tmp_path, "engine=vllm", f"finetuning={kind}")
+    merged = any("is merged into a copy of the weights" in record.getMessage() for record in caplog.records)
+    assert merged == (kind == "lora" and name in MERGED)

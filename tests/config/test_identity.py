@@ -24,6 +24,7 @@ from selfguide.store.stage import Stage
 from selfguide.synthesis.stages import AnnotateInputs, ComposeDataset, ProposeInputs
 from selfguide.tasks.load import load_task
 from selfguide.training.encoder.stage import TrainEncoder
+from selfguide.training.preference_stage import Prefer
 from selfguide.training.stages import Finetune
 from tests.composing import run_config
 
@@ -34,7 +35,7 @@ RUNS = [
     ("engine", ("engine=vllm",)),
     ("engine", ("engine=openai",)),
     ("teacher", ("teacher=openai", "teacher.model.path=micro", "annotation.annotator=base")),
-    *(("method", (f"method={name}",)) for name in ("self_icl", "gold_finetune", "rest", "loop")),
+    *(("method", (f"method={name}",)) for name in ("self_icl", "gold_finetune", "gepa", "rest", "loop")),
 ]
 
 
@@ -58,6 +59,7 @@ def stages_of(run: RunConfig) -> list[Stage[Any]]:
         ComposeDataset(task, run.annotation, run.filters, run.seed, ()),
         CuratePairs((), [], task.labels, run.curation),
         Finetune(model, task, (), run.finetuning, run.seed),
+        Prefer(model, task, (), run.finetuning, run.seed, None),
         TrainEncoder(run.student.encoder, task.labels, task.context_until, (), (), run.seed, "cpu"),
         EncoderInfluence(encoder, (), (), run.student.influence, run.seed),
         Predict(model, task, run.evaluation, ()),

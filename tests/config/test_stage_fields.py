@@ -17,6 +17,8 @@ from selfguide.evaluation.canary import CheckWeights, Evidence
 from selfguide.evaluation.columns import ReadLabels
 from selfguide.evaluation.predict import Predict, Query, System
 from selfguide.methods.curation import CuratePairs
+from selfguide.methods.gepa import RewriteInstruction
+from selfguide.methods.judging import RatePairs
 from selfguide.methods.loop.influence import EncoderInfluence
 from selfguide.methods.loop.stages import AskAttributes, ComposeRows, ProposeItems
 from selfguide.methods.rest_stages import AcceptAnswers, Rationalize
@@ -31,6 +33,7 @@ from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.proposals import ProposalRequest
 from selfguide.synthesis.stages import AnnotateInputs, ComposeDataset, ProposeInputs, TokenLimit
 from selfguide.training.encoder.stage import EncoderPredictor, TrainEncoder
+from selfguide.training.preference_stage import Prefer, Preference
 from selfguide.training.stages import Finetune
 from tests.composing import run_config
 
@@ -72,8 +75,11 @@ def stages() -> list[Stage[Any]]:
         ComposeRows(TASK, run.annotation, candidates(), 1),
         AcceptAnswers(TASK, run.annotation, run.filters, 1, candidates(), Acceptance(2, 0.5, {"0": ("yes",)})),
         Rationalize(model, TASK, run.annotation, 0.7, 1, candidates(), WEIGHTS, {"0": "yes"}),
+        RewriteInstruction(model, model, TASK, (Instance("i", "one", ("yes",)),), 9, 2, 8, 64, 1),
+        RatePairs(model, TASK, PAIRS, 1),
         CuratePairs(PAIRS, [[0.1], [0.2]], TASK.labels, run.curation),
         Finetune(model, TASK, PAIRS, run.finetuning, 1),
+        Prefer(model, TASK, (Preference("one", "yes", "no"),), run.finetuning, 1, WEIGHTS),
         TrainEncoder(run.student.encoder, TASK.labels, "\nQ:", PAIRS, PAIRS[1:], 1, "cpu"),
         EncoderInfluence(encoder, PAIRS, PAIRS[1:], run.student.influence, 1),
         ScorePairs(model, TASK, PAIRS, (WEIGHTS, None)),

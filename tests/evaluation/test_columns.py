@@ -7,7 +7,7 @@ import pytest
 
 from selfguide.core.console import Terminal
 from selfguide.core.types import Example, Instance, TaskSpec
-from selfguide.evaluation.columns import COLUMNS, label_columns, sibling_columns
+from selfguide.evaluation.columns import COLUMNS, label_columns, metric_columns
 from selfguide.evaluation.evaluate import evaluate, scored
 from selfguide.evaluation.predict import BASE, Prediction
 from selfguide.models.base import ScoreRequest
@@ -107,11 +107,38 @@ def test_both_figures_of_question_answering_are_of_the_same_answers(tmp_path: Pa
     texts = ("Hat.", "red coat", "no")
     headline = scored(task, instances, tuple(Prediction(str(i), text) for i, text in enumerate(texts)), config)
     assert headline.scores == (1.0, 0.5, 0.0)
-    [(name, variants)] = sibling_columns(task, instances, {"few_shot_icl": headline}, config).items()
+    variants = metric_columns(task, instances, {"few_shot_icl": headline}, config)["squad_exact"]
     exact = variants["few_shot_icl"]
-    assert (name, exact.scores, exact.predictions) == ("squad_exact", (1.0, 0.0, 0.0), headline.predictions)
+    assert (exact.scores, exact.predictions) == ((1.0, 0.0, 0.0), headline.predictions)
     assert (exact.score.value, exact.score.n) == (pytest.approx(1 / 3), 3)
     assert exact.score.ci_low < exact.score.value < exact.score.ci_high
-    back = sibling_columns(replace(task, metric="squad_exact"), instances, variants, config)
+    back = metric_columns(replace(task, metric="squad_exact"), instances, variants, config)
     assert back["token_f1"]["few_shot_icl"].scores == headline.scores
-    assert sibling_columns(replace(task, metric="rouge_l"), instances, variants, config) == {}
+    other = metric_columns(replace(task, metric="rouge_l"), instances, variants, config)
+    assert set(other) == {"official_exact_match", "official_rouge_l", "reference_rouge_l"}
+
+
+def test_the_official_and_the_references_columns_read_the_answer_as_they_do() -> None:
+    """Official: the answer as it is, all references. Reference: the last substring that is a label of the instances."""
+    config = run_config("task=task1516").evaluation
+    rows = (("yes", "yes"), ("It is yes.", "yes"), ("no, the eyes", "no"), ("Yes!", "no"), ("not sure", "not sure"))
+    instances = [Instance(str(i), "x", (gold,)) for i, (_, gold) in enumerate(rows)]
+    headline = scored(TASK, instances, tuple(Prediction(str(i), text) for i, (text, _) in enumerate(rows)), config)
+    columns = metric_columns(TASK, instances, {"few_shot_icl": headline}, config)
+    scores = {name: variants["few_shot_icl"].scores for name, variants in columns.items()}
+    assert headline.scores == (1, 1, 1, 0, 1)
+    assert scores["official_exact_match"] == (1, 0, 0, 0, 1)
+    assert scores["official_rouge_l"] == pytest.approx((1, 0.5, 0.5, 0, 1))
+    # "eyes" holds yes; "not sure" holds no, which the instances name first.
+    assert scores["reference_exact_match"] == (1, 1, 0, 0, 0)
+    assert set(scores) == {"official_exact_match", "official_rouge_l", "reference_exact_match"}
+
+
+def test_the_references_rouge_l_counts_characters_of_the_first_accepted_output() -> None:
+    task = replace(TASK, family="generation", labels=(), metric="rouge_l")
+    instances = [Instance("0", "x", (" abcd ", "xyz")), Instance("1", "x", ("b",))]
+    answers = (Prediction("0", "xyz"), Prediction("1", "abc"))
+    headline = scored(task, instances, answers, run_config("task=task1345").evaluation)
+    columns = metric_columns(task, instances, {"m": headline}, run_config("task=task1345").evaluation)
+    assert columns["official_rouge_l"]["m"].scores == headline.scores == (1.0, 0.0)
+    assert columns["reference_rouge_l"]["m"].scores == (0.0, 0.5)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.floors import floors, majority_class
 
@@ -27,3 +29,17 @@ def test_generation() -> None:
     task = TaskSpec("t", "generation", "?", (Example("a", "the cat sat"),), metric="rouge_l")
     found = {floor.name: floor.mean for floor in floors(task, instances(("the cat", "the cat sat")))}
     assert found == {"copy_input": 0.8, "copy_demonstration": 1.0}
+
+
+def test_copying_an_input_that_counts_its_sentences_names_no_label() -> None:
+    task = TaskSpec("t", "classification", "?", (Example("a", "1"), Example("b", "2")), labels=("1", "2", "3"))
+    texts = (
+        "Sentence 1: It rains. Sentence 2: It pours.",
+        "Statement: X. Choices: 1. A. 2. B. 3. C.",
+        "sentence_A: 2 dogs",
+    )
+    rows = instances(*((text, label) for text in texts for label in task.labels))
+    assert {floor.name: floor.mean for floor in floors(task, rows)}["copy_input"] == 0
+    for rule in ("exact", "last_occurrence"):
+        found = floors(replace(task, label_extraction=rule), rows)
+        assert {floor.name: floor.mean for floor in found}["copy_input"] == 0

@@ -41,6 +41,15 @@ YES_NO = ("yes", "no")
         ("10", ("1", "0"), "first_line", None),
         ("1. The first one", ("1", "2"), "first_line", "1"),
         ("-1", ("1", "2"), "last_occurrence", None),
+        # a number in prose is no answer; at the beginning, or behind a marker, it is
+        ("Sentence 1: A man. Sentence 2: A dog.", ("1", "2"), "first_line", None),
+        ("Statement: X. Choices: 1. A 2. B 3. C", ("1", "2", "3"), "last_occurrence", None),
+        ("3 men walk, 2 sit", ("2", "3"), "first_line", None),
+        ("**2** since 1 is wrong", ("1", "2"), "first_line", "2"),
+        ("(1), not 2", ("1", "2"), "last_occurrence", "1"),
+        ("Of Sentence 1 and Sentence 2 the answer is **2**.", ("1", "2"), "first_line", "2"),
+        ("Sentence 1 fits.\nAnswer: 1", ("1", "2"), "last_occurrence", "1"),
+        ("Answer 1 is wrong", ("1", "2"), "first_line", None),
         # labels with underscores, punctuation, other scripts
         ("B_entails_A", ("B_entails_A", "A"), "first_line", "B_entails_A"),
         ("so x > y", ("<", ">"), "first_line", ">"),

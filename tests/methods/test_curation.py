@@ -106,7 +106,7 @@ def test_the_stage_asks_once_and_choosing_again_is_free(tmp_path: Path) -> None:
     engine = Believing(TOKENIZER.decode, lambda *_: "")
     more = ("curation=confidence", "curation.drop_share=0.4")
     with session_of(tmp_path, engine, *more) as session:
-        kept, _ = curate(session, rows)
+        kept = curate(session, rows).pairs
         assert kept == (rows[0], rows[2])
         figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
         assert [row["dropped"] for row in figures] == [None, "least_confident", None, "too_long"]
@@ -152,7 +152,7 @@ def test_dynamics_score_every_epoch_of_a_real_training(tmp_path: Path) -> None:
     rows = [Example(f"Tom saw the {color} hat.", color) for color in ("red", "blue", "green", "black")] * 2
     rows.append(Example("Tom saw the white hat.", "zebra crossing number nine"))
     with Session(config, task, Terminal(Console(file=io.StringIO()))) as session:
-        kept, _ = curate(session, rows)
+        kept = curate(session, rows).pairs
         figures = list(read_jsonl(judge(session, rows, "curation").stored.path / "curation.jsonl"))
         stages = session.log.stages
         halves = [{row["input"] for row in read_jsonl(stages[f"curation_training_{n}"].path / PAIRS)} for n in (1, 2)]

@@ -15,6 +15,7 @@ from selfguide.prompts.neighbours import (
     hinted_prompt,
 )
 from selfguide.prompts.selfguide import AnswerPrompt, InputPrompt, Prompt
+from selfguide.prompts.verdict import verdict_prompt
 from tests.prompt_files import prompt_files
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -37,6 +38,7 @@ PROMPTS: dict[str, Prompt] = {
     "joint": JointPrompt(TASK, ERROR, SHOWN, "negative", (Example("Quite good.", "positive"),), count=3),
     "joint_without_output": JointPrompt(TASK, ERROR, show_gold=False),
     "hinted": hinted_prompt("Solve it.", ((Example("1 + 1?", "One and one.\n#### 2"), "2"),), "3 + 4?", "7"),
+    "verdict": verdict_prompt(TASK, ((SHOWN[0], True), (Example(SHOWN[0].input, "negative"), False)), ERROR),
     "new_instances": NewInstancesPrompt(TASK, "Not bad at all.", 3),
 }
 

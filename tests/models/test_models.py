@@ -77,4 +77,6 @@ def test_sampling_settings_without_sampling_are_left_out_with_one_line(
     model.save_pretrained(tmp_path / "copy")
     assert json.loads((tmp_path / "copy" / "generation_config.json").read_text())["eos_token_id"] == 1
     lines = [record.getMessage() for record in caplog.records if "generation config" in record.getMessage()]
-    assert lines == [f"{tiny}: its generation config is not valid; without effect and left out: temperature, top_p"]
+    assert lines == [
+        f"{tiny}: its generation config is not valid; left out, as they have no effect: temperature, top_p"
+    ]

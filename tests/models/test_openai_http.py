@@ -165,10 +165,10 @@ ADDRESSES = {
     "http://me:secret@127.0.0.1:1/v1": "keys in the environment only",
     "http://127.0.0.1:1/v1?api_key=secret": "keys in the environment only",
     "http://127.0.0.1:1/v1#secret": "keys in the environment only",
-    "http://127.0.0.1:secret/v1": "is no address",
-    "http://127.0.0.1:99999/v1": "is no address",
-    "ftp://secret/v1": "is no address",
-    "secret": "is no address",
+    "http://127.0.0.1:secret/v1": "is not ",
+    "http://127.0.0.1:99999/v1": "is not ",
+    "ftp://secret/v1": "is not ",
+    "secret": "is not ",
 }
 
 

@@ -1,4 +1,4 @@
-"""engine=vllm in a process of its own: what `engine.lifetime=restart` promises."""
+"""engine=vllm in a process of its own: it gives everything back, and the process that asks it touches no device."""
 
 import subprocess
 import sys
@@ -7,14 +7,23 @@ import pytest
 
 SCRIPT = """
 import psutil
+import torch
 from selfguide.models.base import Request, Sampling
 from selfguide.models.vllm import VLLMEngine
 from tests.models.vllm_runs import vllm_config
 
 def held():
-    return sum(child.memory_info().rss for child in psutil.Process().children(recursive=True))
+    # The server that forks trainings stays: it holds no model.
+    children = psutil.Process().children(recursive=True)
+    ours = (c for c in children if "selfguide.core.child_server" not in (c.as_dict(["cmdline"])["cmdline"] or ()))
+    return sum(child.memory_info().rss for child in ours)
+
+def refused(*_):
+    raise AssertionError("CUDA is initialised in the parent")
 
 if __name__ == "__main__":
+    # As if there were a GPU, which only this process believes.
+    torch.cuda.is_available, torch.cuda.device_count, torch.cuda._lazy_init = lambda: True, lambda: 1, refused
     engine = VLLMEngine.from_config(vllm_config("engine.lifetime=restart", "model.context_length=300"))
     first = engine.generate([Request((5, 6, 7, 8), Sampling(4))])
     running = held()
@@ -25,7 +34,7 @@ if __name__ == "__main__":
 
 @pytest.mark.slow  # another start of vLLM
 @pytest.mark.vllm
-def test_a_closed_engine_gives_all_its_memory_back() -> None:
+def test_a_closed_engine_gives_all_its_memory_back_and_cuda_is_never_initialised_here() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT")), None)
     assert line is not None, done.stderr[-2000:]

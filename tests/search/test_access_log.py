@@ -57,7 +57,7 @@ def test_a_log_that_was_cut_or_deleted_is_put_back_and_told(
     logs[which].unlink() if left is None else logs[which].write_text("".join(lines[:left]))
     gone = 3 - (left or 0)
     assert note(logs, "a", "g", {}) == (4, {str(logs[which]): gone})
-    assert f"{logs[which]}: {gone} of its lines were gone" in caplog.text
+    assert f"{logs[which]}: {gone} of its lines were missing" in caplog.text
     assert note(logs, "a", "g", {}) == (5, {str(logs[which]): gone}), "later results say so, too"
     ids = [sorted(row["id"] for row in AccessLog(path).rows()) for path in logs]
     assert ids[0] == ids[1] and len(ids[0]) == 5
@@ -67,7 +67,7 @@ def test_a_users_log_that_cannot_be_written_is_told(tmp_path: Path, caplog: pyte
     (tmp_path / "file").write_text("")
     logs = (tmp_path / "l.jsonl", tmp_path / "file" / "u.jsonl")
     assert [opening(*logs), opening(*logs)] == [1, 2]
-    assert "counted beside the store alone" in caplog.text
+    assert "counted only beside the store" in caplog.text
 
 
 ALTERATIONS: dict[str, Callable[[list[str]], list[str]]] = {

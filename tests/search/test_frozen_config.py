@@ -104,7 +104,7 @@ def test_a_wrong_type_is_one_line_whoever_hashed_it(path: str, junk: object, tmp
     try:
         load(tmp_path / "lock.yaml").misfits(run)
     except ConfigError as error:
-        assert re.match(r"frozen_config: \S+ is no whole frozen setting: [\w.]+: ", str(error)), error
+        assert re.match(r"frozen_config: \S+ is not a complete frozen setting: [\w.]+: ", str(error)), error
         assert "\n" not in str(error)
     else:
         assert path in ("setting", "values", "tasks", "test_tasks", "data", "data.split") or isinstance(

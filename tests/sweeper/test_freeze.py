@@ -87,7 +87,7 @@ def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_what_it_was_not_frozen_for_is_refused(swept: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"says otherwise: temperature.input: 0.6 -> 0.8"):
+    with pytest.raises(ConfigError, match=r"differs: temperature.input: 0.6 -> 0.8"):
         locked(swept, "temperature.input=0.8")
     with pytest.raises(ConfigError, match=r"data.validation_fraction: 0.5 -> 0.4"):
         run(locked(swept, "data.validation_fraction=0.4"), tmp_path / "run")

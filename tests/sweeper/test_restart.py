@@ -108,13 +108,13 @@ def entry(link: StudyLink, name: str, said: float) -> None:
 
 def test_a_restart_on_another_host_waits_for_the_lease_of_the_dead(tmp_path: Path) -> None:
     _, dead = sweeper(tmp_path)
-    entry(dead, "dead", time.time())
+    last_word = time.time()
+    entry(dead, "dead", last_word)
     asked = dead.study.ask(fixed_distributions=dead.plan.space.distributions)
     asked.set_user_attr("sweeper", "dead")
     own, link = sweeper(tmp_path, "sweep.lease_s=2")
-    start = time.monotonic()
     run(own, link, FlakyLauncher())
-    assert 1 < time.monotonic() - start < 10
+    assert 2 <= time.time() - last_word < 60
     assert states(link) == dict.fromkeys((0.0, 0.1, 0.2), "COMPLETE")
     assert finish(own, link, View(own, live=False)) == 0.8
     assert "(winner)" in (tmp_path / "trials.md").read_text()
@@ -145,7 +145,7 @@ def test_a_trial_that_another_sweeper_took_over_is_left_to_it(
 
     launcher.launch = launch  # type: ignore[method-assign]
     run(own, link, launcher)
-    assert "another sweeper took this one for dead" in capsys.readouterr().out
+    assert "another sweeper took it for dead" in capsys.readouterr().out
     kept = {trial.params["x"]: trial.state for trial in link.trials() if trial.state != TrialState.FAIL}
     assert kept == dict.fromkeys((0.0, 0.1, 0.2), TrialState.COMPLETE)
 

@@ -119,7 +119,7 @@ def test_open_lock_for_file_systems_without_links(tmp_path: Path) -> None:
 def test_a_file_that_is_no_journal_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "study.db"
     file.write_bytes(content)
-    hint = "did you mean sqlite:///" if content.startswith(b"SQLite") else "is no Optuna journal"
+    hint = "did you mean sqlite:///" if content.startswith(b"SQLite") else "is not an Optuna journal"
     with pytest.raises(ConfigError, match=hint):
         open_storage(str(file), tmp_path, "symlink")
     assert file.read_bytes() == content and [path.name for path in tmp_path.iterdir()] == ["study.db"]

@@ -12,7 +12,7 @@ from selfguide.config.validate import as_dataclass
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import config_dir
 from selfguide.core.types import Example
-from selfguide.synthesis.budget import budget_report, fit_rows, steps_for
+from selfguide.synthesis.budget import budget_report, fit_rows
 
 LABELS = ("yes", "no", "maybe")
 KINDS = ("none", "equal_rows", "equal_tokens", "equal_steps")
@@ -104,21 +104,6 @@ def test_the_seed_chooses() -> None:
 def test_token_lengths_must_fit() -> None:
     with pytest.raises(ValueError, match="token lengths of 1"):
         fit_rows(numbered(["x", "y"]), budget("equal_tokens", 10), (), 0, [3])
-
-
-@given(st.integers(1, 500), st.integers(1, 32), st.integers(1, 6), st.integers(1, 300))
-def test_steps(rows: int, batch_size: int, max_epochs: int, steps: int) -> None:
-    per_epoch = -(-rows // batch_size)
-    free = steps_for(budget("equal_rows", rows), rows, batch_size, max_epochs)
-    assert free == (max_epochs, max_epochs * per_epoch)
-    equal = steps_for(budget("equal_steps", steps), rows, batch_size, max_epochs)
-    assert equal.steps == steps
-    assert (equal.epochs - 1) * per_epoch < steps <= equal.epochs * per_epoch
-
-
-def test_no_rows_no_training() -> None:
-    with pytest.raises(ValueError, match="at least one row"):
-        steps_for(budget("none"), 0, 8, 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,7 @@ from selfguide.core.types import Example, TaskSpec
 from selfguide.synthesis.candidates import Candidate, Sample
 from selfguide.synthesis.dataset import compose, vanished_labels
 from selfguide.synthesis.inspect import label_agreement, warnings_about
-from selfguide.synthesis.vote import best_samples, elect, majority
+from selfguide.synthesis.vote import best_samples, elect, majority, sample_share
 from tests.composing import run_config
 
 CONFIG = run_config("task=sni", "task.id=task1", "synthesis=default")
@@ -190,3 +190,25 @@ def test_answers_vote_as_the_metric_reads_them(metric: str, same: tuple[str, ...
     assert [sample.answer == elected.samples[0].answer for sample in elected.samples] == [True] * len(same) + [False]
     if len(same) > 1:
         assert elected.output == same[0], "as often as the others, and the most likely"
+
+
+def test_votes_on_texts_are_for_the_wording_and_elect_labels_alone() -> None:
+    """As the reference: what wins the vote is kept if it is a label as it stands."""
+    config = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.3, share_of="survivors", vote_on="texts")
+    inputs = [
+        candidate("good.", "Good", "bad"),  # one each: the shortest
+        candidate("It is good.", "It is good.", "bad"),
+        candidate("good", "good", "bad."),
+    ]
+    found = [(one.output, one.dropped) for one in elect(MOOD, inputs, config, CONFIG.filters)]
+    assert found == [("bad", None), (None, "no_label"), ("good", None)]
+    [by_answer] = elect(MOOD, inputs[1:2], replace(config, vote_on="answers"), CONFIG.filters)
+    assert by_answer.output == "good"
+
+
+def test_votes_on_texts_of_a_generation_task_keep_case_and_punctuation_apart() -> None:
+    config = replace(CONFIG.annotation, samples=3, best_of=3, min_share=0.3, vote_on="texts")
+    filters = replace(CONFIG.filters, output_length="off")
+    [elected] = elect(REWRITE, [candidate("b a", "b a.", "b a.")], config, filters)
+    assert (elected.output, elected.share) == ("b a.", pytest.approx(2 / 3))
+    assert sample_share(REWRITE, elected, config) == pytest.approx(2 / 3)

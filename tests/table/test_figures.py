@@ -149,7 +149,9 @@ def test_missing_and_failed_runs_stay_blank(folders: dict[tuple[str, str, int], 
     assert found.entries["worse", "task_c"].figure is None
     entry = found.entries["selfguide", "task_a"]
     assert (len(entry.runs), entry.planned, entry.failures) == (1, 2, ("no device",))
-    text = markdown("A table", "command", sheets(config(), plan, found, []), notes(config(), plan, found, done))
+    text = markdown(
+        ("A table", "command", "terms"), sheets(config(), plan, found, []), notes(config(), plan, found, done)
+    )
     text = re.sub(" +", " ", text)
     generation = text.split("## generation")[1].split("##")[0]
     assert "| row worse | |" in generation
@@ -185,7 +187,7 @@ def test_unlike_metrics_are_not_averaged(folders: dict[tuple[str, str, int], Run
     plan = grid(mixed)
     found = figures(plan, [Done(cell, folders[cell.row, cell.task, cell.seed]) for cell in plan.cells])
     assert not found.averages
-    text = markdown("", "", sheets(mixed, plan, found, []), [])
+    text = markdown(("", "", ""), sheets(mixed, plan, found, []), [])
     assert "task_a (exact match)" in text
     assert "task_c (ROUGE-L)" in text
 
@@ -212,7 +214,7 @@ def test_the_files(whole: tuple[Grid, list[Done], Figures]) -> None:
     )
     laid_out = sheets(config(), plan, found, [value])
     said = notes(config(), plan, found, done)
-    text = re.sub(" +", " ", markdown("A table", "python -m x", laid_out, said))
+    text = re.sub(" +", " ", markdown(("A table", "python -m x", "terms"), laid_out, said))
     for piece in (
         "# A table", "`python -m x`", "## classification: exact match", "↑", "↓", "kept per 1,000 calls",
         "| row selfguide | classification | gain over few-shot ICL: exact match, Big-7B | +14.5 | | +",

@@ -1,19 +1,27 @@
 """The shipped tables are sound, the grid is what its YAML says, and mistakes are one line."""
 
+import copy
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from selfguide.apps.table.grid import grid, merged
+from selfguide.analysis.compare import BASELINE
+from selfguide.apps.table.grid import Cell, grid, merged
 from selfguide.apps.table.published import published
 from selfguide.config.commands import typed_command
 from selfguide.config.table import TableConfig, table_problems
+from selfguide.config.validate import typed
 from selfguide.core.errors import DataError
 from selfguide.core.paths import config_dir
 from tests.composing import composed
 
-TABLES = ("table_main", "ablation_filters", "ablation_temperature", "scaling", "icl_vs_finetune")
+SELFGUIDE = (
+    "selfguide_main", "table_main", "ablation_filters", "ablation_temperature", "scaling", "icl_vs_finetune",
+)  # fmt: skip
+TABLES = tuple(sorted(path.stem for path in (config_dir() / "table").glob("*.yaml") if path.stem != "paper_tasks"))
 # 22 tasks of the paper: 14 of classification, 8 of generation.
 PAPER = {path.stem for path in (config_dir() / "task").glob("task*.yaml")}
 
@@ -22,9 +30,9 @@ def table(name: str, *overrides: str) -> TableConfig:
     return typed_command(composed(f"+table={name}", *overrides, config_name="table"), TableConfig)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", SELFGUIDE)
 @pytest.mark.parametrize("size", ["micro", "paper"])
-def test_the_shipped_tables(name: str, size: str) -> None:
+def test_the_tables_of_selfguide(name: str, size: str) -> None:
     config = table(name, f"size={size}")
     assert config.name == name
     assert not list(table_problems(config))
@@ -69,6 +77,11 @@ def test_row_beats_group_beats_size_and_the_command_line_beats_all() -> None:
     ("override", "said"),
     [
         ("size=huge", "size: 'huge' is not allowed; allowed: micro | paper"),
+        ("equal=cents", "equal: 'cents' is not allowed; allowed: proposals | teacher_tokens | budget, or null"),
+        (
+            "rows.neither.only=[micro,nowhere]",
+            "rows.neither: 'nowhere' is no size or group of the table; allowed: micro | paper",
+        ),
         ("reference=nobody", "reference: 'nobody' is not allowed; allowed: baseline | "),
         ("again=[nobody]", "again: 'nobody' is not allowed"),
         ("sizes.micro.seeds=[0,0]", "sizes.micro.seeds: [0, 0] is not allowed; allowed: at least one, each once"),
@@ -87,24 +100,33 @@ def test_a_wrong_type_is_refused() -> None:
 
 
 def test_published_values_name_their_source() -> None:
-    found = published("published.yaml", "table_main")
-    studies = published("published.yaml", "s3_studies")
-    gains = {value.over: value.gain for value in studies if value.on == "IMDb, QNLI, RTE, AdQA (mean)"}
-    assert gains == {"ZeroGen": 9.48, "GoldGen": 2.73}
+    found = published("published.yaml", table("table_main").published_as or "")
+    of_s3 = published("published.yaml", "s3_table2")
+    assert {value.over: (value.gain, value.largest) for value in of_s3} == {
+        "ZeroGen": (9.48, False), "GoldGen": (2.73, False), "gold data": (15.17, True),
+    }  # fmt: skip
     own = {value.on: (value.gain, value.metric) for value in found if value.row == "selfguide"}
     assert own == {"classification": (14.5, "exact match"), "generation": (17.9, "ROUGE-L")}
     of_llm2llm = published("published.yaml", "llm2llm_main")
     assert {value.on: value.gain for value in of_llm2llm} == {
         "gsm8k": 24.2, "casehold": 32.6, "snips": 32.0, "trec": 52.6, "sst2": 39.8,
     }  # fmt: skip
-    assert {value.model for value in of_llm2llm} == {"Llama-2-7B"}
-    config = table("llm2llm_main", "size=paper")
-    assert {value.on for value in of_llm2llm} == {t for group in grid(config).groups.values() for t in group.tasks}
-    assert {value.over for value in of_llm2llm} == {config.rows[config.reference or ""].label}
+    assert {value.model for value in of_llm2llm} == {"Llama-2-7B taught by gpt-3.5-turbo"}
     scores = {value.on: value for value in found if value.score is not None}
     assert set(scores) == PAPER
     assert all(value.source and value.row == "few_shot_icl" for value in scores.values())
     assert published("published.yaml", "scaling") == []
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_published_value_has_its_place_in_the_table(name: str) -> None:
+    config = table(name, "size=paper")
+    plan = grid(config)
+    labels = {row.label for row in plan.rows.values()} | {BASELINE}
+    for value in published("published.yaml", config.published_as or name):
+        row = plan.standing_for(value.row)
+        assert row in plan.rows and value.over in (None, *labels)
+        assert all(place in plan.groups or place in plan.tasks for place in value.places)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +134,7 @@ def test_published_values_name_their_source() -> None:
     [
         ("- {table: t, row: r, on_: x}", "on_"),
         ("- {table: t, row: r, 'on': x, metric: m, model: m, score: 1.0}", "source"),
-        ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s}", "one of score and gain"),
+        ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s}", "either score or gain"),
         ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s, gain: 1.0}", "names what it is over"),
     ],
 )
@@ -120,3 +142,58 @@ def test_a_published_value_without_source_or_value_is_refused(text: str, said: s
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(DataError, match=said):
         published(str(tmp_path / "p.yaml"), "t")
+
+
+def without_task(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(override for override in overrides if override.partition("=")[0] not in ("task", "seed"))
+
+
+@cache
+def task_of(name: str) -> Any:
+    return composed(f"task={name}").task
+
+
+def sound(cell: Cell) -> None:
+    """The cell is a run. A task's file changes nothing but the task, so it is composed once for all rows."""
+    own = [override for override in cell.overrides if override.startswith("task.")]
+    run = composed(*(o for o in without_task(cell.overrides) if o not in own))
+    run.task = copy.deepcopy(task_of(cell.task))
+    for override in own:
+        OmegaConf.update(run, *override.split("=", 1))
+    typed(run)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("size", ["micro", "paper"])
+def test_every_row_group_and_task_makes_runs(name: str, size: str) -> None:
+    config = table(name, f"size={size}")
+    assert config.name == name and not list(table_problems(config))
+    plan = grid(config)
+    assert len({(cell.overrides, cell.takes) for cell in plan.cells}) == len(plan.cells)
+    of_group = {row for row, labelled in plan.rows.items() if {*labelled.at} & {*plan.groups}}
+    once = {cell.row: cell for cell in reversed(plan.cells)}.values()
+    first = [cell for cell in plan.cells if cell.row == plan.cells[0].row]
+    chosen = [*once, *({cell.task: cell for cell in first}).values()]
+    chosen += {(cell.row, cell.group): cell for cell in plan.cells if cell.row in of_group}.values()
+    for cell in {(*without_task(cell.overrides), cell.task): cell for cell in chosen}.values():
+        sound(cell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("size", ["micro", "paper"])
+def test_every_cell_is_a_run(name: str, size: str) -> None:
+    cells = grid(table(name, f"size={size}")).cells
+    for cell in {(cell.row, cell.task): cell for cell in cells}.values():
+        sound(cell)
+
+
+def test_rows_are_run_where_they_say() -> None:
+    config = table("s3_table2", "size=paper")
+    groups = {row: {cell.group for cell in grid(config).cells if cell.row == row} for row in config.rows}
+    assert groups["s3"] == {"imdb", "qnli", "rte", "adversarial_qa"} and groups["progen"] == {"imdb"}
+    small = grid(table("s3_table2"))
+    assert "zerogen_published" not in small.rows and "progen" in small.rows
+    [method] = {o for cell in grid(config).cells for o in cell.overrides if cell.task == "rte" and cell.row == "s3" and
+                o.startswith("method=")}  # fmt: skip
+    assert method == "method=s3_pairs"

@@ -34,7 +34,7 @@ def test_openings_are_observable() -> None:
     data, told = gold(), []
     data.on_open(told.append)
     assert data.openings == []
-    data.hash("test"), data.count("test"), data.overlaps("test", ["x"]), data.label_counts("test")
+    data.hash("test"), data.count("test"), data.overlaps("test", ["x"])
     assert data.openings == []
     data.open("test")
     data.open("test", purpose="lint")

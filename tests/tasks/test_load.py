@@ -55,7 +55,7 @@ def test_a_label_of_gold_alone_is_not_inferred(tmp_path: Path, caplog: pytest.Lo
 
 def test_demonstrations_of_one_label_ask_for_the_others(tmp_path: Path) -> None:
     path = write(tmp_path, [(f"input {i}", "yes" if i % 2 else "no") for i in range(40)], [("a", "yes")])
-    with pytest.raises(DataError, match=r"demonstrations show the label 'yes' alone; list all labels in task\.labels"):
+    with pytest.raises(DataError, match=r"demonstrations show only the label 'yes'; list all labels in task\.labels"):
         load_task(json_task(path), data_config(), 0)
 
 
@@ -132,7 +132,7 @@ def test_labels_that_never_occur(tmp_path: Path) -> None:
     path = write(tmp_path, [(f"i{i}", "x") for i in range(9)], [("a", "yes")])
     with pytest.raises(DataError, match=r"no output is one of task\.labels \(yes, no\)"):
         load_task(json_task(path, labels=["yes", "no"]), data_config(), 0)
-    with pytest.raises(DataError, match=r"show the label 'x' alone"):
+    with pytest.raises(DataError, match=r"show only the label 'x'"):
         load_task(
             json_task(path, family="classification", demonstrations=[{"input": "q", "output": "x"}]), data_config(), 0
         )
@@ -191,7 +191,7 @@ def test_a_changed_task_file_is_told(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_micro_lists_what_there_is() -> None:
     from selfguide.config.schema import TaskConfig
 
-    with pytest.raises(ConfigError, match=r"task\.id: 'nope' is no bundled task; choose one of"):
+    with pytest.raises(ConfigError, match=r"task\.id: 'nope' is not a bundled task; choose one of"):
         load_task(TaskConfig(name="nope", source="micro", id="nope"), data_config(), 0)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from selfguide.config.preference import PreferenceConfig
 from selfguide.config.schema import FinetuningConfig, RunConfig
 from selfguide.prompts.tokenization import PromptTokenizer
 from selfguide.training.rows import TrainingRow
@@ -12,6 +13,8 @@ from tests.models.checkpoints import engine_config, model_config
 def finetuning_config(**changes: Any) -> FinetuningConfig:
     values: dict[str, Any] = {
         "kind": "lora",
+        "objective": "sft",
+        "preference": PreferenceConfig(0.1, 1e-3, 1, True, 0.2),
         "epochs": 2,
         "max_epochs": 2,
         "learning_rate": 1e-2,

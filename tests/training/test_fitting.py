@@ -1,6 +1,7 @@
 """What is tried on a device, and what is refused before a token is generated."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,18 +9,22 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from selfguide.config.builtin import METHODS
 from selfguide.config.groups import register
+from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError, TrainingError
 from selfguide.core.paths import config_dir
 from selfguide.models import devices
 from selfguide.models.devices import Card
-from selfguide.models.loading import load_prompt_tokenizer, torch_dtype
+from selfguide.models.loading import load_model, load_prompt_tokenizer, torch_dtype
 from selfguide.models.memory import GIB, Shape
+from selfguide.pipeline import check_training
 from selfguide.training import fitting, trainer
 from selfguide.training.fitting import OutOfMemoryError, choose, fits, remember_too_large
 from selfguide.training.job import TrainingJob
 from selfguide.training.preflight import check_disk, check_memory, check_targets, preflight
 from selfguide.training.sharding import sharding_arguments
+from tests.composing import run_config as composed_run
 from tests.models.checkpoints import tiny_model
 from tests.models.test_memory import LLAMA_2_7B
 from tests.training.configs import copy_rows, finetuning_config, run_config
@@ -154,6 +159,36 @@ def test_disk_and_target_modules_are_checked_before_anything_is_made(
     check_targets(named)
     with pytest.raises(ConfigError, match=r"target_modules: nowhere: .* allowed: all-linear, or some of .*q_proj"):
         check_targets(replace(config, finetuning=finetuning_config(target_modules="nowhere")))
+    [weights] = (tmp_path / "model").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ConfigError, match=r"^model\.path: .*safetensors is damaged, fetch it again"):
+        check_targets(named)
+
+
+def test_a_model_of_images_and_text_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    config = run_config(tiny_model(tmp_path / "model"))
+    raw = {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": LLAMA_2_7B, "vision_config": {"a": 1}}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(raw))
+    for refused in (lambda: preflight(config, Terminal()), lambda: load_model(config.model, device="cpu")):
+        with pytest.raises(ConfigError, match=r"^model\.path: .* is a multimodal Gemma3ForConditionalGeneration "):
+            refused()
+
+
+def reversed_demonstrations(session: Any) -> None:
+    """A method of a user's own."""
+
+
+def test_a_method_that_trains_nothing_needs_nothing_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what it says of itself, and not by its name."""
+    target = f"{__name__}.reversed_demonstrations"
+    config = composed_run("task=micro_color_word", "finetuning.optimizer=adamw_8bit")
+    config = replace(config, method=replace(config.method, kind=target))
+    for trains in (True, False):
+        monkeypatch.setattr(reversed_demonstrations, "trains", trains, raising=False)
+        METHODS.take_target(target)
+        with pytest.raises(ConfigError, match="adamw_8bit needs a CUDA device") if trains else nullcontext():
+            check_training(config, Terminal())
+    monkeypatch.delitem(METHODS._targets, target)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +201,6 @@ def test_disk_and_target_modules_are_checked_before_anything_is_made(
     ],
 )
 def test_what_this_machine_lacks_is_said_at_the_start(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    from selfguide.core.console import Terminal
-
     with pytest.raises(ConfigError, match=f"^{message}"):
         preflight(model_folder(tmp_path, **changes), Terminal())
 

@@ -257,3 +257,17 @@ def test_losses_are_one_line_a_step(trained: TrainingResult) -> None:
     assert [row["step"] for row in rows] == list(range(1, trained.steps + 1))
     assert rows[0]["learning_rate"] == pytest.approx(1e-2)
     assert rows[-1]["learning_rate"] < 1e-2 / 10
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_training_that_changed_nothing_is_an_error(
+    tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path, kind: str
+) -> None:
+    with pytest.raises(TrainingError, match="the training changed no weight"):
+        trained_on(tiny, tokenizer, tmp_path, rows=8, max_epochs=1, epochs=1, kind=kind, learning_rate=1e-60)
+
+
+def test_a_single_step_has_no_warm_up(tiny: Path, tokenizer: PromptTokenizer, tmp_path: Path) -> None:
+    """Its learning rate would be 0."""
+    result = trained_on(tiny, tokenizer, tmp_path, rows=8, max_epochs=1, epochs=1, warmup_fraction=0.5)
+    assert result.steps == 1

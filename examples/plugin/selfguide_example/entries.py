@@ -27,5 +27,5 @@ class GreedyConfig(HFEngineConfig):
     attention: str = "auto"
 
 
-METHOD = Entry("selfguide_example.method:run", SelfPromptConfig, version="1")
+METHOD = Entry("selfguide_example.method:run", SelfPromptConfig, version="1", trains=False)
 ENGINE = Entry("selfguide_example.engine:GreedyEngine.from_config", GreedyConfig, version="1")

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from selfguide.config.schema import FiltersConfig
 from selfguide.core.types import Instance, Split, TaskSpec
 from selfguide.evaluation.floors import majority_class
 from selfguide.evaluation.statistics import detectable_difference, margin_of_error
 from selfguide.prompts.selfguide import Prompt, answer_prompt
+from selfguide.synthesis.filters import LengthBand
 from selfguide.tasks.gold import SPLITS, GoldData
 from selfguide.tasks.normalization import is_latin, normalize_answer
 from selfguide.tasks.raw import normalized
@@ -33,13 +35,17 @@ Rows = dict[Split, tuple[Instance, ...]]
 
 
 def lint_task(
-    task: TaskSpec, gold: GoldData, encode: Encode | None = None, context_length: int | None = None
+    task: TaskSpec,
+    gold: GoldData,
+    encode: Encode | None = None,
+    context_length: int | None = None,
+    filters: FiltersConfig | None = None,
 ) -> list[Finding]:
     """All findings, warnings first.
 
     `encode` gives a prompt's token ids and `context_length` the tokens a model takes; without
-    them prompts are not measured. The gold is opened for the purpose "lint":
-    `selfguide.search.protocol_check.AccessCounter` counts it.
+    them prompts are not measured. With `filters` the gold is held against their length band. The
+    gold is opened for the purpose "lint": `selfguide.search.protocol_check.AccessCounter` counts it.
     """
     rows: Rows = {split: gold.open(split, "lint") for split in SPLITS if gold.count(split)}
     findings = [
@@ -51,6 +57,7 @@ def lint_task(
         *_noise_terms(task, rows),
         *_scripts(task, rows),
         *_prompt_lengths(task, rows, encode, context_length),
+        *(() if filters is None else _length_band(task, rows, filters)),
         *_majority(task, rows),
         *_size(rows),
     ]
@@ -211,6 +218,29 @@ def _prompt_lengths(task: TaskSpec, rows: Rows, encode: Encode | None, context_l
             yield Finding("note", "prompt length", said)
 
 
+def _length_band(task: TaskSpec, rows: Rows, filters: FiltersConfig) -> Findings:
+    """What share of the gold the length filter would drop if it were synthetic."""
+    shown = {"input": [d.input for d in task.demonstrations], "output": [d.output for d in task.demonstrations]}
+    for side, texts in shown.items():
+        if not texts or (side == "output" and task.is_classification):
+            continue
+        setting = filters.input_length if side == "input" else filters.output_length
+        used = setting == "on" or (setting == "auto" and (side == "input") == task.is_classification)
+        band = LengthBand.around(texts, filters.length_sigmas, filters.length_floor, filters.length_fallback)
+        for split, instances in rows.items():
+            gold = [row.input if side == "input" else row.references[0] for row in instances]
+            share = sum(band(text) is not None for text in gold) / len(gold)
+            if share >= 0.1:
+                would = "drops" if used else "would drop"
+                yield Finding(
+                    "warning" if used else "note",
+                    "length band",
+                    f"filters.{side}_length={setting} {would} {share:.0%} of the {split} {side}s, were they synthetic: "
+                    f"the demonstrations' band is {band.low:.0f} to {band.high:.0f} characters; "
+                    "filters.length_floor widens it",
+                )
+
+
 def _majority(task: TaskSpec, rows: Rows) -> Findings:
     if not task.is_classification:
         return
@@ -226,7 +256,7 @@ def _majority(task: TaskSpec, rows: Rows) -> Findings:
 
 def _size(rows: Rows) -> Findings:
     if not rows:
-        yield Finding("note", "no instances", "nothing will be measured: the run makes data and a model alone")
+        yield Finding("note", "no instances", "nothing will be measured: the run makes only data and a model")
     for split, instances in rows.items():
         n = len(instances)
         yield Finding(

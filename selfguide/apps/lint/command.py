@@ -35,4 +35,4 @@ def findings(run: "RunConfig") -> "tuple[TaskSpec, GoldData, list[Finding]]":
     task, gold = load_task(run.task, run.data, run.seed)
     AccessCounter(run, gold, "selfguide.apps.lint")
     encode, context_length, unmeasured = measure_with(run.model)
-    return task, gold, [*lint_task(task, gold, encode, context_length), *unmeasured]
+    return task, gold, [*lint_task(task, gold, encode, context_length, run.filters), *unmeasured]

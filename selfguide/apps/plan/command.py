@@ -1,5 +1,6 @@
 """`selfguide plan task=… model=…`: what the same run of `selfguide.main` would take; see `conf/plan.yaml`."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,8 +16,18 @@ BUSY = 0.7
 FORECAST = ("selfguide", "few_shot_icl", "few_shot_finetune")  # the stages of other methods are not measured
 
 
+def main() -> None:
+    """A run's forecast, or with +table=NAME a table's."""
+    if any(word.lstrip("+").startswith("table=") for word in sys.argv[1:]):
+        from selfguide.apps.plan.table import main as of_table
+
+        of_table()
+    else:
+        of_run()
+
+
 @command("plan")
-def main(config: DictConfig) -> None:
+def of_run(config: DictConfig) -> None:
     """Forecast, and print it."""
     from selfguide.config.command import run_overrides
     from selfguide.config.validate import typed
@@ -26,8 +37,8 @@ def main(config: DictConfig) -> None:
     made = forecast_of(run_config)
     show(run_config, made.predicted)
     if made.busy < BUSY:
-        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are unsure")
-    print(f"kept: {made.file}; the report of the run puts its facts beside it")
+        print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are uncertain")
+    print(f"kept: {made.file}; the run's report will compare it with what happened")
 
 
 class Made(NamedTuple):
@@ -53,6 +64,10 @@ def forecast_of(run_config: "RunConfig") -> Made:
         raise ConfigError(
             f"method.kind: {run_config.method.kind} with student={run_config.student.kind} cannot be forecast yet; "
             f"allowed: {' | '.join(FORECAST)} with student=causal"
+        )
+    if run_config.finetuning.objective != "sft":
+        raise ConfigError(
+            f"finetuning.objective: {run_config.finetuning.objective} cannot be forecast yet; allowed: sft"
         )
     measured = probe(run_config, run_config.plan)
     gpu = "device" in measured.memory

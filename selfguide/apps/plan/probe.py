@@ -19,6 +19,7 @@ from rich.console import Console
 
 from selfguide.analysis.details import peak_memory
 from selfguide.apps.plan.measured import Calls, Measured, Training
+from selfguide.config.family import for_family, input_temperature
 from selfguide.config.schema import ForecastConfig, RunConfig
 from selfguide.core.console import Bar, Terminal
 from selfguide.core.types import Example, Instance
@@ -70,7 +71,7 @@ def probe(config: RunConfig, sizes: ForecastConfig) -> Measured:
     instances = min(published, config.evaluation.limit or published)
     watch, began, used = Stopwatch(), time.monotonic(), time.process_time()
     with tempfile.TemporaryDirectory(prefix="selfguide-plan-") as folder:
-        small = shrunk(config, sizes, Path(folder))
+        small = for_family(shrunk(config, sizes, Path(folder)), task.family)
         with Session(small, task, watch) as session:
             started = time.monotonic()
             first = draw(session, [], 0)
@@ -137,9 +138,8 @@ def shrunk(config: RunConfig, sizes: ForecastConfig, folder: Path) -> RunConfig:
 def draw(session: Session, pool: Sequence[str], index: int) -> ProposalRequest:
     """The request for a new input, as a later round would draw it."""
     config = session.config
-    proposer = InputProposer(
-        session.student, session.task, config.generation, config.filters, config.temperature.input, config.seed
-    )
+    temperature = input_temperature(config, session.task.family)
+    proposer = InputProposer(session.student, session.task, config.generation, config.filters, temperature, config.seed)
     return proposer.draw(pool, -1, index)
 
 

@@ -160,6 +160,8 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
         "tasks": {known["task"]: known for known in frozen["tasks"].values()},
         "test_tasks": {known["task"]: known for known in frozen["test_tasks"].values()},
         "data": bound["data"],
+        # What the winner was made of: `selfguide store gc` keeps it.
+        "stages": sorted({key for result in winner.all_results.values() for key in _stages(Path(result.folder))}),
         **{name: frozen[name] for name in ("model", "engine", "teacher", "encoder") if name in frozen},
         "study": {
             "name": plan.study,
@@ -175,6 +177,11 @@ def _content(plan: Plan, summary: Summary, winner: TrialRow) -> dict[str, Any]:
     }
 
 
+def _stages(run: Path) -> list[str]:
+    file = run / "result.json"
+    return list(json.loads(file.read_text(encoding="utf-8")).get("keys", {}).values()) if file.exists() else []
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
@@ -187,4 +194,4 @@ def _content_of(path: Path) -> dict[str, Any]:
 
 
 def _lasting(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in ("frozen", "git", "versions")}
+    return {key: value for key, value in content.items() if key not in ("frozen", "git", "versions", "stages")}

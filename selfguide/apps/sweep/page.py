@@ -1,11 +1,10 @@
 """`sweep_report.html`: one offline page; no script, no fonts, nothing fetched."""
 
-from typing import Any, Literal
+from typing import Any
 
-from markupsafe import Markup
-
-from selfguide.analysis.charts import Bar, Curve, bars, lines
+from selfguide.analysis.charts import Bar, bars
 from selfguide.analysis.html import render
+from selfguide.apps.sweep.charts import coordinates, front, history
 from selfguide.search.optimism import Optimism
 from selfguide.search.results import describe
 from selfguide.search.summary import Summary, TrialRow, cells, columns, finalist_table, worst
@@ -23,6 +22,7 @@ def render_sweep(summary: Summary) -> str:
     winner = summary.winner
     gain = worst(winner.all_results, summary, gain=True) if winner else None
     shares = [Bar(key, share, f"{share:.2f}") for key, share in summary.importance.items()]
+    finalists = finalist_table(summary)
     return render(
         "sweep.html.j2",
         None,
@@ -33,32 +33,21 @@ def render_sweep(summary: Summary) -> str:
         gain=gain,
         describe=describe,
         history=history(summary),
+        coordinates=coordinates(summary),
+        front=front(summary),
         header=columns(summary),
         rows=[{"winner": row is winner, "cells": _cells(summary, row)} for row in summary.rows],
-        finalists=finalist_table(summary),
+        finalists=(
+            finalists[0],
+            [{"winner": False, "cells": [{"text": text, "heat": None} for text in row]} for row in finalists[1:]],
+        )
+        if finalists
+        else None,
         importance=bars("Importance of the searched keys", shares),
         savings=_savings(summary),
         optimism=_optimism(summary),
         failed=[row for row in summary.rows if row.error],
     )
-
-
-def history(summary: Summary) -> Markup:
-    """Every decided trial's value in the order of their numbers, and the best so far."""
-    values = [summary.value(row) for row in summary.decided]
-    best: list[tuple[int, float]] = []
-    dots: dict[str, list[tuple[int, float, str]]] = {"finished": [], "pruned": []}
-    for index, (row, value) in enumerate(zip(summary.decided, values, strict=True)):
-        dots[row.state].append((index, value, f"trial {row.number}: {describe(row.setting)}: {value:.3f} {row.state}"))
-        admitted = row.state == "finished" and summary.objective.admissible(row.results)
-        highest = [value] * admitted + [before for _, before in best[-1:]]
-        best += [(index, max(highest))] if highest else []
-    curves = [Curve("best so far", [x for x, _ in best], [y for _, y in best], 3)]
-    for state, some in dots.items():
-        kind: Literal["dots", "rings"] = "dots" if state == "finished" else "rings"
-        notes = [note for _, _, note in some]
-        curves.append(Curve(state, [x for x, _, _ in some], [y for _, y, _ in some], 0, kind, notes=notes))
-    return lines("History", curves, x_name="decided trials", y_name="value")
 
 
 def _cells(summary: Summary, row: TrialRow) -> list[dict[str, Any]]:

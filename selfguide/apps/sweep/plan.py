@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.apps.sweep.binding import Binding, Compose, bind
+from selfguide.apps.sweep.conventions import check_search, sweeper_knobs
 from selfguide.apps.sweep.job import check_split
 from selfguide.config.explain import explain
 from selfguide.config.sweep import SweepConfig
@@ -104,6 +105,7 @@ def read_plan(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]
         choices = config.hydra.runtime.choices
         knobs.first = [_completed(dict(setting), space, default, choices) for setting in knobs.first]
     _check(knobs, space, config)
+    check_search(knobs)
     confirm, has_seed = knobs.confirm, "seed" in config
     objective = Objective(
         kind=cast(Kind, knobs.objective),
@@ -158,7 +160,7 @@ def _knobs(config: DictConfig) -> SweepConfig:
     try:
         # Resolved before it is cut out of the configuration: `record` names `sweep.name`.
         values = OmegaConf.to_container(node, resolve=True)
-        knobs = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepConfig), values))
+        knobs = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepConfig), values, sweeper_knobs(config)))
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(knobs, SweepConfig)

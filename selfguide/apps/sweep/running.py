@@ -36,7 +36,7 @@ class Sweep:
     def run(self) -> None:
         """Until the target is reached and nothing is under way."""
         for trial in self.link.recover():
-            self.view.say(f"trial {trial.number}: its sweeper died; {describe(trial.params) or 'it'} is asked again")
+            self.view.say(f"trial {trial.number}: its sweeper died; {describe(trial.params) or 'it'} will be run again")
         self.link.retry_failed(all_of_them=self.plan.knobs.retry_failed)
         self.link.enqueue_first()
         while True:
@@ -128,7 +128,7 @@ class Sweep:
             yield
         except TakenOver:
             self.race.trials.pop(trial.number, None)
-            self.view.say(f"trial {trial.number}: another sweeper took this one for dead and has its setting now")
+            self.view.say(f"trial {trial.number}: another sweeper took it for dead and took over its setting")
 
     def _keep(self, trial: Trial, result: JobResult) -> None:
         trial.results[result.cell] = result
@@ -137,6 +137,7 @@ class Sweep:
         self.race.lower_bound(trial.results)
         self.race.observe({result.cell: result})
         self.link.save(trial.number, result)
+        trial.stopped = trial.stopped or self.link.stopped_by_pruner(trial.number)
         self.view.ended(trial, result)
 
     def _retry_or_fail(self, trial: Trial, ended: FinishedJob) -> None:
@@ -167,7 +168,7 @@ class Sweep:
             self.failures += 1
             if trial.lost:
                 self.view.say(
-                    f"trial {trial.number}: its workers were lost {MAX_LOSSES} times; the next start asks it again"
+                    f"trial {trial.number}: its workers were lost {MAX_LOSSES} times; the next start runs it again"
                 )
         self._settled.add(trial.number)
         del self.race.trials[trial.number]

@@ -67,13 +67,13 @@ def _check_journal(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise ConfigError(f"sweep.storage: {path} is no file; allowed: a journal file, sqlite:///…, postgresql://…")
+        raise ConfigError(f"sweep.storage: {path} is not a file; allowed: a journal file, sqlite:///…, postgresql://…")
     with path.open("rb") as file:
         first = file.read(len(START))
     # Its writer may have been killed within the very first line.
     if not START.startswith(first):
         near = f"; did you mean sqlite:///{path}?" if first.startswith(b"SQLite") else ""
-        raise ConfigError(f"sweep.storage: {path} is no Optuna journal, and stays as it is{near}")
+        raise ConfigError(f"sweep.storage: {path} is not an Optuna journal and is left as it is{near}")
 
 
 def _cut_torn_line(path: Path, lock: Any) -> None:

@@ -16,11 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from selfguide.apps.sweep.lease import Lease
 from selfguide.apps.sweep.plan import Plan
+from selfguide.apps.sweep.warm_start import warm_settings
 from selfguide.core.files import json_text
 from selfguide.search.fingerprint import differences
 from selfguide.search.racing import Trial
 from selfguide.search.results import Cell, JobResult, Setting, identity
 from selfguide.search.sampler import LOST, ORIGIN, RepeatableSampler, exhausted, setting_of
+from selfguide.search.targets import pruner_of
 
 OWNER, ERROR, JOB, BINDING, SWEEP = "sweeper", "error", "job:", "binding", "sweep"
 CONFIRMED = "confirmed:"  # an attribute of the study, as a trial that is over takes no more
@@ -45,13 +47,15 @@ class StudyLink:
             direction="maximize",
             load_if_exists=True,
             sampler=RepeatableSampler(plan.knobs.sampler, plan.knobs.seed, plan.space),
-            pruner=optuna.pruners.NopPruner(),
+            pruner=optuna.pruners.NopPruner() if plan.knobs.pruner is None else pruner_of(plan.knobs.pruner),
         )
         if BINDING not in self.study.user_attrs:
             self.study.set_user_attr(BINDING, plan.binding.content)
             self.study.set_user_attr(SWEEP, plan.knobs.name)
         self.lease = Lease(self.study, plan.knobs.lease_s)
         self._handles: dict[int, optuna.Trial] = {}
+        self._cells = [(task, seed) for task in plan.knobs.tasks for seed in plan.knobs.seeds]
+        self._started = time.monotonic()
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """All trials, or those of these states, fresh from the storage."""
@@ -61,8 +65,11 @@ class StudyLink:
         """The settings to try before the sampler chooses; only those the study does not hold."""
         # Not Optuna's `skip_if_exists`: it takes numbers that differ in the sixth digit for equal.
         held = {identity(setting_of(trial)) for trial in self.trials()}
-        for written in self.plan.knobs.first:
-            setting = self.plan.space.check(written)
+        knobs, space = self.plan.knobs, self.plan.space
+        settings: list[Setting] = [space.check(written) for written in knobs.first]
+        if knobs.warm_start is not None:
+            settings += warm_settings(knobs.warm_start, space, self.plan.folder, knobs.journal_lock)
+        for setting in settings:
             if identity(setting) not in held:
                 self.study.enqueue_trial(setting)
 
@@ -119,6 +126,11 @@ class StudyLink:
         """Keep one job's result: from here on no restart repeats it. Raises TakenOver, as `settle`."""
         with self._handle(number) as handle:
             handle.set_user_attr(f"{JOB}{result.task}:{result.seed}", json_text(result.to_json()))
+            handle.report(result.score, step=self._cells.index(result.cell))
+
+    def stopped_by_pruner(self, number: int) -> bool:
+        """Whether `sweep.pruner` gives this trial up, by the scores of its jobs."""
+        return self.plan.knobs.pruner is not None and self._handles[number].should_prune()
 
     def settle(self, trial: Trial, state: TrialState) -> None:
         """End a trial.
@@ -137,8 +149,8 @@ class StudyLink:
                     handle.set_constraint(f"floor of {task}", violation)
                 value = self.plan.objective.value(trial.results, self.plan.knobs.tasks)
             if state == TrialState.PRUNED:
-                # Optuna takes a pruned trial's last report for its value.
-                handle.report(value, step=len(trial.results))
+                # Optuna takes a pruned trial's last report for its value; the jobs' scores stand before it.
+                handle.report(value, step=len(self._cells) + len(trial.results))
                 value = None
             self.study.tell(handle, value, state=state)
 
@@ -172,7 +184,16 @@ class StudyLink:
 
     def _wanted(self) -> bool:
         trials = self.trials()
-        return _counted(trials) < self.plan.target and not exhausted(trials, self.plan.space.points())
+        wanted = _counted(trials) < self.plan.target and not exhausted(trials, self.plan.space.points())
+        return wanted and not self._spent(trials)
+
+    def _spent(self, trials: list[FrozenTrial]) -> bool:
+        """Whether the time of this start, or the tokens of the study, are used up."""
+        seconds, tokens = self.plan.knobs.timeout_s, self.plan.knobs.max_tokens
+        if seconds is not None and time.monotonic() - self._started >= seconds:
+            return True
+        spent = (result.tokens for trial in trials for result in results_of(trial).values())
+        return tokens is not None and sum(spent) >= tokens
 
     def _superfluous(self, trial: FrozenTrial) -> str | None:
         """Several sweepers may ask at the same moment: the later number gives way."""

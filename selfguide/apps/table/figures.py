@@ -16,6 +16,9 @@ from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.work import Done
 from selfguide.config.methods import kind_of_recipe
 
+MAKES_DATA = ("selfguide", "self_icl", "loop")
+SHARE = 0.9  # of the most on a task, which counts as equal
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -25,6 +28,8 @@ class Entry:
     failures: tuple[str, ...]
     planned: int
     figure: Figure | None
+    unequal: int = 0
+    """Runs that are not on equal terms with the other rows."""
 
     @property
     def unfrozen(self) -> bool:
@@ -51,11 +56,6 @@ class Entry:
             for run in self.runs
         )
 
-    @property
-    def off_budget(self) -> int:
-        """Runs with fewer rows, tokens or steps than the budget asks for."""
-        return sum((run.result.get("budget") or {}).get("equal") is False for run in self.runs)
-
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -66,7 +66,7 @@ class Figures:
     costs: Mapping[str, Mapping[str, float | None]]
 
 
-def figures(grid: Grid, done: Sequence[Done], reference: str | None = None) -> Figures:
+def figures(grid: Grid, done: Sequence[Done], reference: str | None = None, equal: str | None = None) -> Figures:
     """Add up what is there. Raises `DataError` for seeds that were evaluated on different instances."""
     tasks = {name: group.tasks for name, group in grid.groups.items()}
     cells: dict[Key, list[Done]] = {(row, task): [] for row in grid.rows for some in tasks.values() for task in some}
@@ -75,14 +75,38 @@ def figures(grid: Grid, done: Sequence[Done], reference: str | None = None) -> F
     runs = {key: tuple(one.run for one in some if one.run is not None) for key, some in cells.items()}
     groups = [group_of(task, row, some) for (row, task), some in runs.items() if some]
     single, averages = figures_of(groups, tasks, reference)
+    most = {task: most_of(equal, [run for key in runs if key[1] == task for run in runs[key]]) for _, task in runs}
     entries = {
         key: Entry(
-            runs[key], tuple(one.reason for one in some if one.reason is not None), len(some), single.get(key)
+            runs[key], tuple(one.reason for one in some if one.reason is not None), len(some), single.get(key),
+            sum(is_unequal(equal, run, most[key[1]]) for run in runs[key]),
         )
         for key, some in cells.items()
     }  # fmt: skip
     costs = {row: row_costs([run for key in cells if key[0] == row for run in runs[key]]) for row in grid.rows}
     return Figures(entries, averages, costs)
+
+
+def amount(equal: str | None, run: RunFolder) -> float | None:
+    """What a run of a method that makes data has of what the rows should have in common; None for another run."""
+    result = run.result
+    if result.get("method_kind", kind_of_recipe(result["method"])) not in MAKES_DATA:
+        return None
+    if equal == "teacher_tokens":
+        return float(result["costs"]["method"]["teacher_generated_tokens"])
+    return float(result["counts"]["proposed"]) if equal == "proposals" else None
+
+
+def most_of(equal: str | None, runs: Sequence[RunFolder]) -> float:
+    """The most that a run of a task has of it."""
+    return max((amount(equal, run) or 0.0 for run in runs), default=0.0)
+
+
+def is_unequal(equal: str | None, run: RunFolder, most: float) -> bool:
+    """Whether a run falls short of its budget, or has less than `SHARE` of the most on its task."""
+    budget, own = run.result.get("budget"), amount(equal, run)
+    unbound = equal == "budget" and budget is None and run.result["counts"]["train"] > 0
+    return unbound or (budget or {}).get("equal") is False or (own is not None and own < SHARE * most)
 
 
 def row_costs(runs: Sequence[RunFolder]) -> dict[str, float | None]:

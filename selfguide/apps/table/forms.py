@@ -24,15 +24,16 @@ FIGURE_HEADER = (
     "score", "score_ci_low", "score_ci_high", "gain", "gain_ci_low", "gain_ci_high", "p", "p_holm",
     "over_control", "over_control_ci_low", "over_control_ci_high", "over_control_p", "over_control_p_holm",
     "over_reference", "over_reference_ci_low", "over_reference_ci_high", "over_reference_p", "over_reference_p_holm",
-    "unfrozen", "seen", "empty_datasets", "seed_only", "off_budget", "failed", *COSTS, "published", "published_metric",
+    "unfrozen", "seen", "empty_datasets", "seed_only", "unequal", "failed", *COSTS, "published", "published_metric",
     "published_model", "published_source",
 )  # fmt: skip
 MEAN = "(mean)"
 
 
-def markdown(title: str, command: str, sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
-    """All sheets and the notes, as GitHub shows them."""
-    parts = [f"# {title}", f"`{command}`"]
+def markdown(heading: Sequence[str], sheets: Sequence[Sheet], notes: Sequence[str]) -> str:
+    """All sheets and the notes under the heading (title, command, terms), as GitHub shows them."""
+    title, command, terms = heading
+    parts = [f"# {title}", f"`{command}`", terms]
     parts += [f"## {sheet.title}\n\n{to_markdown(sheet)}" for sheet in sheets]
     return "\n\n".join([*parts, "\n".join(f"- {markdown_cell(note)}" for note in notes)]) + "\n"
 
@@ -49,7 +50,7 @@ def runs_csv(done: Sequence[Done]) -> str:
 
 def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) -> str:
     """One line per row and task, and per row and average, scores from 0 to 1, published values as they are."""
-    known = {(grid.standing_for(value.row), value.on): value for value in published}
+    known = {(grid.standing_for(v.row), v.on): v for v in published if isinstance(v.on, str)}
     rows = []
     for group, content in grid.groups.items():
         for row, labelled in grid.rows.items():
@@ -66,7 +67,7 @@ def figures_csv(grid: Grid, figures: Figures, published: Sequence[Published]) ->
                         "seen": entry.seen if entry.runs else "",
                         "empty_datasets": entry.empty,
                         "seed_only": entry.seed_only,
-                        "off_budget": entry.off_budget,
+                        "unequal": entry.unequal,
                         "failed": len(entry.failures),
                     }
                     | _figure_row(entry.figure)

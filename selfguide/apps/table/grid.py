@@ -36,6 +36,11 @@ class Grid:
     seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks, in the order of the groups."""
+        return tuple(task for group in self.groups.values() for task in group.tasks)
+
     def standing_for(self, published: str) -> str:
         """The row that stands beside the published row of this name: the one that says so, else its namesake."""
         return next((name for name, row in self.rows.items() if row.published == published), published)
@@ -44,7 +49,7 @@ class Grid:
 def grid(config: TableConfig) -> Grid:
     """All runs of the table: size, group, row and the command line change the configuration, in this order."""
     size: SizeConfig = config.sizes[config.size]
-    rows = size.rows or config.rows
+    rows = config.rows_at(config.size)
     cells = tuple(
         Cell(
             row,
@@ -54,8 +59,10 @@ def grid(config: TableConfig) -> Grid:
             merged(
                 [f"task={task}", f"seed={seed}"],
                 size.overrides,
+                size.more,
                 size.groups[group].overrides,
                 rows[row].overrides,
+                *(rows[row].at.get(place, ()) for place in (config.size, group)),
                 config.overrides,
             ),
             tuple(rows[row].takes.items()),
@@ -64,9 +71,9 @@ def grid(config: TableConfig) -> Grid:
         for seed in size.seeds
         for group in size.groups
         for task in size.groups[group].tasks
-        for row in rows
+        for row in config.rows_at(config.size, group)
     )
-    return Grid(dict(rows), dict(size.groups), tuple(size.seeds), cells)
+    return Grid(rows, dict(size.groups), tuple(size.seeds), cells)
 
 
 def merged(*lists: Iterable[str]) -> tuple[str, ...]:

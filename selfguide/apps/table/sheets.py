@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
-from selfguide.analysis.compare import BASELINE, Column
 from selfguide.analysis.figures import Difference, Figure, with_interval
-from selfguide.apps.table.figures import Entry, Figures
+from selfguide.apps.table.beside import (
+    BETTER,
+    SIGNIFICANT,
+    WORSE,
+    difference_cell,
+    direction,
+    metric_name,
+    published_sheet,
+)
+from selfguide.apps.table.figures import SHARE, Entry, Figures, most_of
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
 from selfguide.apps.table.work import Done
-from selfguide.config.builtin import METRICS
-from selfguide.config.table import TableConfig
+from selfguide.config.table import EQUAL, TableConfig
 from selfguide.core.tables import Sheet
 
 COSTS = {
@@ -20,9 +27,7 @@ COSTS = {
     "answer_calls": "calls to answer",
     "answer_prompt_tokens": "prompt tokens to answer", "answer_generated_tokens": "generated tokens to answer",
 }  # fmt: skip
-SIGNIFICANT = 0.05
-BUNDLED = "micro"  # model.path
-BETTER, WORSE, UNFROZEN, SEEN, EMPTY, SEED_ONLY, OFF_BUDGET = "↑", "↓", "†", "§", "∅", "‡", "≠"
+UNFROZEN, SEEN, EMPTY, SEED_ONLY, UNEQUAL = "†", "§", "∅", "‡", "≠"
 
 
 def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> list[Sheet]:
@@ -36,13 +41,8 @@ def sheets(config: TableConfig, grid: Grid, figures: Figures, published: Sequenc
         laid_out.append(_differences(grid, figures, title, lambda figure: figure.against))
     laid_out.append(_costs(grid, figures))
     if published:
-        laid_out.append(_published(config, grid, figures, published))
+        laid_out.append(published_sheet(config, grid, figures, published))
     return laid_out
-
-
-def metric_name(column: Column) -> str:
-    """What a column measures, in words."""
-    return METRICS.title(column.metric) + (", constrained" if column.decoding == "constrained" else "")
 
 
 def _averages(grid: Grid, figures: Figures) -> Sheet:
@@ -58,8 +58,8 @@ def _averages(grid: Grid, figures: Figures) -> Sheet:
         for group in grid.groups:
             figure = figures.averages.get((row, group))
             incomplete = _incomplete([figures.entries[row, task] for task in grid.groups[group].tasks])
-            cells += [_score(figure, incomplete if figure else ""), _difference(figure.gain if figure else None)]
-            cells += [_difference(figure.over_control if figure else None)] * controlled
+            cells += [_score(figure, incomplete if figure else ""), difference_cell(figure.gain if figure else None)]
+            cells += [difference_cell(figure.over_control if figure else None)] * controlled
         rows.append(cells)
     return Sheet("Averages", header, rows)
 
@@ -87,7 +87,7 @@ def _differences(grid: Grid, figures: Figures, title: str, of: Callable[[Figure]
         cells = []
         for group, content in grid.groups.items():
             shown = [figures.averages.get((row, group)), *(figures.entries[row, t].figure for t in content.tasks)]
-            cells += [_difference(of(figure) if figure else None) for figure in shown]
+            cells += [difference_cell(of(figure) if figure else None) for figure in shown]
         if any(cells):
             rows.append([labelled.label, *cells])
     return Sheet(title, header, rows)
@@ -100,52 +100,21 @@ def _costs(grid: Grid, figures: Figures) -> Sheet:
     return Sheet("Costs: means over runs", ["method", *COSTS.values()], rows)
 
 
-def _published(config: TableConfig, grid: Grid, figures: Figures, published: Sequence[Published]) -> Sheet:
-    header = ["method", "on", "published as", "published", "ours, same model", "bundled model", "ours as", "source"]
-    rows = []
-    for value in published:
-        named = config.rows.get(value.row) or grid.rows.get(value.row)
-        on = grid.groups[value.on].label if value.on in grid.groups else value.on
-        as_published = f"{value.metric}, {value.model}"
-        if value.gain is not None:
-            as_published = f"gain over {value.over}: {as_published}"
-        reference = grid.rows[config.reference].label if config.reference in grid.rows else ""
-        theirs, ours = _as_printed(value), _ours(grid, figures, value, reference)
-        rows.append([named.label if named else value.row, on, as_published, theirs, *ours, value.source])
-    return Sheet("Published values", header, rows, text=3)
-
-
-def _ours(grid: Grid, figures: Figures, value: Published, reference: str) -> tuple[str, str, str]:
-    """Our figure with the published model or with the bundled one, and what it measures; blank for any other model."""
-    row = grid.standing_for(value.row)
-    entry = figures.entries.get((row, value.on))
-    figure = figures.averages.get((row, value.on)) or (entry.figure if entry else None)
-    shown = _beside(value, figure, reference) if figure is not None else ""
-    if figure is None or not shown:
-        return "", "", ""
-    tasks = grid.groups[value.on].tasks if value.on in grid.groups else [value.on]
-    runs = [run for task in tasks for run in figures.entries[row, task].runs]
-    named = f"{grid.rows[row].label}: {metric_name(figure.column)}"
-    if all(value.is_of(run) for run in runs):
-        return shown, "", named
-    bundled = all(run.details["config"]["model"]["path"] == BUNDLED for run in runs)
-    return ("", shown, named) if bundled else ("", "", "")
-
-
-def _as_printed(value: Published) -> str:
-    """With the decimals of the paper, one or two."""
-    number = value.score if value.gain is None else value.gain
-    assert number is not None
-    form = ".1f" if round(number, 1) == number else ".2f"
-    return format(number, form if value.gain is None else f"+{form}").replace("-", "−")
-
-
-def _beside(value: Published, figure: Figure, reference: str) -> str:
-    """Our figure of the same kind: a score, or a gain over the same baseline or the row that is called `reference`."""
-    if value.gain is None:
-        return with_interval(figure.score)
-    over = {BASELINE: figure.gain, reference: figure.against}.get(value.over or "")
-    return "" if over is None else _difference(over)
+def terms(config: TableConfig, grid: Grid, done: Sequence[Done]) -> str:
+    """What the rows of a table have in common, and how much of it."""
+    if config.equal is None:
+        return "Not on equal terms: the rows differ in how much they make or train on, as the table asks about that."
+    said = f"Equal terms: every row that makes data {EQUAL[config.equal]}"
+    runs = {task: [one.run for one in done if one.run is not None and one.cell.task == task] for task in grid.tasks}
+    if config.equal == "budget":
+        budgets = [budget for some in runs.values() for run in some if (budget := run.result.get("budget"))]
+        most, unit = {budget["asked"] for budget in budgets}, "/".join({budget["unit"]: 0 for budget in budgets})
+        short = "that falls short of its budget, or has none,"
+    else:
+        most, unit = {most_of(config.equal, some) for some in runs.values() if some}, "most on a task"
+        short = f"with less than {100 * SHARE:g} % of the most on its task"
+    amounts = f" ({' to '.join(f'{value:,.0f}' for value in sorted({min(most), max(most)}))}, {unit})" if most else ""
+    return f"{said}{amounts}. A row {short} is marked {UNEQUAL}."
 
 
 def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done]) -> list[str]:
@@ -165,9 +134,9 @@ def notes(config: TableConfig, grid: Grid, figures: Figures, done: Sequence[Done
         f"{UNFROZEN}: on the test split of a test task without a frozen setting. {SEEN}: the model of at "
         f"least one run was made with instances that the run is scored on. {EMPTY}: no training data came out in "
         f"at least one run, which then scores as the base model. {SEED_ONLY}: in at least one run no synthetic row was "
-        f"trained on, but the method's seed data alone. {OFF_BUDGET}: at least one run had fewer rows, tokens or steps "
-        "than the budget asks for, and is not on an equal footing. (2/3): two of three seeds are there. An empty cell "
-        "was not run.",
+        f"trained on, but the method's seed data alone. {UNEQUAL}: at least one run is not on equal terms: it had "
+        "fewer rows, tokens or steps than its budget asks for, or less of what the rows have in common. (2/3): two of "
+        "three seeds are there. An empty cell was not run.",
         "Costs: to make what answers, then to answer the evaluation's instances. A call is one completion; the "
         "teacher's make the data (also where the model teaches itself), the student's diagnose and score. Trained "
         "tokens are those with a loss, over all epochs; work laid_out in the store counts as when it was computed.",
@@ -195,9 +164,9 @@ def _cell(entry: Entry) -> str:
     if entry.figure is None:
         return "failed" if entry.failures else ""
     gain = entry.figure.gain
-    marks = (_direction(gain) if gain else "") + UNFROZEN * entry.unfrozen
+    marks = (direction(gain) if gain else "") + UNFROZEN * entry.unfrozen
     marks += SEEN * entry.seen + EMPTY * bool(entry.empty)
-    marks += SEED_ONLY * bool(entry.seed_only) + OFF_BUDGET * bool(entry.off_budget)
+    marks += SEED_ONLY * bool(entry.seed_only) + UNEQUAL * bool(entry.unequal)
     return _score(entry.figure, _incomplete([entry]), marks)
 
 
@@ -205,20 +174,6 @@ def _score(figure: Figure | None, incomplete: str, marks: str = "") -> str:
     if figure is None:
         return ""
     return " ".join(part for part in (with_interval(figure.score), marks, incomplete) if part)
-
-
-def _difference(difference: Difference | None) -> str:
-    if difference is None:
-        return ""
-    return " ".join(part for part in (with_interval(difference.gain), _direction(difference)) if part)
-
-
-def _direction(difference: Difference) -> str:
-    # A single run's interval is its bootstrap's: it may touch 0 where the test just passes.
-    gain = difference.gain
-    if difference.holm is None or difference.holm >= SIGNIFICANT or gain.ci_low <= 0 <= gain.ci_high:
-        return ""
-    return BETTER if difference.gain.value > 0 else WORSE
 
 
 def _incomplete(entries: Sequence[Entry]) -> str:

@@ -1,7 +1,8 @@
 """How much each synthetic row helps: the encoder's influence, or the loss of a causal student (ProGen's scorer)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from selfguide.config.loop import DiagnoseConfig, held_out_rows
@@ -37,6 +38,9 @@ class EncoderInfluence(Stage[list[float]]):
         classifier = EncoderClassifier.load(student.folder, student.labels, student.device)
         scores = influence(classifier, self.train, self.validation, self.influence, self.seed)
         write_jsonl(work.path / "scores.jsonl", ({"score": score} for score in scores))
+
+    def reads(self) -> Iterable[Path]:
+        return (self.student.folder,)
 
     def load(self, stored: StoredStage) -> list[float]:
         return [row["score"] for row in read_jsonl(stored.path / "scores.jsonl")]

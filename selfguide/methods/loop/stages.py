@@ -107,7 +107,7 @@ class ProposeItems(Stage[Candidates]):
         draw, debias = self.propose.draw, self.propose.debias
         sampling = Sampling(
             reply_limit(self.task, self.requests, self.propose),
-            draw.temperature,
+            draw.known_temperature,
             draw.top_k,
             draw.top_p,
             debias=Debias(debias.strength, debias.floor),
