@@ -132,7 +132,7 @@ def test_shown_as_a_table_on_a_terminal_alone(terminal: bool) -> None:
     text = out.getvalue()
     assert ("│" in text) is terminal
     assert "[b]" in text
-    assert "1 warnings, 0 notes" in text
+    assert "1 warning, 0 notes" in text
     assert terminal or "warning: check: a [b] message a [b]" in text
 
 

@@ -256,7 +256,7 @@ def _majority(task: TaskSpec, rows: Rows) -> Findings:
 
 def _size(rows: Rows) -> Findings:
     if not rows:
-        yield Finding("note", "no instances", "nothing will be measured: the run makes data and a model alone")
+        yield Finding("note", "no instances", "nothing will be measured: the run makes only data and a model")
     for split, instances in rows.items():
         n = len(instances)
         yield Finding(
