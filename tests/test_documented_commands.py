@@ -15,11 +15,18 @@ from selfguide.apps.verbs import VERBS
 from selfguide.config.commands import ChatConfig, ExportConfig, ServeConfig, typed_command
 from selfguide.config.composing import composed, own_hydra
 from selfguide.config.overrides import in_order
+from selfguide.config.plan_table import PlanTableConfig
 from selfguide.config.table import TableConfig
 from selfguide.config.validate import typed
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND_CONFIGS = {"chat": ChatConfig, "export": ExportConfig, "serve": ServeConfig, "table": TableConfig}
+COMMAND_CONFIGS = {
+    "chat": ChatConfig,
+    "export": ExportConfig,
+    "serve": ServeConfig,
+    "table": TableConfig,
+    "plan_table": PlanTableConfig,
+}
 SOURCES = [
     ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "conf").rglob("*.yaml")),
     ROOT / "sweeps" / "README.md", ROOT / "experiments" / "README.md", ROOT / "Makefile",
@@ -64,6 +71,8 @@ def test_a_shown_command_is_one(
     monkeypatch.chdir(tmp_path)
     _, verb, *words = shlex.split(command)
     config = VERBS[verb].config
+    if verb == "plan" and any(word.startswith("+table=") for word in words):
+        config = verb = "plan_table"
     if config is None:
         monkeypatch.setattr(sys, "argv", ["selfguide"])
         with pytest.raises(SystemExit) as ended:
@@ -72,7 +81,7 @@ def test_a_shown_command_is_one(
         # What it is about is not here, but its words are understood.
         assert "usage:" not in capsys.readouterr().err and ended.value.code in (0, None, 2)
         return
-    words = in_order(words, VERBS[verb].named)
+    words = in_order(words, VERBS[verb].named if verb in VERBS else ())
     if "--config-dir" in words:
         pytest.skip("needs the reader's own folder; tests/test_init.py and tests/test_extending.py run it")
     overrides = [first_of(word) for word in words if word not in ("-m", "--multirun", "--cfg", "job", "--help")]

@@ -47,7 +47,7 @@ APART = {
 
 def small(method: str) -> list[str]:
     if not isinstance(run_config(f"method={method}").method, LoopConfig):
-        return []
+        return ["method.calls=12", "method.max_new_tokens=30"] if method == "gepa" else []
     return [f"{key}={value}" for key, value in {**SMALL, **APART.get(method, {})}.items()]
 
 

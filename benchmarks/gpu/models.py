@@ -8,7 +8,8 @@ from selfguide.models.source import MICRO
 
 _GROUPED = {"num_key_value_heads": 8, "vocab_size": 128256}
 SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+    # Heads of 32: vLLM has no smaller ones on a CPU.
+    "tiny": {"hidden_size": 128, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
     "1b": {
         **{"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32},
         **_GROUPED,

@@ -39,6 +39,7 @@ TITLES = {
     "goldgen_pairs": ("GoldGen on pairs", "2310.13671"),
     "llm2llm": ("LLM2LLM", "2403.15042"),
     "loop": ("the loop", None),
+    "gepa": ("GEPA", "2507.19457"),
     "rest": ("ReST with the vote as reward", "2308.08998"),
     "star": ("STaR", "2203.14465"),
     "self_icl": ("Self-ICL", "2305.15035"),
@@ -121,7 +122,7 @@ def makes_inputs(config: RunConfig) -> bool:
     kind, method = config.method.kind, config.method
     if isinstance(method, SelfICLConfig):
         return method.variant == "fill_context"
-    return kind not in ("few_shot_finetune", "gold_finetune", "few_shot_icl", "zero_shot")
+    return kind not in ("few_shot_finetune", "gold_finetune", "few_shot_icl", "zero_shot", "gepa")
 
 
 def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
@@ -149,6 +150,8 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
         return f"The rows are copies of the task's {shown}; nothing was synthesised.", "", ""
     if method.kind == "gold_finetune":
         return "The rows are gold instances with their gold labels; nothing was synthesised.", "", ""
+    if method.kind == "gepa":
+        return f"{writer(config)} wrote other instructions from errors; no row was made.", "", ""
     if method.kind in ("few_shot_icl", "zero_shot"):
         return "", "", ""
     return f"The rows were made by {method.kind}, which does not come with selfguide: see its documentation.", "", ""
@@ -161,6 +164,8 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         said = loop_gold(method) if isinstance(method, LoopConfig) else []
         if isinstance(method, RestConfig):
             said = ["inputs of gold instances were answered, and their gold answers decided which answers were kept"]
+        if method.kind == "gepa":
+            said = ["instructions were judged by answers to gold instances"]
         if method.kind == "gold_finetune":
             said = ["the rows are gold instances"]
         elif not said and method.claims_gold:
@@ -209,10 +214,12 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
     method = config.method
     if isinstance(method, SelfICLConfig):
         return "Nothing was finetuned: the self-made pairs stand in the prompt."
-    if method.kind in ("few_shot_icl", "zero_shot"):
+    if method.kind in ("few_shot_icl", "zero_shot", "gepa"):
         return "Nothing was finetuned."
     if result["status"] == "empty_dataset":
         return "Nothing was finetuned: no row was left to train on."
+    if config.student.kind == "encoder_qa":
+        return "An encoder that marks the answer in the passage was trained on the rows."
     if config.student.kind == "encoder":
         return "An encoder with a classifier was trained on the rows."
     if config.finetuning.kind == "none":

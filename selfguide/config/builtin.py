@@ -14,6 +14,7 @@ METHODS = Registry(
         "few_shot_finetune": Entry(f"{_METHODS}.few_shot_finetune:run"),
         "gold_finetune": Entry(f"{_METHODS}.gold_finetune:run", "selfguide.config.methods:GoldFinetuneConfig"),
         "rest": Entry(f"{_METHODS}.rest:run", "selfguide.config.methods:RestConfig"),
+        "gepa": Entry(f"{_METHODS}.gepa:run", "selfguide.config.methods:GepaConfig", trains=False),
         "loop": Entry(f"{_METHODS}.loop:run", "selfguide.config.loop:LoopConfig"),
     },
     "selfguide.config.loop:MethodConfig",
@@ -99,7 +100,10 @@ CURATION = Registry(
 STUDENTS = Registry(
     "student.kind",
     "selfguide.students",
-    {"encoder": Entry("selfguide.methods.student:train_encoder")},
+    {
+        "encoder": Entry("selfguide.methods.student:train_encoder"),
+        "encoder_qa": Entry("selfguide.methods.student:train_encoder"),
+    },
     "selfguide.config.students:StudentConfig",
 )
 """`(session, stage name, pairs, validation pairs) -> Finished[Predictor]` whose info has its `steps`."""

@@ -75,6 +75,22 @@ class RestConfig(MethodConfig):
         return self.accept == "gold"
 
 
+@dataclass
+class GepaConfig(MethodConfig):
+    """Another instruction, chosen on labelled examples."""
+
+    examples: str = knob(one_of=("demonstrations", "gold"))
+    items: int | None = knob(ge=1)
+    calls: int = knob(ge=1)
+    reflected: int = knob(ge=1)
+    max_new_tokens: int = knob(ge=1)
+
+    @property
+    def claims_gold(self) -> bool:
+        """Whether gold answers choose the instruction."""
+        return self.examples == "gold"
+
+
 def rest_problems(method: RestConfig, student: str, given_inputs: bool) -> Iterator[str]:
     """One line per combination that would not do what it says."""
     if method.rationalize and method.accept == "vote":

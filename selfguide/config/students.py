@@ -1,5 +1,6 @@
 """The schema of `conf/student`: what is trained on the synthetic pairs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from omegaconf import MISSING
@@ -31,6 +32,14 @@ class EncoderConfig:
 
 
 @dataclass
+class SpansConfig:
+    """How a span student reads long passages, and how long its answers are."""
+
+    stride: int = knob(ge=1)
+    max_answer: int = knob(ge=1)
+
+
+@dataclass
 class InfluenceConfig:
     """Which synthetic pairs help on a synthetic validation set (ProGen's feedback)."""
 
@@ -47,8 +56,29 @@ class InfluenceConfig:
 
 @dataclass
 class StudentConfig(Extensible):
-    """The student. `causal` is the model of `finetuning`; `encoder` and `influence` are the encoder's."""
+    """The student. `causal` is the model of `finetuning`; `encoder` and what follows are the encoder's."""
 
     kind: str = knob(one_of=("causal",), registry=STUDENTS)
     encoder: EncoderConfig = MISSING
+    spans: SpansConfig = MISSING
     influence: InfluenceConfig = MISSING
+
+
+def student_problems(student: StudentConfig, family: str, influenced: bool) -> Iterator[str]:
+    """One line if the student cannot answer tasks of this family, or be asked what the method asks of it."""
+    if student.kind == "encoder" and family == "generation":
+        yield (
+            "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal, "
+            "or encoder_qa where answers are spans of the input"
+        )
+    if student.kind != "encoder_qa":
+        return
+    if family == "classification":
+        yield "student.kind: encoder_qa is not allowed with task.family=classification (it copies); allowed: encoder"
+    if influenced:
+        yield "student.kind: encoder_qa is not allowed with method.diagnose.source=influence; allowed: encoder | causal"
+    if student.spans.stride >= student.encoder.max_length // 2:
+        yield (
+            f"student.spans.stride: {student.spans.stride} is not allowed; allowed: < half of "
+            f"student.encoder.max_length={student.encoder.max_length}, so that windows go on"
+        )

@@ -19,6 +19,7 @@ from selfguide.config.methods import RestConfig, SelfICLConfig, rest_problems, s
 from selfguide.config.renamed import renamed_key, renamed_value
 from selfguide.config.schema import RunConfig
 from selfguide.config.shown import demonstration_problems
+from selfguide.config.students import student_problems
 from selfguide.config.targets import with_targets
 from selfguide.config.votes import vote_problems
 from selfguide.core.errors import ConfigError
@@ -205,8 +206,8 @@ def _combinations(run: RunConfig) -> Iterator[str]:
     yield from _objective(run)
     if isinstance(run.method, LoopConfig):
         yield from vote_problems(run.method, run.annotation)
-    if run.student.kind == "encoder" and run.task.family == "generation":
-        yield "student.kind: encoder is not allowed with task.family=generation (it chooses a label); allowed: causal"
+    influenced = isinstance(run.method, LoopConfig) and run.method.diagnose.source == "influence"
+    yield from student_problems(run.student, run.task.family, influenced)
     if run.task.source == "json" and run.task.path is None and not (run.task.instruction and run.task.demonstrations):
         yield (
             "task.path: has no value; allowed: the path of a task file, task=json task.path=mine.json, or none with "

@@ -46,11 +46,12 @@ class TaskSpec:
     demonstrations: tuple[Example, ...]
     labels: tuple[str, ...] = ()
     metric: str = field(
-        default="exact_match", metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings"})}
+        default="exact_match",
+        metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings", "prompt"})},
     )
     label_extraction: LabelExtraction = field(
         default="first_line",
-        metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings", "proposals"})},
+        metadata={"affects": frozenset({"dataset", "accepted", "rationalized", "ratings", "prompt", "proposals"})},
     )
     noise_terms: tuple[str, ...] = field(
         default=(), metadata={"affects": frozenset({"inputs", "proposals", "dataset", "accepted"})}

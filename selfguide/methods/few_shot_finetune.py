@@ -1,7 +1,7 @@
-"""Finetuning on the demonstrations alone: what the same training gives without synthetic data.
+"""Finetuning on the demonstrations alone, without synthetic data (SELF-GUIDE's baseline, arXiv 2407.12874).
 
-Each demonstration is a training row whose context holds the others, so that the answer is not in
-its own prompt.
+Each demonstration is a training row whose context holds the others, so that the answer is not in its own prompt. What
+differs: each is repeated `finetuning.demonstration_copies` times, as a handful of rows would be a step or two.
 """
 
 from selfguide.methods.result import MethodResult

@@ -1,4 +1,7 @@
-"""Few-shot in-context learning: the base model and the demonstrations, nothing else."""
+"""Few-shot in-context learning (arXiv 2005.14165, section 2): the base model and the demonstrations, nothing else.
+
+What differs: the prompt is that of the finetuned models, so that a gain over it is the training's.
+"""
 
 from selfguide.methods.result import MethodResult
 from selfguide.models.session import Session

@@ -1,4 +1,9 @@
-"""Finetuning on gold instances of the gold pool: the ceiling that self-made data is measured against."""
+"""Finetuning on gold instances of the gold pool: the ceiling, as ZeroGen's supervised row (arXiv 2202.07922).
+
+What differs: gold comes from the validation split without what is scored (there: the train split), at most `rows`, so
+that as many gold rows as synthetic ones can be compared; the student is the language model unless `student=` says
+otherwise.
+"""
 
 from selfguide.config.methods import GoldFinetuneConfig
 from selfguide.methods.result import MethodResult

@@ -1,8 +1,10 @@
-"""Self-ICL: self-made pairs as demonstrations; the model that answers is not finetuned.
+"""Self-ICL (arXiv 2305.15035): self-made pairs as demonstrations; the model that answers is not finetuned.
 
-`fill_context`: the SELF-GUIDE paper's baseline. SELF-GUIDE's own data stand in the prompt, as many
-as fit. `test_conditioned`: the original (Chen et al. 2023). For each test input the model writes
-new inputs like it, answers them zero-shot, and answers the test input with them in context.
+`fill_context` is the SELF-GUIDE paper's baseline (arXiv 2407.12874): SELF-GUIDE's own data stand in the prompt, as many
+as fit, so that data and training are told apart. `test_conditioned` is the original: for each test input the model
+writes new inputs like it, answers them zero-shot, and answers the test input with them in context. What differs from
+it: labels come from the task, copies are dropped, and by default each new input takes a call of its own, as small
+models never get to a second one in a reply (`conf/method/self_icl.yaml` has the rest).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,11 @@
-"""SELF-GUIDE (paper section 3): the model makes its own data, then learns from it.
+"""SELF-GUIDE (arXiv 2407.12874, section 3): the model makes its own data, then learns from it.
 
-Each step is a stage whose result is handed to the next; `selfguide.pipeline` evaluates what comes out.
+From the instruction and a few demonstrations the model writes inputs (for a label, where there are labels) and answers
+each several times; filters and the vote leave pairs, and the model is finetuned on them, shown the demonstrations as an
+evaluation shows them. What differs by default: adapters instead of all weights, shares of all answers asked for instead
+of those that passed the filters, lengths by the demonstrations; `protocol=paper` has every number of the reference, and
+the differences stand in `conf/`. Each step is a stage whose result is handed to the next; `selfguide.pipeline`
+evaluates what comes out.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,7 @@ fresh weights.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from selfguide.config.builtin import STUDENTS
 from selfguide.core.errors import ConfigError
@@ -20,7 +21,7 @@ from selfguide.store import Finished, StoredStage
 from selfguide.synthesis.budget import BudgetReport, budget_report, fit_rows
 from selfguide.synthesis.dataset import marked, still_in
 from selfguide.synthesis.verdicts import Verdicts
-from selfguide.training.encoder.stage import EncoderPredictor, TrainEncoder
+from selfguide.training.encoder.stage import EncoderPredictor, TrainEncoder, TrainSpanEncoder
 from selfguide.training.stages import train
 
 
@@ -110,6 +111,12 @@ def train_student(
     config, shown = session.config, session.task.demonstrations
     curated_pairs, corrected, verdicts = curated(session, pairs, given, f"{name}_curation")
     left_out = dict.fromkeys(set(pairs) - set(curated_pairs), "curated")
+    if config.student.kind == "encoder_qa":
+        from selfguide.training.encoder.spans import has_span
+
+        elsewhere = [pair for pair in curated_pairs if not has_span(pair, session.task.context_until)]
+        left_out |= dict.fromkeys(elsewhere, "no_span")
+        curated_pairs = tuple(pair for pair in curated_pairs if pair not in left_out)
     fitting = within_budget(session, curated_pairs)
     added = shown * (config.finetuning.added_demonstrations if copies is None else copies)
     rows: Sequence[Example] = (*fitting, *added)
@@ -144,25 +151,30 @@ def within_budget(session: Session, pairs: Sequence[Example]) -> list[Example]:
 def train_encoder(
     session: Session, name: str, pairs: Sequence[Example], validation: Sequence[Example] = ()
 ) -> Finished[EncoderPredictor]:
-    """The encoder of `student.encoder`, trained on `pairs`. Raises `ConfigError` for a task without labels."""
+    """The encoder of `student.encoder`, trained on `pairs`. Raises `ConfigError` for a task that it cannot answer."""
     from selfguide.models.loading import pick_device
 
     config, task = session.config, session.task
-    if not task.labels:
-        raise ConfigError(f"student.kind: encoder is not allowed for {task.name}: it has no labels; allowed: causal")
+    spans = config.student.kind == "encoder_qa"
+    if spans == bool(task.labels):
+        has, other = ("labels", "encoder") if spans else ("no labels", "encoder_qa")
+        refused = f"student.kind: {config.student.kind} is not allowed for {task.name}: it has {has}"
+        raise ConfigError(f"{refused}; allowed: causal | {other}")
     settings = config.student.encoder
     if config.budget.kind == "equal_steps":
         settings = replace(settings, epochs=1)
-    stage = TrainEncoder(
-        encoder=settings,
-        labels=task.labels,
-        context_until=task.context_until,
-        pairs=tuple(pairs),
-        validation=tuple(validation),
-        seed=config.seed,
-        device=pick_device(getattr(config.engine, "device", "auto")),
-    )
-    return session.run(name, stage)
+    content: dict[str, Any] = {
+        "encoder": settings,
+        "labels": task.labels,
+        "context_until": task.context_until,
+        "pairs": tuple(pairs),
+        "validation": tuple(validation),
+        "seed": config.seed,
+        "device": pick_device(getattr(config.engine, "device", "auto")),
+    }
+    if spans:
+        return session.run(name, TrainSpanEncoder(**content, instruction=task.instruction, spans=config.student.spans))
+    return session.run(name, TrainEncoder(**content))
 
 
 def passes(session: Session, rows: Sequence[Example], batch_size: int) -> list[Example]:

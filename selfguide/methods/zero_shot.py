@@ -1,4 +1,7 @@
-"""Zero-shot prompting: the instruction alone. The demonstrations do not stand in the prompt."""
+"""Zero-shot prompting (arXiv 2005.14165, section 2): the base model and the instruction, nothing else.
+
+What differs: the prompt is that of the finetuned models, less the demonstrations.
+"""
 
 from selfguide.methods.result import MethodResult
 from selfguide.models.session import Session

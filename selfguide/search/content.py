@@ -88,7 +88,7 @@ def models_content(run: RunConfig) -> dict[str, Any]:
     if teacher.kind == "other":
         assert isinstance(teacher.model, ModelConfig) and isinstance(teacher.engine, EngineConfig)
         content["teacher"] = {**_model(teacher.model), "engine": engine_identity(teacher.engine)}
-    if run.student.kind == "encoder":
+    if run.student.kind in ("encoder", "encoder_qa"):
         from selfguide.training.encoder.base import encoder_identity
 
         content["encoder"] = encoder_identity(run.student.encoder)

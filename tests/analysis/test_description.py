@@ -48,6 +48,7 @@ SAID: dict[str, tuple[str, str, str, str]] = {
     "goldgen": ("like one of the gold instances, right or wrong", INHERITED, "prompts show them, right or", "was"),
     "goldgen_pairs": ("conditions from gold inputs", INHERITED, "inputs of gold instances, without", "was"),
     "llm2llm": ("The seed rows are gold instances. More inputs", "in one reply", "seed rows are gold instances", "was"),
+    "gepa": ("The base model wrote other instructions from errors", "", "", "Nothing was finetuned."),
     "rest": ("The base model wrote the inputs", VOTED, NO_GOLD, "was finetuned"),
     "star": ("The inputs are those of gold instances", "asked again with its gold answer as a hint. From round 2 to 3",
              "their gold answers decided", "was finetuned"),

@@ -35,7 +35,7 @@ RUNS = [
     ("engine", ("engine=vllm",)),
     ("engine", ("engine=openai",)),
     ("teacher", ("teacher=openai", "teacher.model.path=micro", "annotation.annotator=base")),
-    *(("method", (f"method={name}",)) for name in ("self_icl", "gold_finetune", "rest", "loop")),
+    *(("method", (f"method={name}",)) for name in ("self_icl", "gold_finetune", "gepa", "rest", "loop")),
 ]
 
 

@@ -17,6 +17,7 @@ from selfguide.evaluation.canary import CheckWeights, Evidence
 from selfguide.evaluation.columns import ReadLabels
 from selfguide.evaluation.predict import Predict, Query, System
 from selfguide.methods.curation import CuratePairs
+from selfguide.methods.gepa import RewriteInstruction
 from selfguide.methods.judging import RatePairs
 from selfguide.methods.loop.influence import EncoderInfluence
 from selfguide.methods.loop.stages import AskAttributes, ComposeRows, ProposeItems
@@ -74,6 +75,7 @@ def stages() -> list[Stage[Any]]:
         ComposeRows(TASK, run.annotation, candidates(), 1),
         AcceptAnswers(TASK, run.annotation, run.filters, 1, candidates(), Acceptance(2, 0.5, {"0": ("yes",)})),
         Rationalize(model, TASK, run.annotation, 0.7, 1, candidates(), WEIGHTS, {"0": "yes"}),
+        RewriteInstruction(model, model, TASK, (Instance("i", "one", ("yes",)),), 9, 2, 8, 64, 1),
         RatePairs(model, TASK, PAIRS, 1),
         CuratePairs(PAIRS, [[0.1], [0.2]], TASK.labels, run.curation),
         Finetune(model, TASK, PAIRS, run.finetuning, 1),

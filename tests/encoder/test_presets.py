@@ -25,7 +25,7 @@ def student(name: str) -> StudentConfig:
 def test_all_values_are_allowed(name: str) -> None:
     config = student(name)
     assert not list(out_of_range("student.", config))
-    assert config.kind == ("causal" if name == "causal" else "encoder")
+    assert config.kind == ("causal" if name == "causal" else "encoder_qa" if "_qa" in name else "encoder")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_all_values_are_allowed(name: str) -> None:
         ("encoder_progen", 3, 32, 2e-5, 0.005, 512, 5),
         ("encoder_s3", 6, 8, 5e-6, 2e-8, 512, 10),
         ("encoder_s3_qnli", 10, 32, 5e-6, 2e-8, 512, 20),
+        ("encoder_qa_s3", 10, 8, 1e-5, 1e-2, 512, 20),
         ("encoder_s3_rte", 20, 16, 1e-5, 1e-2, 512, 60),
     ],
 )

@@ -10,6 +10,7 @@ from selfguide.tasks.own_rows import read_inputs
 from tests.composing import run_config
 from tests.methods.running import scripted
 from tests.methods.test_loop import SMALL, student, writer
+from tests.shared_data import shared
 from tests.tiny_task import write_task
 
 MINE = ["Eva has the blue kite.", "Eva has the black kite.", "Tom lost a red bag.", "eva has the blue kite"]
@@ -61,6 +62,22 @@ def test_rows_of_a_file_are_seed_data(tmp_path: Path) -> None:
     found = {(row["input"], row["output"]) for row in ran.rows("dataset")}
     assert found == shown | {(MINE[0], "dark"), (MINE[2], "light")}
     assert [row["dropped"] for row in ran.rows("candidates") if row.get("source") == "file"] == [None, None, "no_label"]
+
+
+def test_the_documented_line_brings_released_rows_into_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real RTE rows, converted as the documentation says, are what a student is given beside the demonstrations."""
+    source = shared("neighbours", "rte_train.jsonl").read_text().splitlines()[:12]
+    (tmp_path / "released.jsonl").write_text("\n".join(source))
+    page = Path(__file__).parents[2] / "docs" / "how_to" / "released_data.md"
+    monkeypatch.chdir(tmp_path)
+    exec(page.read_text().split("```python\n")[1].split("```")[0], {})
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    task = {"instruction": "Does the premise entail the hypothesis?", "examples": rows[:3], "instances": rows[3:6]}
+    (tmp_path / "rte.json").write_text(json.dumps(task))
+    more = ("method.initial_data.source=demonstrations", f"method.initial_data.extra_rows={tmp_path / 'rows.jsonl'}")
+    ran = scripted(tmp_path, writer, "method=loop", *more, "task.family=classification", task=tmp_path / "rte.json")
+    assert [(row["input"], row["output"]) for row in ran.rows("dataset")] == [(r["input"], r["output"]) for r in rows]
+    assert [row["dropped"] for row in ran.rows("candidates")] == ["duplicate"] * 3 + [None] * 9
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:

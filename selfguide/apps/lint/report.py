@@ -47,5 +47,5 @@ def show(task: TaskSpec, gold: GoldData, findings: Sequence[Finding], console: C
         for finding in findings:
             console.print(Text(f"{finding.severity}: {finding.check}: {finding.message}"), soft_wrap=True)
     warnings = sum(finding.severity == "warning" for finding in findings)
-    counts = {"warning": warnings, "note": len(findings) - warnings}
-    console.print(Text(", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items())))
+    by_level = {"warning": warnings, "note": len(findings) - warnings}
+    console.print(Text(", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in by_level.items())))

@@ -1,7 +1,23 @@
 """Seed, plan, propose, annotate, filter, compose, train, diagnose, again: ZeroGen, ProGen, S3, GoldGen, LLM2LLM.
 
-One loop; the methods differ in their configuration alone (`conf/method/`). A round trains a student
-from fresh weights on all rows so far, finds what to make more of, and makes it.
+One loop; the methods differ in their configuration alone (`conf/method/`, where every departure is listed). A round
+trains a student from fresh weights on all rows so far, finds what to make more of, and makes it.
+
+ZeroGen (arXiv 2202.07922): subjects, then a text for each subject and label, which is the output; a small student is
+trained. Here the student may be the language model itself, sizes are hundreds of rows, and a task with neither labels
+nor a fixed part is voted on, having nothing to inherit.
+
+ProGen (arXiv 2210.12329): ZeroGen in rounds; prompts show the rows that helped the student most, by influence on
+other synthetic rows. Here the last student learns from all rows, and a causal student's rows are ranked by its loss, as
+influence needs an encoder's gradients.
+
+S3 (arXiv 2310.13671): seed data from reasons for each label; rounds extrapolate the student's errors on gold data. Here
+gold is the pool that is never scored on, and an output is inherited only where label or passage is kept: elsewhere a
+new input need not have the old one's output. GoldGen, its control, extrapolates gold whatever the student makes of it.
+
+LLM2LLM (arXiv 2403.15042): a gold seed; the teacher writes problems with solutions like each seed row that the student
+gets wrong. Here errors are of greedy answers to the training prompt, novelty is judged against all rounds, and attempts
+are bounded, so that it ends and can be repeated.
 """
 
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ def encoder_identity(config: EncoderConfig) -> str:
 def fresh_encoder(
     config: EncoderConfig, labels: Sequence[str], texts: Sequence[str], device: str
 ) -> tuple[Any, Any, int]:
-    """Model with a random classification layer, tokenizer, and tokens per row at most.
+    """Model with a random classification layer (without labels: one that marks a span), tokenizer, tokens per row.
 
     Random numbers come from torch's global generator: seed it first. `texts` give a scratch
     encoder its vocabulary. Raises `ConfigError` for a path that is no encoder.
@@ -62,23 +62,25 @@ def quiet() -> Iterator[None]:
 
 def _published(config: EncoderConfig, labels: Sequence[str], device: str) -> tuple[Any, Any, int]:
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification, AutoTokenizer
 
+    kind = AutoModelForSequenceClassification if labels else AutoModelForQuestionAnswering
     source = _source(config)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.revision)
-            model = AutoModelForSequenceClassification.from_pretrained(
+            model = kind.from_pretrained(
                 source.location,
                 revision=source.revision,
                 use_safetensors=True,
                 dtype=torch.float32,
                 ignore_mismatched_sizes=True,  # the layer of an already finetuned classifier is replaced
-                **label_names(labels),
+                **(label_names(labels) if labels else {}),
             )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise ConfigError(f"student.encoder.path: {config.path} cannot be used as a classifier: {reason}") from error
+        use = "a classifier" if labels else "a student that marks spans"
+        raise ConfigError(f"student.encoder.path: {config.path} cannot be used as {use}: {reason}") from error
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is not None and config.max_length > limit:
         raise ConfigError(

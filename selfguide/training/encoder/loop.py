@@ -20,10 +20,10 @@ from selfguide.training.job import TrainingProgress
 
 
 class Row(NamedTuple):
-    """A text and the number of its label."""
+    """A text and the number of its label, or the first and the last token of its span."""
 
     text: EncodedText
-    label: int
+    label: int | tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,15 @@ class EncoderTrainer(QuietTrainer):
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *_: Any, **__: Any) -> torch.Tensor:
         """Mean cross-entropy of a batch."""
         target = inputs.pop("labels")
-        return cross_entropy(model(**inputs).logits, target, reduction="none").mean()
+        return self.row_losses(model(**inputs), target).mean()
+
+    def row_losses(self, output: Any, target: torch.Tensor) -> torch.Tensor:
+        """The loss of each row."""
+        return cross_entropy(output.logits, target, reduction="none")
+
+    def right(self, output: Any, target: torch.Tensor) -> torch.Tensor:
+        """Whether each row is answered as it should be."""
+        return output.logits.argmax(-1) == target  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -120,9 +128,9 @@ class EncoderTrainer(QuietTrainer):
         for indices in by_length([row.text for row in self.setup.held_out], 64):
             batch = self._collate([self.setup.held_out[i] for i in indices])
             target = batch.pop("labels")
-            logits = self.model(**batch).logits
-            right += float((logits.argmax(-1) == target).sum())
-            loss += float(cross_entropy(logits, target, reduction="none").sum())
+            output = self.model(**batch)
+            right += float(self.right(output, target).sum())
+            loss += float(self.row_losses(output, target).sum())
         mean = loss / len(self.setup.held_out)
         self.validation.append((right / len(self.setup.held_out), mean))
         metrics = {"eval_accuracy": self.validation[-1][0], "eval_loss": mean, "eval_rank": right + 1 / (1 + mean)}
@@ -132,6 +140,21 @@ class EncoderTrainer(QuietTrainer):
     def _collate(self, batch: Sequence[Row]) -> dict[str, torch.Tensor]:
         labels = torch.tensor([row.label for row in batch], device=self.setup.device)
         return {**collate([row.text for row in batch], self.setup.tokenizer, self.setup.device), "labels": labels}
+
+
+class SpanTrainer(EncoderTrainer):
+    """The same for rows whose label is a span: the loss is the mean of its two ends'."""
+
+    def row_losses(self, output: Any, target: torch.Tensor) -> torch.Tensor:
+        """The loss of each row."""
+        start, end = target.unbind(-1)
+        first = cross_entropy(output.start_logits, start, reduction="none")
+        return (first + cross_entropy(output.end_logits, end, reduction="none")) / 2
+
+    def right(self, output: Any, target: torch.Tensor) -> torch.Tensor:
+        """Whether both ends are found."""
+        found = torch.stack([output.start_logits.argmax(-1), output.end_logits.argmax(-1)], -1)
+        return (found == target).all(-1)
 
 
 class StepLosses(TrainerCallback):  # type: ignore[misc]

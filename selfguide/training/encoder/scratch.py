@@ -13,7 +13,12 @@ HEAD = 32  # width of an attention head
 
 def scratch_encoder(config: EncoderConfig, labels: Sequence[str], texts: Sequence[str]) -> tuple[Any, Any]:
     """A BERT of `layers` layers of `hidden_size`, and its tokenizer."""
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+    from transformers import (
+        BertConfig,
+        BertForQuestionAnswering,
+        BertForSequenceClassification,
+        PreTrainedTokenizerFast,
+    )
 
     words = word_pieces(texts, config.vocabulary)
     tokenizer = PreTrainedTokenizerFast(
@@ -32,9 +37,9 @@ def scratch_encoder(config: EncoderConfig, labels: Sequence[str], texts: Sequenc
         intermediate_size=4 * config.hidden_size,
         max_position_embeddings=config.max_length,
         initializer_range=config.hidden_size**-0.5,  # the usual 0.02 suits widths of hundreds
-        **label_names(labels),
+        **(label_names(labels) if labels else {}),
     )
-    return BertForSequenceClassification(shape), tokenizer
+    return (BertForSequenceClassification if labels else BertForQuestionAnswering)(shape), tokenizer
 
 
 def word_pieces(texts: Sequence[str], size: int) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from selfguide.config.students import EncoderConfig
+from selfguide.config.students import EncoderConfig, SpansConfig
 from selfguide.core.child import ChildProgress, call
 from selfguide.core.types import Example
 from selfguide.store import NOT_KEYED, Journal, Stage, StoredStage, Workspace, keyed
@@ -28,6 +28,33 @@ class EncoderPredictor:
         if progress is not None:
             progress(len(answers))
         return answers
+
+
+class SpanPredictor(EncoderPredictor):
+    """Answers with the likeliest span of the passage."""
+
+    def answer(
+        self, inputs: Sequence[str], journal: Journal, progress: Callable[[int], None] | None = None
+    ) -> list[str]:
+        """One span per input; "" where there is no passage."""
+        import json
+
+        from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+        from selfguide.config.students import SpansConfig
+        from selfguide.training.encoder.base import quiet
+        from selfguide.training.encoder.predict import SETTINGS
+        from selfguide.training.encoder.spans import Reading, answers
+
+        settings = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))
+        reading = Reading(**{**settings, "spans": SpansConfig(**settings["spans"])})
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(self.folder)
+            model = AutoModelForQuestionAnswering.from_pretrained(self.folder, use_safetensors=True)
+        found = answers(model.to(self.device).eval(), tokenizer, inputs, reading, self.device)
+        if progress is not None:
+            progress(len(found))
+        return found
 
 
 def _with_content(config: EncoderConfig) -> list[Any]:
@@ -55,11 +82,11 @@ class TrainEncoder(Stage[EncoderPredictor]):
     device: str = field(metadata=NOT_KEYED)
 
     def build(self, work: Workspace) -> dict[str, Any]:
-        from selfguide.training.encoder.train import EncoderData, train_encoder
+        from selfguide.training.encoder.train import train_encoder
 
         work.free_device()
         with work.bar(f"encoder ({work.name})", None, "steps") as bar:
-            data = EncoderData(self.labels, self.pairs, self.validation, self.context_until)
+            data = self.data()
             made = (self.encoder, data, work.path, self.seed, self.device, ChildProgress())
             done = call(train_encoder, *made, progress=bar)
         return {
@@ -72,5 +99,30 @@ class TrainEncoder(Stage[EncoderPredictor]):
             "init": done.init,
         }
 
+    def data(self) -> Any:
+        """What it learns from."""
+        from selfguide.training.encoder.train import EncoderData
+
+        return EncoderData(self.labels, self.pairs, self.validation, self.context_until)
+
     def load(self, stored: StoredStage) -> EncoderPredictor:
         return EncoderPredictor(stored.path / "encoder", stored.key, self.labels, self.device)
+
+
+@dataclass(frozen=True)
+class TrainSpanEncoder(TrainEncoder):
+    """The same for tasks whose outputs are spans: passage and question in, the answer's ends out."""
+
+    kind: ClassVar[str] = "encoder_qa"
+
+    instruction: str
+    spans: SpansConfig
+
+    def data(self) -> Any:
+        """What it learns from."""
+        from selfguide.training.encoder.train import EncoderData
+
+        return EncoderData((), self.pairs, self.validation, self.context_until, self.instruction, self.spans)
+
+    def load(self, stored: StoredStage) -> EncoderPredictor:
+        return SpanPredictor(stored.path / "encoder", stored.key, (), self.device)

@@ -13,15 +13,16 @@ from typing import Any
 
 import torch
 
-from selfguide.config.students import EncoderConfig
+from selfguide.config.students import EncoderConfig, SpansConfig
 from selfguide.core.errors import TrainingError
 from selfguide.core.files import write_json
 from selfguide.core.seeding import child_random, child_seed
 from selfguide.core.types import Example
 from selfguide.training.checkpoints import publish
 from selfguide.training.encoder.base import fresh_encoder, quiet
-from selfguide.training.encoder.loop import EncoderTrainer, Row, Setup, StepLosses
+from selfguide.training.encoder.loop import EncoderTrainer, Row, Setup, SpanTrainer, StepLosses
 from selfguide.training.encoder.predict import SETTINGS
+from selfguide.training.encoder.spans import Reading, span_rows
 from selfguide.training.encoder.text import encode
 from selfguide.training.job import TrainingProgress
 
@@ -45,7 +46,7 @@ class EncoderTraining:
 
 @dataclass(frozen=True, slots=True)
 class EncoderData:
-    """What an encoder learns from: class numbers are the indices in `labels`.
+    """What an encoder learns from: class numbers are the indices in `labels`; without labels the outputs are spans.
 
     The epoch is chosen on `validation`: synthetic pairs, too, never gold; without, on a seeded share of `pairs`.
     `context_until` marks the end of an input's fixed part.
@@ -55,6 +56,8 @@ class EncoderData:
     pairs: Sequence[Example]
     validation: Sequence[Example] = ()
     context_until: str | None = None
+    instruction: str = ""
+    spans: SpansConfig | None = None
 
 
 def train_encoder(
@@ -79,19 +82,28 @@ def train_encoder(
         model, tokenizer, limit = fresh_encoder(config, data.labels, [pair.input for pair in kept], device)
         init = weights_hash(model)
 
+        reading = None if data.spans is None else Reading(data.context_until, data.instruction, limit, data.spans)
+
         def rows(chosen: Sequence[Example]) -> list[Row]:
+            if reading is not None:
+                return span_rows(tokenizer, chosen, reading)
             texts = encode(tokenizer, [pair.input for pair in chosen], limit, data.context_until)
             numbers = {label: number for number, label in enumerate(data.labels)}
             return [Row(text, numbers[pair.output]) for text, pair in zip(texts, chosen, strict=True)]
 
         setup = Setup(model, tokenizer, rows(kept), rows(held), device)
-        trainer = EncoderTrainer(config, setup, scratch / "checkpoints", seed)
+        if not setup.rows:
+            raise TrainingError("no answer is a span of its passage: there is nothing to train the encoder on")
+        trainer = (EncoderTrainer if reading is None else SpanTrainer)(config, setup, scratch / "checkpoints", seed)
         trainer.add_callback(StepLosses(trainer.losses, progress))
         trainer.train()
         made = scratch / "encoder"
         model.save_pretrained(made)
         tokenizer.save_pretrained(made)
-    write_json(made / SETTINGS, {"max_length": limit, "context_until": data.context_until})
+    settings: dict[str, Any] = {"max_length": limit, "context_until": data.context_until}
+    if data.spans is not None:
+        settings |= {"instruction": data.instruction, "spans": vars(data.spans)}
+    write_json(made / SETTINGS, settings)
     publish(made, work / "encoder")
     shutil.rmtree(scratch)
     return EncoderTraining(
@@ -120,13 +132,15 @@ def weights_hash(model: Any) -> str:
 
 def _check(data: EncoderData) -> None:
     labels = data.labels
+    if not data.pairs:
+        raise TrainingError("no pairs to train the encoder on")
+    if data.spans is not None:
+        return
     if len(set(labels)) != len(labels) or len(labels) < 2:
         raise TrainingError(f"an encoder needs at least two labels, all different; the task has {list(labels)}")
     strange = next((pair.output for pair in (*data.pairs, *data.validation) if pair.output not in labels), None)
     if strange is not None:
         raise TrainingError(f"an encoder trains on the task's labels; {strange!r} is none of {', '.join(labels)}")
-    if not data.pairs:
-        raise TrainingError("no pairs to train the encoder on")
 
 
 def _split(data: EncoderData, share: float, seed: int) -> tuple[Sequence[Example], Sequence[Example]]:
