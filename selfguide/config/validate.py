@@ -49,10 +49,15 @@ def typed(config: DictConfig) -> RunConfig:
     for problem in _added_keys("", config):
         raise ConfigError(problem)
     run = as_dataclass(config, RunConfig)
-    for problem in _problems(run):
-        raise ConfigError(problem)
+    check_combinations(run)
     expanded(run.store.root, "store.root")
     return run
+
+
+def check_combinations(run: RunConfig) -> None:
+    """Raise `ConfigError` for knobs, each in its range, that do not go together."""
+    for problem in _problems(run):
+        raise ConfigError(problem)
 
 
 def require_values(config: DictConfig) -> None:

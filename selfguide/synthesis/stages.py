@@ -65,6 +65,7 @@ class ProposeInputs(Stage[Candidates]):
     seed: int
 
     def build(self, work: Workspace) -> dict[str, Any]:
+        from selfguide.synthesis.earlier import adopt_rounds
         from selfguide.synthesis.inputs import InputProposer, given_inputs
 
         if self.task.inputs:
@@ -72,6 +73,8 @@ class ProposeInputs(Stage[Candidates]):
             return {"tokens": TokenCount().as_info()}
         proposer = InputProposer(self.model, self.task, self.generation, self.filters, self.temperature, self.seed)
         with work.journal() as journal, work.bar("new inputs", self.generation.rounds, "rounds") as bar:
+            if self.generation.schedule == "rounds":
+                adopt_rounds(journal, work.path, self.generation.rounds)
             bar.resume(len(journal.rows))
             candidates = proposer.propose(
                 journal, lambda proposed, accepted: bar.advance(1, proposed=proposed, accepted=accepted)

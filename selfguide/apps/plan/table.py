@@ -25,8 +25,8 @@ GIB = 2**30
 @command("plan_table")
 def main(config: DictConfig) -> None:
     """Forecast, and print it."""
+    from selfguide.apps.table.composing import Composer
     from selfguide.apps.table.grid import grid
-    from selfguide.apps.table.jobs import composed
     from selfguide.config.commands import typed_command
     from selfguide.config.table import table_problems
     from selfguide.core.console import Terminal
@@ -38,9 +38,10 @@ def main(config: DictConfig) -> None:
         raise ConfigError(problem)
     plan = grid(table)
     runs: dict[str, list[RunConfig]] = {row: [] for row in plan.rows}
-    for cell in plan.cells:
-        if cell.seed == plan.seeds[0]:  # seeds differ in nothing that costs
-            runs[cell.row].append(composed(cell))
+    cells = [cell for cell in plan.cells if cell.seed == plan.seeds[0]]  # seeds differ in nothing that costs
+    composer = Composer(cells)
+    for cell in cells:
+        runs[cell.row].append(composer.composed(cell))
     rows, total = forecast_table(runs, table, len(plan.seeds))
     terminal = Terminal()
     title = f"{table.title}: {table.size} size, {len(plan.cells)} runs, one {table.gpu}"

@@ -8,16 +8,14 @@ from pathlib import Path
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from selfguide.apps.table.composing import Composer
 from selfguide.apps.table.grid import Cell
 from selfguide.config.explain import explain
 from selfguide.config.schema import RunConfig
-from selfguide.config.validate import typed
 from selfguide.core.errors import SelfguideError
 from selfguide.search.content import run_identity
-from selfguide.search.freeze import with_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,8 @@ class Job:
 
 def jobs_of(cells: Sequence[Cell], runs: Path) -> list[Job]:
     """The jobs of a table's cells, in their order; a row that takes another's run is told its folder."""
-    given = {(cell.row, cell.task, cell.seed): job_of(cell, runs) for cell in cells if not cell.takes}
+    composer = Composer([cell for cell in cells if not cell.takes])
+    given = {(cell.row, cell.task, cell.seed): job_of(cell, runs, composer) for cell in cells if not cell.takes}
     return [_taking(cell, given, runs) if cell.takes else given[cell.row, cell.task, cell.seed] for cell in cells]
 
 
@@ -58,13 +57,13 @@ def _taking(cell: Cell, given: Mapping[tuple[str, str, int], Job], runs: Path) -
             return Job(cell, problem=f"{key}: the row {row} makes no run: {giver.problem}")
         overrides.append(f"{key}='{giver.folder}'")
         after.append(giver.folder)
-    return replace(job_of(replace(cell, overrides=tuple(overrides)), runs), after=tuple(after))
+    return replace(job_of(replace(cell, overrides=tuple(overrides)), runs, Composer()), after=tuple(after))
 
 
-def job_of(cell: Cell, runs: Path) -> Job:
+def job_of(cell: Cell, runs: Path, composer: Composer) -> Job:
     """Compose a cell's run. Two tables that have the same run share its folder."""
     try:
-        config = composed(cell)
+        config = composer.composed(cell)
         folder = runs / cell.task / f"seed{cell.seed}-{run_identity(config)}"
     except (HydraException, OmegaConfBaseException) as error:
         return Job(cell, problem=explain(error))
@@ -83,11 +82,3 @@ def speaking_for(cell: Cell) -> Iterator[None]:
         yield
     finally:
         hydra_config.cfg = before
-
-
-def composed(cell: Cell) -> RunConfig:
-    """A cell's configuration; nothing of task or model is looked at."""
-    composed = compose("config", overrides=list(cell.overrides))
-    with open_dict(composed):
-        composed.pop("hydra", None)
-    return typed(with_lock(composed, cell.overrides))
