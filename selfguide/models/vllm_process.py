@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from selfguide.config.schema import RunConfig
 from selfguide.config.serving import VLLMEngineConfig
+from selfguide.core import child
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models.build import lifetime_of
 from selfguide.models.devices import cards
@@ -64,6 +65,7 @@ def start_with_adapters(config: RunConfig, context_length: int) -> tuple[Any, st
     An adapter that changes nothing answers with one token: models, and kinds of layers, without adapters in vLLM (on
     this device) are found here, before anything is generated. The engine is None where it does not even start.
     """
+    child.warm_up()  # what writes the adapter imports while vLLM starts
     try:
         core = start(config, context_length)
     except EngineError as error:

@@ -13,7 +13,7 @@ from tests.models.checkpoints import engine_config, model_config, tiny_adapter
 from tests.models.vllm_runs import vllm_config
 
 CONTEXT = 300
-MERGED = {"gpt2", "gpt_oss", "qwen3_moe"}
+MERGED = {"bloom", "falcon", "gpt2", "gpt_oss", "qwen3_moe"}
 """Families whose adapters vLLM does not serve on a CPU."""
 COVER = ("gpt_neox", "gpt_oss")
 """Of transformers' own implementation run by vLLM, and merged; `test_main_job` has vLLM's own."""
