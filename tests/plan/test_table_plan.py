@@ -47,8 +47,8 @@ def test_every_method_is_forecast(recipe: str) -> None:
     config = run(f"method={recipe}")
     rows, total = forecast_table({"row": [config]}, table(), seeds=3)
     assert rows["row"] == total and total.hours > 0
-    assert work(config).trainings >= 1 or recipe in ("few_shot_icl", "zero_shot", "self_icl")
-    gold = recipe in ("few_shot_icl", "zero_shot", "few_shot_finetune", "gold_finetune")
+    assert work(config).trainings >= 1 or recipe in ("few_shot_icl", "zero_shot", "self_icl", "gepa")
+    gold = recipe in ("few_shot_icl", "zero_shot", "few_shot_finetune", "gold_finetune", "gepa")
     assert (work(config).teacher_calls == 0) == gold
 
 
@@ -72,6 +72,15 @@ def test_selfguides_calls_are_proposals_and_votes() -> None:
     asked = work(run("method=selfguide", "generation.rounds=40"))
     assert asked.teacher_calls == pytest.approx(400 + 400 * ASSUMED.kept * 20)
     assert work(run("method=selfguide", "generation.rounds=80")).teacher_calls == 2 * asked.teacher_calls
+
+
+def test_each_round_of_rest_votes_and_gepas_calls_are_answers() -> None:
+    one, two = (work(run("method=rest", f"method.rounds={rounds}")) for rounds in (1, 2))
+    votes = 400 * ASSUMED.kept * 20
+    assert two.teacher_calls - one.teacher_calls == pytest.approx(votes)
+    assert work(run("method=star", "method.items=10", "method.rounds=3")).teacher_calls == pytest.approx(3 * 10 * 20)
+    few, many = (work(run("method=gepa", f"method.calls={calls}")) for calls in (100, 300))
+    assert many.student_calls - few.student_calls == 200
 
 
 def test_what_rows_share_counts_once() -> None:

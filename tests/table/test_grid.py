@@ -134,7 +134,7 @@ def test_a_published_value_has_its_place_in_the_table(name: str) -> None:
     [
         ("- {table: t, row: r, on_: x}", "on_"),
         ("- {table: t, row: r, 'on': x, metric: m, model: m, score: 1.0}", "source"),
-        ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s}", "one of score and gain"),
+        ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s}", "either score or gain"),
         ("- {table: t, row: r, 'on': x, metric: m, model: m, source: s, gain: 1.0}", "names what it is over"),
     ],
 )

@@ -175,3 +175,20 @@ def test_mistakes_are_one_line_and_load_nothing_heavy(tmp_path: Path) -> None:
         assert said in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_shipped_table_is_run_to_its_end(tmp_path: Path) -> None:
+    one = "sizes.micro.groups.classification.tasks=[micro_paint_or_stuff]"
+    small = ("evaluation.limit=20", "student.encoder.epochs=4", f"store.root={tmp_path / 'store'}")
+    store = f"overrides={json.dumps(small)}"
+    done = cli.run("selfguide.main", "table", "+table=zerogen", one, store, "output=out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = read_csv(tmp_path / "out" / "results.csv")
+    assert [(line["row"], line["status"]) for line in lines] == [
+        (row, "ok") for row in ("prompting", "rows_few", "rows_some", "rows_many", "rows_most")
+    ]
+    assert [line["train_rows"] for line in lines] == ["0", "25", "50", "100", "200"]
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert "Not on equal terms: " in text and "failed" not in text
+    assert re.search(r"disk: about \d+\.\d GiB for 5 runs, \d+ GiB free", done.stdout)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from selfguide.config.loop import LoopConfig, feedback_points
-from selfguide.config.methods import GoldFinetuneConfig, SelfICLConfig
+from selfguide.config.methods import GepaConfig, GoldFinetuneConfig, RestConfig, SelfICLConfig
 from selfguide.config.plan_table import AssumedConfig
 from selfguide.config.schema import RunConfig
 
@@ -68,12 +68,14 @@ def pieces(run: RunConfig, lengths: Lengths, assumed: AssumedConfig) -> Iterator
     alone = "" if rounds == 0 else f"{run.budget} {run.student} {run.finetuning}"
     if made.teacher_calls:
         parts = (run.generation, run.filters, run.annotation.annotator, run.temperature, run.teacher, run.model.path)
-        content = method if isinstance(method, LoopConfig) else "selfguide"
+        content = method if isinstance(method, LoopConfig | RestConfig) else "selfguide"
         yield Piece(f"data {run.task.name} {run.seed} {parts} {content} {alone}", made)
     if isinstance(method, SelfICLConfig) and method.variant == "test_conditioned":
         yield Piece(f"{run}", _self_icl(method, instances, lengths))
         return
     own = _trainings(run, count, rounds, lengths)
+    if isinstance(method, GepaConfig):
+        own += _answers(method.calls, lengths)
     if run.student.kind == "causal" or not own.trainings:
         answered = asked
         if method.kind == "self_icl":
@@ -101,8 +103,10 @@ def _data(run: RunConfig, lengths: Lengths, assumed: AssumedConfig) -> tuple[flo
         return min(method.rows or assumed.gold, assumed.gold), Work()
     if isinstance(method, LoopConfig):
         return _looped(run, method, lengths, assumed)
-    if method.kind in ("few_shot_icl", "zero_shot"):
+    if method.kind in ("few_shot_icl", "zero_shot", "gepa"):
         return 0, Work()
+    if isinstance(method, RestConfig):
+        return _rest(run, method, lengths, assumed)
     if method.kind == "few_shot_finetune":
         return lengths.demonstrations * run.finetuning.demonstration_copies, Work()
     if isinstance(method, SelfICLConfig) and method.variant == "test_conditioned":
@@ -121,6 +125,18 @@ def _selfguide(run: RunConfig, lengths: Lengths, assumed: AssumedConfig) -> tupl
     if run.annotation.max_rows is not None:
         rows = min(rows, run.annotation.max_rows)
     return rows, work + _votes(run, accepted, lengths)
+
+
+def _rest(run: RunConfig, method: RestConfig, lengths: Lengths, assumed: AssumedConfig) -> tuple[float, Work]:
+    """Inputs once, votes in every round; several answers of an input are rows, where they are no labels."""
+    rows, work = _selfguide(run, lengths, assumed)
+    inputs = rows / VOTES_KEPT
+    if method.accept == "gold":
+        inputs = rows = min(method.items or assumed.gold, assumed.gold)
+        work = _votes(run, inputs, lengths)
+    for _ in range(method.rounds - 1):
+        work += _votes(run, inputs, lengths)
+    return rows * (1 if lengths.labels else method.per_input), work
 
 
 def _looped(run: RunConfig, method: LoopConfig, lengths: Lengths, assumed: AssumedConfig) -> tuple[float, Work]:
