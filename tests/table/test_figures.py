@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from selfguide.analysis.figures import points
 from selfguide.analysis.folder import RunFolder
+from selfguide.apps.table.beside import published_sheet
 from selfguide.apps.table.figures import Figures, figures
 from selfguide.apps.table.forms import figures_csv, latex, markdown, runs_csv
 from selfguide.apps.table.grid import Grid, grid
@@ -290,3 +292,25 @@ def test_published_values_stand_beside_the_same_model_alone(
     shared = [line for line in figures_csv(plan, found, PUBLISHED).splitlines() if "9.48" in line]
     assert [line.partition(",")[0] for line in shared] == ["worse"]
     assert "Big-7B" in shared[0]
+
+
+@pytest.mark.parametrize("largest", [False, True])
+def test_a_gain_over_another_row_on_several_tasks_stands_without_interval(
+    largest: bool, whole: tuple[Grid, list[Done], Figures]
+) -> None:
+    plan, _, found = whole
+    shared = {"metric": "exact match", "model": "Big-7B", "source": "a paper", "gain": 9.48, "largest": largest}
+    tasks = ["task_a", "task_b"]
+    values = [Published("t", "selfguide", on, over="row worse", **shared) for on in (tasks, [*tasks, "gsm8k"])]  # type: ignore[arg-type]
+    sheet = published_sheet(config(), plan, found, values)
+    ours, lost = (dict(zip(sheet.header, row, strict=True)) for row in sheet.rows)
+    scores = {
+        (row, task): figure.score.value
+        for row in ("selfguide", "worse")
+        for task in tasks
+        if (figure := found.entries[row, task].figure) is not None
+    }
+    gains = [scores["selfguide", task] - scores["worse", task] for task in tasks]
+    assert ours["bundled model"] == points(max(gains) if largest else sum(gains) / 2)
+    assert ours["on"] == f"{'the best' if largest else 'mean'} of task_a, task_b"
+    assert lost["bundled model"] == lost["ours, same model"] == ""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from selfguide.config.schema import TaskConfig
@@ -42,3 +43,15 @@ def test_each(path: Path) -> None:
     assert (labels is not None) is (task.family == "classification")
     assert task.metric == ("exact_match" if labels else "rouge_l")
     assert '"' in path.read_text().split("labels:")[1].splitlines()[0] or labels is None
+
+
+def test_the_demo_shows_one_task_of_each_family_of_the_development_half() -> None:
+    demo = yaml.safe_load((FOLDER.parent / "experiment" / "demo.yaml").read_text(encoding="utf-8"))
+    shown = [load(FOLDER / f"{name}.yaml") for name in demo["hydra"]["sweeper"]["params"]["task"].split(",")]
+    assert sorted(task.family for task in shown) == ["classification", "generation"]
+    assert {task.group for task in shown} == {"validation"}
+
+
+def test_generation_tasks_have_the_references_noise_terms() -> None:
+    generation = [task for path in FILES if (task := load(path)).family == "generation"]
+    assert {tuple(task.noise_terms) for task in generation} == {("input", "output", "\n\n", "\\_\\_")}
