@@ -65,7 +65,6 @@ def server_command(run: "RunFolder", options: "ServeConfig") -> list[str]:
 
 def example_call(run: "RunFolder", options: "ServeConfig") -> str:
     """A `curl` that asks the finetuned model about the first demonstration's input, or one of the run's pairs."""
-    from selfguide.prompts.reference import stop_strings, written
     from selfguide.prompts.selfguide import answer_prompt
 
     known = next((pair.input for pair in (*run.task.demonstrations, *run.pairs)), "…")
@@ -76,8 +75,7 @@ def example_call(run: "RunFolder", options: "ServeConfig") -> str:
     if chat:
         asked["messages"] = [{"role": turn.role, "content": turn.text} for turn in prompt.turns()]
     else:
-        layout = run.config.model.prompt_format
-        asked |= {"prompt": written(prompt, layout), "stop": list(stop_strings(prompt, layout))}
+        asked |= {"prompt": prompt.plain(), "stop": list(prompt.stop)}
     path = "chat/completions" if chat else "completions"
     url = f"http://{options.host}:{options.port}/v1/{path}"
     body = shlex.quote(json.dumps(asked, ensure_ascii=False))

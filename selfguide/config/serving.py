@@ -18,7 +18,7 @@ class ModelConfig:
     path: str = MISSING
     revision: str | None = MISSING
     dtype: str = knob(one_of=("auto", "float32", "bfloat16", "float16"))
-    prompt_format: str = knob(one_of=("plain", "chat", "turns", "reference", "reference_none"))
+    prompt_format: str = knob(one_of=("plain", "chat", "turns"))
     chat_template: str | None = MISSING
     template_options: dict[str, Any] = knob(default={})
     context_length: int | None = knob(ge=16)

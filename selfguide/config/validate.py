@@ -183,11 +183,6 @@ def _combinations(run: RunConfig) -> Iterator[str]:
             f"finetuning.kind: {run.finetuning.kind} is not allowed with model.prompt_format=turns, "
             "whose weights are the server's; allowed: none, or teacher=chat"
         )
-    if run.model.prompt_format in ("reference", "reference_none") and run.generation.show_outputs:
-        yield (
-            f"generation.show_outputs: true is not allowed with model.prompt_format={run.model.prompt_format}, which "
-            "shows the inputs of demonstrations alone; allowed: false"
-        )
     if run.teacher.engine is not None and run.teacher.model is not None:
         yield from engine_problems("teacher.", run.teacher.engine, run.teacher.model)
     if run.teacher.kind == "other" and run.annotation.annotator != "base":

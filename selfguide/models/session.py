@@ -17,7 +17,6 @@ from selfguide.models.base import Engine
 from selfguide.models.build import engine_identity, lifetime_of
 from selfguide.models.devices import ledger
 from selfguide.models.source import model_identity
-from selfguide.prompts.reference import stop_strings
 from selfguide.prompts.rendered import Rendered
 from selfguide.prompts.selfguide import Prompt
 from selfguide.prompts.tokenization import PromptTokenizer
@@ -72,7 +71,7 @@ class LanguageModel:
     @property
     def speaks_chat(self) -> bool:
         """Whether it is asked in turns, by a template of this side's or its server's."""
-        return self.config.model.prompt_format in ("chat", "turns")
+        return self.config.model.prompt_format != "plain"
 
     def render(self, prompt: Prompt) -> Rendered:
         """The prompt as its engine takes it."""
@@ -82,7 +81,7 @@ class LanguageModel:
 
     def stop(self, prompt: Prompt) -> tuple[str, ...]:
         """Stop strings: plain text has them, chat ends by its own token."""
-        return stop_strings(prompt, self.config.model.prompt_format)
+        return () if self.speaks_chat else prompt.stop
 
     @property
     def engine(self) -> Engine:

@@ -12,10 +12,9 @@ from typing import Any, Literal
 
 from selfguide.core.errors import ConfigError
 from selfguide.core.paths import RESOURCES
-from selfguide.prompts.reference import stop_strings, written
 from selfguide.prompts.selfguide import Prompt, Turn, plain_completion
 
-PromptFormat = Literal["plain", "chat", "reference", "reference_none"]
+PromptFormat = Literal["plain", "chat"]
 CHAT_TEMPLATES = RESOURCES / "chat_templates"
 TEMPLATE_DATE = date(2024, 7, 26)
 """Today, for templates that write the date: tomorrow's prompts must be those trained on. Llama 3's own default."""
@@ -24,7 +23,7 @@ TEMPLATE_DATE = date(2024, 7, 26)
 class PromptTokenizer:
     """A Hugging Face tokenizer bound to a prompt format.
 
-    `plain` and `reference` render a textual layout; `chat` renders turns through the tokenizer's own template
+    `plain` renders the textual layout; `chat` renders turns through the tokenizer's own template
     (or `chat_template`: the name of a bundled template, or a path to a Jinja file), which takes `options`.
     `stop_ids` are the tokens that end an answer: its generation config's, the end-of-sequence token, and
     the one that the template puts behind an answer.
@@ -56,8 +55,8 @@ class PromptTokenizer:
 
     def encode_prompt(self, prompt: Prompt) -> tuple[int, ...]:
         """Token ids of a prompt, up to where the completion starts."""
-        if self.prompt_format != "chat":
-            return tuple(self.tokenizer(written(prompt, self.prompt_format)).input_ids)
+        if self.prompt_format == "plain":
+            return tuple(self.tokenizer(prompt.plain()).input_ids)
         # The template writes the special tokens itself.
         ids = self.tokenizer(self.render(prompt.turns()), add_special_tokens=False).input_ids
         return self._with_one_bos(ids)
@@ -90,7 +89,7 @@ class PromptTokenizer:
 
     def stop(self, prompt: Prompt) -> tuple[str, ...]:
         """Stop strings: plain text has them, chat ends by its own token."""
-        return stop_strings(prompt, self.prompt_format)
+        return prompt.stop if self.prompt_format == "plain" else ()
 
     @cached_property
     def _keeps_leading_space(self) -> bool:

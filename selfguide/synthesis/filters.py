@@ -26,8 +26,6 @@ GENERAL_NOISE = (
     "low-quality example", "example input", "new input:", "task:", "[input]", "[output]", "user:", "assistant:",
 )  # fmt: skip
 
-REFERENCE_NOISE: tuple[str, ...] = ()
-
 
 def empty(text: str) -> str | None:
     """Nothing but spaces."""
@@ -122,9 +120,9 @@ def length(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
 
 
 def noise(task: TaskSpec, config: FiltersConfig, side: Side) -> Filter:
-    """General noise, unless a demonstration has it, and the task's own; or as the reference has it."""
+    """General noise, unless a demonstration has it, and the task's own; or listed terms alone, to the letter."""
     if config.noise_rule == "reference":
-        terms = (*REFERENCE_NOISE, *config.noise_terms, *task.noise_terms)
+        terms = (*config.noise_terms, *task.noise_terms)
         return lambda text: "noise" if any(term in text for term in terms) else None
     shown = [text for d in task.demonstrations for text in (d.input, d.output)]
     general, of_task = Noise((*GENERAL_NOISE, *config.noise_terms), seen=shown), Noise(task.noise_terms)

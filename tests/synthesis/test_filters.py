@@ -146,17 +146,17 @@ def test_empty() -> None:
 
 
 def test_the_rule_of_the_reference_counts_case_and_blank_lines() -> None:
-    """Substrings of the text as it is: its greetings, what the user adds, the task's terms."""
-    config = replace(FILTERS, noise_rule="reference", noise_terms=["Hm"])
+    """Substrings of the text as it is: what the user lists and the task's terms."""
+    config = replace(FILTERS, noise_rule="reference", noise_terms=["Hm", "Of course!"])
     shown = task("Of course! Said he.", "b", "c", noise_terms=("input", "\n\n", "\\_\\_"))
     checks = {name: input_filters(shown, replace(config, noise_rule=name)) for name in ("reference", "words")}
 
     def noisy(rule: str, text: str) -> bool:
         return first_reason(checks[rule], text) == "noise"
 
-    for text in ("Hm Yes.", "one\n\ntwo", "inputs", "a \\_\\_ b", "Hmm", "Of course! Not."):
+    for text in ("Of course! Yes.", "one\n\ntwo", "inputs", "a \\_\\_ b", "Hmm", "Of course! Not."):
         assert noisy("reference", text), text
-    for text in ("hm yes.", "one\ntwo", "Input", "hm", "Hello, how can I help you?", "plain"):
+    for text in ("of course! yes.", "one\ntwo", "Input", "hm", "Hello, how can I help you?", "plain"):
         assert not noisy("reference", text), text
     assert [text for text in ("one\n\ntwo", "inputs", "Hmm", "Of course! Not.") if noisy("words", text)] == []
     assert noisy("words", "Input") and noisy("words", "hm") and noisy("words", "Hello, how can I help you?")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from selfguide.analysis.folder import RunFolder
 from selfguide.core.files import write_json, write_text
-from selfguide.prompts.reference import written
 from selfguide.prompts.selfguide import AnswerPrompt, answer_prompt
 
 PLAIN, CHAT = "prompt.txt", "messages.json"
@@ -39,4 +38,4 @@ def write_prompt(run: RunFolder, folder: Path) -> None:
     if is_chat(run):
         write_json(folder / CHAT, [{"role": turn.role, "content": turn.text} for turn in prompt.turns()])
     else:
-        write_text(folder / PLAIN, written(prompt, run.config.model.prompt_format))
+        write_text(folder / PLAIN, prompt.plain())
