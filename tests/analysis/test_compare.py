@@ -90,7 +90,7 @@ def test_the_interval_of_a_run_is_the_same_in_a_comparison(tmp_path: Path) -> No
 
 def test_unlike_metrics_and_instances_are_refused(grid: Path, tmp_path: Path) -> None:
     runs = [RunFolder(grid / "10-0" / "task_a"), RunFolder(grid / "10-0" / "gen")]
-    with pytest.raises(DataError, match=r"measures exact_match.* measures rouge_l.*do not share a column"):
+    with pytest.raises(DataError, match=r"measures exact_match.* measures rouge_l.*cannot share a column"):
         one_column(runs)
     fewer = write_run(tmp_path / "fewer", "generation.rounds=20", name="task_a", proposals=20, instances=20)
     with pytest.raises(DataError, match="different instances"):

@@ -101,7 +101,7 @@ def test_a_run_has_the_same_intervals_in_its_result_a_comparison_and_a_table(tmp
         shown = [asdict(figure.score), asdict(figure.gain.gain), asdict(figure.over_control.gain)]
         assert shown == expected
     laid_out = sheets(config, plan, found, [])
-    text = table_markdown("A table", "command", laid_out, notes(config, plan, found, done))
+    text = table_markdown(("A table", "command", "terms"), laid_out, notes(config, plan, found, done))
     assert "over the control" in text.split("## Averages")[1].splitlines()[2]
     assert "## Points over the control" in text
     assert "over the control" in latex(laid_out, []).split(r"\midrule")[0]
