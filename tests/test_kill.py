@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from selfguide.config.command import Interrupted, _interrupt
 from selfguide.core.console import Terminal
 from selfguide.models.base import Completion, Progress, Request
 from selfguide.models.loading import load_prompt_tokenizer
@@ -164,6 +166,18 @@ def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130, said
     assert "Go on with: python -m selfguide.main task=json" in said
     assert "Traceback" not in said
+
+
+def test_a_signal_within_a_lock_of_a_fork_is_not_lost() -> None:
+    scope: dict[str, Any] = {"__name__": "logging", "sys": sys}
+    exec("def _releaseLock():\n    return sys._getframe()", scope)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        _interrupt(signal.SIGINT, scope["_releaseLock"]())
+        with pytest.raises(Interrupted):
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def signalled_at_the_very_end() -> None:

@@ -103,6 +103,9 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+AGAIN_S = 0.02
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM. A subclass, because CPython ends a process in which a plain KeyboardInterrupt
     ever passed through `exec` (an import, say) by the signal, whatever exit code was asked for."""
@@ -125,7 +128,12 @@ def _end_by_signals() -> None:
         signal.signal(signum, signal.SIG_DFL)
 
 
-def _interrupt(signum: int, frame: Any) -> NoReturn:
+def _interrupt(signum: int, frame: Any) -> None:
+    if frame is not None and frame.f_globals.get("__name__") == "logging" and frame.f_code.co_name.endswith("Lock"):
+        # Python takes and gives back these locks around a fork, too, where an exception is lost: in a moment again.
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        return
     raise Interrupted
 
 
