@@ -15,7 +15,7 @@ from typing import Any
 from selfguide.analysis.costs import Devices, costs
 from selfguide.analysis.details import save_details
 from selfguide.config.schema import RunConfig
-from selfguide.core.files import write_json, write_jsonl
+from selfguide.core.files import write_examples, write_json, write_jsonl
 from selfguide.core.types import Example, Instance, TaskSpec
 from selfguide.evaluation.evaluate import Evaluated, gain
 from selfguide.evaluation.floors import floors
@@ -76,7 +76,7 @@ def save(record: RunRecord, folder: Path) -> None:
         write_jsonl(folder / "candidates.jsonl", (c.to_row() for c in record.outcome.candidates))
     if record.outcome.pairs or "dataset" in record.stages:
         # What was trained on: the data set that was composed, less what curation and budget took out.
-        write_jsonl(folder / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in record.outcome.pairs))
+        write_examples(folder / "dataset.jsonl", record.outcome.pairs)
     write_jsonl(folder / "predictions.jsonl", _prediction_rows(record))
     if record.outcome.weights is not None:
         weights = record.outcome.weights

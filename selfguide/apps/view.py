@@ -131,10 +131,11 @@ def answer(root: Path, path: str, query: Mapping[str, list[str]]) -> str | None:
     if path == "/":
         return list_page(root, query)
     if path == "/compare":
-        chosen = [_run(root, name) for name in query.get("run", ())]
+        known = _runs(root)
+        chosen = [_run(known, name) for name in query.get("run", ())]
         return render_comparison(chosen, compare(chosen))
     if path == "/run":
-        run = _run(root, query.get("run", [""])[0])
+        run = _run(_runs(root), query.get("run", [""])[0])
         written = run.path / FILE
         return written.read_text(encoding="utf-8") if written.exists() else render_report(run)
     if path == "/page":
@@ -218,8 +219,8 @@ def _runs(root: Path) -> dict[str, "RunFolder"]:
     return {str(file.parent.relative_to(root)): RunFolder(file.parent) for file in sorted(root.glob("**/result.json"))}
 
 
-def _run(root: Path, name: str) -> "RunFolder":
-    if (run := _runs(root).get(name)) is None:
+def _run(known: Mapping[str, "RunFolder"], name: str) -> "RunFolder":
+    if (run := known.get(name)) is None:
         raise DataError(f"{name or 'run'}: no finished run of that name here")
     return run
 

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from selfguide.config.knobs import knob
 from selfguide.config.plan_table import PlanTableConfig
-from selfguide.config.table import TableConfig
+from selfguide.config.table import TableConfig, table_problems
 from selfguide.config.validate import as_dataclass, require_values
+from selfguide.core.errors import ConfigError
 
 T = TypeVar("T")
+Chosen = TypeVar("Chosen", bound=TableConfig)
 
 
 @dataclass
@@ -67,3 +69,13 @@ def typed_command(config: DictConfig, kind: type[T]) -> T:
     """A command's configuration as its dataclass. Raises `ConfigError` naming key, value and what is allowed."""
     require_values(config)
     return as_dataclass(config, kind)
+
+
+def typed_table(config: DictConfig, kind: type[Chosen]) -> Chosen:
+    """The table that a command is about, checked. Raises `ConfigError`, also where none is chosen."""
+    if OmegaConf.is_missing(config, "name"):
+        raise ConfigError("+table: no table is chosen; choose one with +table=table_main (see experiments/)")
+    table = typed_command(config, kind)
+    for problem in table_problems(table):
+        raise ConfigError(problem)
+    return table

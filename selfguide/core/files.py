@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from selfguide.core.types import Example
+
 
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, non-ASCII as it is."""
@@ -78,3 +80,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> None:
+    """A line {"input", "output"} for each."""
+    write_jsonl(path, ({"input": example.input, "output": example.output} for example in examples))
+
+
+def read_examples(path: Path) -> tuple[Example, ...]:
+    """What `write_examples` wrote."""
+    return tuple(Example(**row) for row in read_jsonl(path))

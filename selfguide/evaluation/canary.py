@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from selfguide.config.schema import FinetuningConfig
 from selfguide.core.errors import EngineError
-from selfguide.core.files import read_jsonl
+from selfguide.core.files import read_examples
 from selfguide.core.types import Example, TaskSpec
 from selfguide.evaluation.predict import prompt_ids
 from selfguide.models.base import Engine, ScoreRequest, Weights
@@ -41,7 +41,7 @@ class Evidence:
     def of(cls, weights: Weights) -> Self:
         """Raises `EngineError` if there is none."""
         reference, training = read_reference(weights), weights.path.parent
-        pairs = tuple(Example(**row) for row in read_jsonl(training / PAIRS))
+        pairs = read_examples(training / PAIRS)
         alone = bool(json.loads((training / "spec.json").read_text(encoding="utf-8"))["leave_one_out"])
         return cls(reference, pairs, alone)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from selfguide.config.builtin import METHODS
 from selfguide.config.loop import LoopConfig
 from selfguide.config.methods import SelfICLConfig
 from selfguide.config.schema import RunConfig
@@ -41,9 +42,9 @@ def writes_inputs(config: RunConfig) -> bool:
 
 def trains_on_answers(config: RunConfig) -> bool:
     """Whether rows are trained on that show every demonstration."""
-    untrained = ("zero_shot", "few_shot_icl", "self_icl", "few_shot_finetune")
     causal = config.student.kind == "causal" and config.finetuning.kind != "none"
-    return causal and config.method.kind not in untrained
+    kind = config.method.kind
+    return causal and METHODS.entry(kind).trains and kind != "few_shot_finetune"  # its rows leave one out
 
 
 def _check_rows(session: Session) -> None:

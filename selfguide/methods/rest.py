@@ -18,14 +18,13 @@ from selfguide.core.types import Example
 from selfguide.evaluation.canary import trusted
 from selfguide.methods.preferences import train_by_objective
 from selfguide.methods.rest_stages import AcceptAnswers, Rationalize
-from selfguide.methods.result import MethodResult
+from selfguide.methods.result import MethodResult, result_of
 from selfguide.methods.selfguide import annotator
 from selfguide.methods.student import trains
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.synthesis.acceptance import Acceptance
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.sampling import spread_over_labels
 from selfguide.synthesis.stages import AnnotateInputs, Candidates, Dataset, decontaminated, propose_inputs
 from selfguide.tasks.metrics import answer_in
@@ -57,14 +56,8 @@ def run(session: Session) -> MethodResult:
 
 def _learned(session: Session, dataset: Dataset, number: int) -> MethodResult:
     """What a round's answers make of the base model."""
-    made = MethodResult(
-        candidates=dataset.candidates,
-        pairs=dataset.pairs,
-        warnings=tuple(warnings_about(session.task, dataset.candidates, dataset.pairs)),
-    )
-    if not dataset.pairs:
-        return replace(made, status="empty_dataset")
-    if not trains(session):
+    made = result_of(session.task, dataset)
+    if not dataset.pairs or not trains(session):
         return made
     student = train_by_objective(session, dataset.pairs, dataset.candidates, f"training_{number}")
     if student.training is not None:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from selfguide.config.identity import knobs_of
 from selfguide.config.schema import AnnotationConfig, FiltersConfig
-from selfguide.core.files import read_jsonl, write_jsonl
-from selfguide.core.types import Example, TaskSpec
+from selfguide.core.files import read_examples, write_examples
+from selfguide.core.types import TaskSpec
 from selfguide.models.base import Weights
 from selfguide.models.session import LanguageModel
 from selfguide.store import Stage, StoredStage, Workspace, journal_tokens, keyed
@@ -47,7 +47,7 @@ class AcceptAnswers(Stage[Dataset]):
         rows = self.acceptance.accept(self.task, self.candidates, self.annotation, self.filters)
         pairs, candidates = compose(self.task, rows, self.annotation, self.seed)
         write_candidates(work, candidates)
-        write_jsonl(work.path / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
+        write_examples(work.path / "dataset.jsonl", pairs)
 
     def load(self, stored: StoredStage) -> Dataset:
         # The key knows the answered candidates alone: what was dropped before is this caller's.
@@ -55,7 +55,7 @@ class AcceptAnswers(Stage[Dataset]):
         for candidate in read_candidates(stored):
             rows.setdefault(candidate.parent or candidate.id, []).append(candidate)
         judged = [row for c in self.candidates for row in ([c] if c.dropped is not None else rows[c.id])]
-        pairs = tuple(Example(**row) for row in read_jsonl(stored.path / "dataset.jsonl"))
+        pairs = read_examples(stored.path / "dataset.jsonl")
         return Dataset(pairs, tuple(judged))
 
 

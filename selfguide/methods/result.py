@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfguide.core.types import Example
+from selfguide.core.types import Example, TaskSpec
 from selfguide.evaluation.predict import Predictor, System
 from selfguide.models.base import Weights
 from selfguide.synthesis.budget import BudgetReport
 from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.inspect import warnings_about
+from selfguide.synthesis.stages import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,13 @@ class MethodResult:
         """How the method's answers are made; None: as the base model with the task's demonstrations."""
         system = System(self.weights, self.demonstrations, self.predictor)
         return None if system == System() else system
+
+
+def result_of(task: TaskSpec, dataset: Dataset) -> MethodResult:
+    """What there is before a student is trained on a data set, with warnings about it."""
+    return MethodResult(
+        status="ok" if dataset.pairs else "empty_dataset",
+        candidates=dataset.candidates,
+        pairs=dataset.pairs,
+        warnings=tuple(warnings_about(task, dataset.candidates, dataset.pairs)),
+    )

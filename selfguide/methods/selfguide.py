@@ -13,14 +13,13 @@ from dataclasses import replace
 
 from selfguide.evaluation.canary import trusted
 from selfguide.methods.preferences import train_by_objective
-from selfguide.methods.result import MethodResult
+from selfguide.methods.result import MethodResult, result_of
 from selfguide.methods.student import trains
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.store import Finished
 from selfguide.synthesis.call_budget import CallBudget
 from selfguide.synthesis.candidates import Candidate
-from selfguide.synthesis.inspect import warnings_about
 from selfguide.synthesis.stages import Candidates, Dataset, annotate_inputs, compose_dataset, propose_inputs
 from selfguide.training.stages import train
 
@@ -28,14 +27,8 @@ from selfguide.training.stages import train
 def run(session: Session) -> MethodResult:
     """New inputs, outputs by vote, filters and balance, finetuning. Sees the demonstrations only."""
     dataset = synthesize(session)
-    result = MethodResult(
-        candidates=dataset.candidates,
-        pairs=dataset.pairs,
-        warnings=tuple(warnings_about(session.task, dataset.candidates, dataset.pairs)),
-    )
-    if not dataset.pairs:
-        return replace(result, status="empty_dataset")
-    if not trains(session):
+    result = result_of(session.task, dataset)
+    if not dataset.pairs or not trains(session):
         return result
     student = train_by_objective(session, dataset.pairs, dataset.candidates)
     return student.answers_for(result, session.config.finetuning.epochs)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from selfguide.config.family import input_temperature
 from selfguide.config.schema import AnnotationConfig, FiltersConfig, GenerationConfig
-from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.files import read_examples, read_jsonl, write_examples, write_jsonl
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import TokenCount, Weights
 from selfguide.models.session import LanguageModel, Session
@@ -145,10 +145,10 @@ class ComposeDataset(Stage[Dataset]):
         elected = elect(self.task, self.candidates, self.annotation, self.filters)
         pairs, candidates = compose(self.task, elected, self.annotation, self.seed)
         write_candidates(work, candidates)
-        write_jsonl(work.path / "dataset.jsonl", ({"input": p.input, "output": p.output} for p in pairs))
+        write_examples(work.path / "dataset.jsonl", pairs)
 
     def load(self, stored: StoredStage) -> Dataset:
-        pairs = tuple(Example(**row) for row in read_jsonl(stored.path / "dataset.jsonl"))
+        pairs = read_examples(stored.path / "dataset.jsonl")
         judged = {c.id: c for c in read_candidates(stored)}
         return Dataset(pairs, tuple(c if c.dropped is not None else judged[c.id] for c in self.candidates))
 

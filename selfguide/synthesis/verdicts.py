@@ -1,6 +1,8 @@
 """A judge's ratings: which rating is high enough, and how they stand to the votes. Pure."""
 
 import itertools
+import operator
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,11 +78,12 @@ def agreement(rows: Sequence[tuple[float, float]]) -> float | None:
 
     0.5 is chance; None where all shares are the same.
     """
-    concordant, compared = 0.0, 0
-    for (share, rating), (other_share, other) in itertools.combinations(rows, 2):
-        if share != other_share:
-            compared += 1
-            concordant += 0.5 if rating == other else float((share > other_share) == (rating > other))
+    concordant, compared, below = 0.0, 0, list[float]()
+    for _, same_share in itertools.groupby(sorted(rows), key=operator.itemgetter(0)):
+        ratings = [rating for _, rating in same_share]
+        concordant += sum(bisect_left(below, rating) + bisect_right(below, rating) for rating in ratings) / 2
+        compared += len(ratings) * len(below)
+        below = sorted([*below, *ratings])
     return concordant / compared if compared else None
 
 

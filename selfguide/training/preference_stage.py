@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from selfguide.config.schema import FinetuningConfig
-from selfguide.core.files import write_jsonl
+from selfguide.core.files import write_examples, write_jsonl
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Weights
 from selfguide.models.session import LanguageModel
 from selfguide.store import Stage, StoredStage, Workspace, keyed
-from selfguide.training.stages import PAIRS, Trained
+from selfguide.training.stages import PAIRS, Trained, trained
 
 
 class Preference(NamedTuple):
@@ -47,7 +47,7 @@ class Prefer(Stage[Trained]):
         from selfguide.training.trainer import carry_out
 
         pairs = [Example(row.input, row.chosen) for row in self.preferences]
-        write_jsonl(work.path / PAIRS, ({"input": pair.input, "output": pair.output} for pair in pairs))
+        write_examples(work.path / PAIRS, pairs)
         write_jsonl(work.path / "preferences.jsonl", (row._asdict() for row in self.preferences))
         tokenizer, settings = self.model.tokenizer, self.finetuning
         built = build_rows(self.task, pairs, tokenizer, settings, self.seed, self.leave_one_out)
@@ -79,11 +79,7 @@ class Prefer(Stage[Trained]):
         return () if self.start is None else (self.start.path,)
 
     def load(self, stored: StoredStage) -> Trained:
-        from selfguide.training.weights import weights_of
-
-        folders = [stored.path / f"epoch-{epoch}" for epoch in range(1, settings_of(self.finetuning).max_epochs + 1)]
-        weights = tuple(weights_of(folder, self.finetuning, stored.released) for folder in folders)
-        return Trained(weights, stored.info["rows"], stored.info["over_length"], stored.info["steps"])
+        return trained(stored, self.finetuning, settings_of(self.finetuning).max_epochs)
 
 
 def settings_of(finetuning: FinetuningConfig) -> FinetuningConfig:

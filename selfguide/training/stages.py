@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from selfguide.config.schema import FinetuningConfig
-from selfguide.core.files import write_jsonl
+from selfguide.core.files import write_examples
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Weights
 from selfguide.models.session import LanguageModel, Session
@@ -48,7 +48,7 @@ class Finetune(Stage[Trained]):
         from selfguide.training.rows import build_rows, show_row
         from selfguide.training.trainer import finetune
 
-        write_jsonl(work.path / PAIRS, ({"input": p.input, "output": p.output} for p in self.pairs))
+        write_examples(work.path / PAIRS, self.pairs)
         settings, tokenizer = self.finetuning, self.model.tokenizer
         built = build_rows(self.task, self.pairs, tokenizer, settings, self.seed, self.leave_one_out)
         # hydra.verbose=selfguide shows it.
@@ -68,11 +68,16 @@ class Finetune(Stage[Trained]):
         }
 
     def load(self, stored: StoredStage) -> Trained:
-        from selfguide.training.weights import weights_of
+        return trained(stored, self.finetuning, self.finetuning.max_epochs)
 
-        folders = [stored.path / f"epoch-{epoch}" for epoch in range(1, self.finetuning.max_epochs + 1)]
-        weights = tuple(weights_of(folder, self.finetuning, stored.released) for folder in folders)
-        return Trained(weights, stored.info["rows"], stored.info["over_length"], stored.info["steps"])
+
+def trained(stored: StoredStage, finetuning: FinetuningConfig, epochs: int) -> Trained:
+    """What a finished training has in the store."""
+    from selfguide.training.weights import weights_of
+
+    folders = [stored.path / f"epoch-{epoch}" for epoch in range(1, epochs + 1)]
+    weights = tuple(weights_of(folder, finetuning, stored.released) for folder in folders)
+    return Trained(weights, stored.info["rows"], stored.info["over_length"], stored.info["steps"])
 
 
 def train(

@@ -9,7 +9,7 @@ from selfguide.analysis.html import flat
 from selfguide.apps.export.cards import card, hub_id, is_synthetic, slug, writer_path
 from selfguide.apps.export.folder import exported
 from selfguide.core.errors import DataError
-from selfguide.core.files import write_jsonl, write_text
+from selfguide.core.files import write_examples, write_jsonl, write_text
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -22,7 +22,7 @@ def export_dataset(run: RunFolder, target: Path, licence: str | None = None) -> 
     if not run.pairs:
         raise DataError(f"{run.path}: its method made no training pairs (dataset.jsonl is empty or absent)")
     with exported(target, run.path) as made:
-        write_jsonl(made / "train.jsonl", ({"input": pair.input, "output": pair.output} for pair in run.pairs))
+        write_examples(made / "train.jsonl", run.pairs)
         names = ["default"]
         if run.candidates:
             write_jsonl(made / "candidates.jsonl", candidate_rows(run))

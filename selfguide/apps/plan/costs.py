@@ -75,10 +75,15 @@ def cost_of(run: RunConfig, piece: Piece, card: str) -> Cost:
     return Cost(work, seconds / 3600, kept * left + BYTES_OF_TEXT * work.texts)
 
 
-def bytes_of(configs: Iterable[RunConfig], assumed: AssumedConfig) -> float:
-    """What runs leave on the disk, what they share once."""
-    known: dict[str, float] = {}
+def costs_of(configs: Iterable[RunConfig], assumed: AssumedConfig, card: str = "h100") -> dict[str, Cost]:
+    """The cost of every piece of work of some runs by its key: what they share is there once."""
+    known: dict[str, Cost] = {}
     for config in configs:
         for piece in pieces(config, lengths_of(config, assumed), assumed):
-            known[piece.key] = cost_of(config, piece, "h100").bytes
-    return sum(known.values())
+            known[piece.key] = cost_of(config, piece, card)
+    return known
+
+
+def bytes_of(configs: Iterable[RunConfig], assumed: AssumedConfig) -> float:
+    """What runs leave on the disk, what they share once."""
+    return sum(cost.bytes for cost in costs_of(configs, assumed).values())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
+from selfguide.config.builtin import METHODS
 from selfguide.config.loop import LoopConfig, feedback_points
 from selfguide.config.methods import GepaConfig, GoldFinetuneConfig, RestConfig, SelfICLConfig
 from selfguide.config.plan_table import AssumedConfig
@@ -204,7 +205,7 @@ def _trainings(run: RunConfig, count: float, rounds: int, lengths: Lengths) -> W
     """Each round trains anew, on more of the rows; the control and the annotator are one more."""
     finetuning, method, work = run.finetuning, run.method, Work()
     encoder = run.student.kind != "causal"
-    if method.kind in ("zero_shot", "few_shot_icl", "self_icl", "gepa") or (finetuning.kind == "none" and not encoder):
+    if not METHODS.entry(method.kind).trains or (finetuning.kind == "none" and not encoder):
         return work
     rows = min(count, run.budget.rows or count) if run.budget.kind == "equal_rows" else count
     row = min(lengths.input, run.student.encoder.max_length) if encoder else lengths.answer + lengths.output

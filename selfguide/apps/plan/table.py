@@ -7,19 +7,18 @@ rows, such as a data set, is each row's own in its line and counts once in the s
 from collections.abc import Iterable
 from functools import reduce
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from selfguide.apps.plan.costs import Cost, cost_of, lengths_of
-from selfguide.apps.plan.counts import Work, pieces
+from selfguide.apps.plan.costs import Cost, costs_of
+from selfguide.apps.plan.counts import Work
 from selfguide.config.command import command
 from selfguide.config.plan_table import AssumedConfig, PlanTableConfig
 from selfguide.config.schema import RunConfig
-from selfguide.core.errors import ConfigError
+from selfguide.models.memory import GIB
 
 HEADER = (
     "row", "runs", "trainings", "calls of the teacher", "its tokens", "of the student", "trained tokens", "hours", "GiB"
 )  # fmt: skip
-GIB = 2**30
 
 
 @command("plan_table")
@@ -27,15 +26,10 @@ def main(config: DictConfig) -> None:
     """Forecast, and print it."""
     from selfguide.apps.table.composing import Composer
     from selfguide.apps.table.grid import grid
-    from selfguide.config.commands import typed_command
-    from selfguide.config.table import table_problems
+    from selfguide.config.commands import typed_table
     from selfguide.core.console import Terminal
 
-    if OmegaConf.is_missing(config, "name"):
-        raise ConfigError("+table: no table is chosen; choose one with +table=selfguide_main (see experiments/)")
-    table = typed_command(config, PlanTableConfig)
-    for problem in table_problems(table):
-        raise ConfigError(problem)
+    table = typed_table(config, PlanTableConfig)
     plan = grid(table)
     runs: dict[str, list[RunConfig]] = {row: [] for row in plan.rows}
     cells = [cell for cell in plan.cells if cell.seed == plan.seeds[0]]  # seeds differ in nothing that costs
@@ -57,10 +51,7 @@ def forecast_table(
     known: dict[str, Cost] = {}
     rows = {}
     for name, configs in runs.items():
-        own: dict[str, Cost] = {}
-        for config in configs:
-            for piece in pieces(config, lengths_of(config, table.assume), table.assume):
-                own[piece.key] = cost_of(config, piece, table.gpu)
+        own = costs_of(configs, table.assume, table.gpu)
         known |= own
         rows[name] = _sum(own.values(), seeds)
     return rows, _sum(known.values(), seeds)

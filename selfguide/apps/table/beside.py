@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selfguide.analysis.compare import BASELINE, Column
-from selfguide.analysis.figures import Difference, points, with_interval
+from selfguide.analysis.figures import Difference, Figure, points, with_interval
 from selfguide.apps.table.figures import Figures
 from selfguide.apps.table.grid import Grid
 from selfguide.apps.table.published import Published
@@ -76,8 +76,7 @@ def _ours(grid: Grid, figures: Figures, value: Published, reference: str | None)
 def _beside(grid: Grid, figures: Figures, value: Published, reference: str | None) -> str:
     """A score or a gain with its interval; over another row, or over several data sets, the points alone."""
     row, place = grid.standing_for(value.row), value.places[0]
-    entry = figures.entries.get((row, place))
-    figure = figures.averages.get((row, place)) or (entry.figure if entry else None)
+    figure = _figure(figures, row, place)
     if figure is not None and len(value.places) == 1:
         if value.gain is None:
             return with_interval(figure.score)
@@ -93,12 +92,17 @@ def _beside(grid: Grid, figures: Figures, value: Published, reference: str | Non
     return points(max(known) if value.largest else float(np.mean(known)))
 
 
+def _figure(figures: Figures, row: str, place: str) -> Figure | None:
+    """A row's figure on a group, or on a task."""
+    entry = figures.entries.get((row, place))
+    return figures.averages.get((row, place)) or (entry.figure if entry else None)
+
+
 def _gain(figures: Figures, row: str, over: str, place: str) -> float | None:
     """A row's score less another's, on a task or a group."""
     scores = []
     for name in (row, over):
-        entry = figures.entries.get((name, place))
-        figure = figures.averages.get((name, place)) or (entry.figure if entry else None)
+        figure = _figure(figures, name, place)
         scores.append(None if figure is None else figure.score.value)
     return None if None in scores else scores[0] - scores[1]  # type: ignore[operator]
 

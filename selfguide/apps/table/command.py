@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from selfguide.config.command import command
 
@@ -37,16 +37,11 @@ class Made(NamedTuple):
 
 def run_table(config: DictConfig) -> Made:
     """Run what is missing, write the files, show the table. Raises `ConfigError`."""
-    from selfguide.config.commands import typed_command
-    from selfguide.config.table import TableConfig, table_problems
-    from selfguide.core.errors import ConfigError
+    from selfguide.config.commands import typed_table
+    from selfguide.config.table import TableConfig
     from selfguide.core.files import write_text
 
-    if OmegaConf.is_missing(config, "name"):
-        raise ConfigError("+table: no table is chosen; choose one with +table=table_main (see experiments/)")
-    table = typed_command(config, TableConfig)
-    for problem in table_problems(table):
-        raise ConfigError(problem)
+    table = typed_table(config, TableConfig)
     from selfguide.apps.table.forms import runs_csv
     from selfguide.apps.table.grid import grid
     from selfguide.apps.table.jobs import jobs_of

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from selfguide.config.loop import JudgeConfig, LoopConfig, ProposeConfig
 from selfguide.config.schema import AnnotationConfig, FiltersConfig
-from selfguide.core.files import read_jsonl, write_jsonl
+from selfguide.core.files import read_examples, read_jsonl, write_jsonl
 from selfguide.core.seeding import SeedStream
 from selfguide.core.types import Example, TaskSpec
 from selfguide.models.base import Debias, Sampling
@@ -144,4 +144,4 @@ class ComposeRows(Stage[tuple[Example, ...]]):
         write_jsonl(work.path / "dataset.jsonl", (asdict(pair) for pair in pairs))
 
     def load(self, stored: StoredStage) -> tuple[Example, ...]:
-        return tuple(Example(**row) for row in read_jsonl(stored.path / "dataset.jsonl"))
+        return read_examples(stored.path / "dataset.jsonl")
