@@ -98,6 +98,7 @@ def test_the_list_in_a_browser(address: str, tmp_path: Path) -> None:
             if "a " in box.get_attribute("value"):
                 box.click()
         driver.find_elements("css selector", "button")[-1].click()
-        assert "Comparison of 2 runs" in driver.title and browser.console(driver) == []
+        browser.wait_for_title(driver, "Comparison of 2 runs")
+        assert browser.console(driver) == []
     finally:
         driver.quit()

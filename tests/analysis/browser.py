@@ -35,3 +35,10 @@ def resize(driver: Any, width: int) -> None:
 def console(driver: Any) -> list[str]:
     """What the page said to the console since the last call: errors and refused loads included."""
     return [entry["message"] for entry in driver.get_log("browser")]
+
+
+def wait_for_title(driver: Any, part: str) -> None:
+    """Returns once a page with this in its title is shown: a click does not wait for the page that it opens."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(driver, 60).until(lambda page: part in page.title)

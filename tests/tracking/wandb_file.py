@@ -14,27 +14,31 @@ def records(folder: Path) -> list[Any]:
     """All records of the one offline run below `folder`."""
     from wandb.proto import wandb_internal_pb2
 
-    (file,) = folder.rglob("run-*.wandb")
+    # W&B's own process writes the file: on a busy machine it may be absent, empty or cut when `finish` returns.
     deadline = time.monotonic() + 60
-    while True:
-        found = [wandb_internal_pb2.Record.FromString(content) for content in _contents(file.read_bytes())]
-        # W&B's own process writes the file, and on a busy machine is not done when `finish` returns.
-        if any(record.WhichOneof("record_type") == "exit" for record in found) or time.monotonic() > deadline:
+    while time.monotonic() < deadline:
+        data = b"".join(file.read_bytes() for file in folder.rglob("run-*.wandb"))
+        found = [wandb_internal_pb2.Record.FromString(content) for content in _contents(data)]
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
             return found
         time.sleep(0.1)
+    raise AssertionError(f"{folder}: no record of a run that has ended after 60 s")
 
 
 def _contents(data: bytes) -> list[bytes]:
-    assert data[:4] == b":W&B"
-    found, parts, place = [], b"", HEADER
-    while place + HEADER <= len(data):
-        left = BLOCK - place % BLOCK
+    """Whole records; nothing where the last one is still being written."""
+    assert data[:4] == b":W&B"[: len(data)]
+    found, parts, offset = [], b"", HEADER
+    while offset + HEADER <= len(data):
+        left = BLOCK - offset % BLOCK
         if left < HEADER:
-            place += left
+            offset += left
             continue
-        _, length, kind = struct.unpack_from("<IHB", data, place)
-        parts += data[place + HEADER : place + HEADER + length]
-        place += HEADER + length
+        _, length, kind = struct.unpack_from("<IHB", data, offset)
+        if offset + HEADER + length > len(data):
+            break
+        parts += data[offset + HEADER : offset + HEADER + length]
+        offset += HEADER + length
         if kind in (1, 4):  # a whole record, or its last part
             found.append(parts)
             parts = b""
