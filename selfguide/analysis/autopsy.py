@@ -181,7 +181,8 @@ def label_balance(task: TaskSpec, candidates: Sequence[Candidate], kept: Sequenc
 
 def vote_shares(run: RunFolder) -> Chart:
     """How far the samples agree with the output that was elected."""
-    annotation, shares = run.config.annotation, [s for c in proposals(run.candidates) if (s := run.vote_share(c)) is not None]
+    annotation = run.config.annotation
+    shares = [share for c in proposals(run.candidates) if (share := run.vote_share(c)) is not None]
     low = sum(c.share is not None and c.dropped == "low_consistency" for c in run.candidates)
     weight, min_share = annotation.conditioning_label_weight, annotation.min_share
     caption = f"{low} of {len(shares)} votes were below annotation.min_share={min_share:g} and were dropped."
