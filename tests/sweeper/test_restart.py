@@ -21,6 +21,7 @@ from selfguide.apps.sweep.view import View
 from selfguide.apps.sweep.workers import Workers
 from selfguide.search.results import JobResult
 from tests.sweeper.app import score
+from tests.sweeper.apps import until
 from tests.sweeper.test_plan import plan
 
 SPACE = ("x=choice(0.0,0.1,0.2)", "y=a")
@@ -114,7 +115,8 @@ def test_a_restart_on_another_host_waits_for_the_lease_of_the_dead(tmp_path: Pat
     asked.set_user_attr("sweeper", "dead")
     own, link = sweeper(tmp_path, "sweep.lease_s=2")
     run(own, link, FlakyLauncher())
-    assert 2 <= time.time() - last_word < 60
+    # Its own lease, not the usual one of two minutes.
+    assert 2 <= time.time() - last_word < 100
     assert states(link) == dict.fromkeys((0.0, 0.1, 0.2), "COMPLETE")
     assert finish(own, link, View(own, live=False)) == 0.8
     assert "(winner)" in (tmp_path / "trials.md").read_text()
@@ -163,5 +165,4 @@ def test_the_lease_outlives_an_error_of_the_database(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(storage, "set_study_user_attr", torn)
     with link.lease:
-        time.sleep(1.2)
-    assert len(said) >= 4
+        until(lambda: len(said) >= 4)
