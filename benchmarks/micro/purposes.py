@@ -23,7 +23,7 @@ from selfguide.prompts.selfguide import AnswerPrompt, plain_completion
 TERSE = 0.2
 """Weight of the token behind an answer that begins the next field: the answer is complete."""
 LABEL, TEXT = 4.0, 2.0
-"""Weight of a token of an answer. Of an input written for a label every token counts 1, and it has ten times as many."""
+"""Weight of a token of an answer. One of an input written for a label counts 1, and there are ten times as many."""
 
 
 def draw_episode(rng: random.Random, mixture: Mixture, pieces: Sequence[str], longest: bool = False) -> Episode:
