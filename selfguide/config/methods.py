@@ -16,7 +16,13 @@ from selfguide.core.paths import config_dir
 def kind_of_recipe(name: str) -> str:
     """The `kind` of a shipped recipe, for a frozen setting or a run folder that is older than the key."""
     file = config_dir() / "method" / f"{Path(name).name}.yaml"
-    return str(yaml.safe_load(file.read_text(encoding="utf-8"))["kind"]) if file.is_file() else name
+    if not file.is_file():
+        return name
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if "kind" in content:
+        return str(content["kind"])
+    [base] = [other for other in content["defaults"] if other != "_self_"]
+    return kind_of_recipe(base)
 
 
 @dataclass
