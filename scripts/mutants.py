@@ -4,12 +4,16 @@
     python scripts/mutants.py --area training        # of an area, or --id N4 N5
     python scripts/mutants.py --fresh 60 --seed 1    # new ones, drawn from the program's syntax trees
 
-A mutant is killed if a test fails or runs into the time limit. The tests run in forks of one process that has imported
-the libraries, so that a file of unit tests takes a second or two.
+    python scripts/mutants.py --results FILE         # keeps verdicts there, and goes on with what it lacks
+
+A mutant is killed if a test fails, or runs into the time limit, that passes without it. First run the tests that its
+line names, then the nearest ones. They run in forks of one process that has imported the libraries, so that a file of
+unit tests takes a second or two.
 """
 
 import argparse
 import ast
+import gc
 import json
 import os
 import random
@@ -30,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "mutants.jsonl"
 LIBRARIES = "torch transformers transformers.trainer peft scipy.stats optuna hydra pytest hypothesis httpx pandas"
 LIMIT_S = 300
+TEST_LIMIT_S = 60
 HOW = ("encoding", "errors", "strict", "ensure_ascii", "exist_ok", "parents", "deepcopy", "timeout")
 # Where a mutant changes what a run computes; pages, charts, commands' output and the plan's guesses are left out.
 MUTATED = ("core", "config", "prompts", "tasks", "store", "models", "synthesis", "training", "evaluation", "search",
@@ -60,9 +65,9 @@ class Mutant:
         return path.exists() and path.read_text(encoding="utf-8").count(self.old) == 1
 
 
-def listed() -> list[Mutant]:
-    """The checked-in mutants."""
-    rows = map(json.loads, LIST.read_text(encoding="utf-8").splitlines())
+def listed(path: Path) -> list[Mutant]:
+    """The checked-in mutants, or those of another list."""
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     return [Mutant(**{**row, "tests": tuple(row["tests"])}) for row in rows]
 
 
@@ -161,8 +166,8 @@ def nearest_tests(name: str) -> tuple[str, ...]:
     return tuple(path for _, path in sorted(ranked)[:8])
 
 
-def noticed_by(tests: Sequence[str]) -> str | None:
-    """What fails of these tests in the current folder, in a fork of this process; None if they pass.
+def failing(tests: Sequence[str], *options: str, limit_s: float = LIMIT_S) -> list[str]:
+    """What fails of these tests in the current folder, in a fork of this process.
 
     Raises SystemExit where there are no such tests.
     """
@@ -173,54 +178,89 @@ def noticed_by(tests: Sequence[str]) -> str | None:
             os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
         import pytest
 
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests])))
-    deadline = time.monotonic() + LIMIT_S
+        # Its look for exceptions in finalisers collects all garbage, half a second.
+        quick = ("-p", "no:cacheprovider", "-p", "no:unraisableexception")
+        os._exit(int(pytest.main(["-q", *quick, "-m", "not slow", f"-otimeout={TEST_LIMIT_S}", *options, *tests])))
+    deadline = time.monotonic() + limit_s
     while (status := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     if status[0] == 0:
-        return "the time limit"
+        return ["the time limit"]
     if (code := os.waitstatus_to_exitcode(status[1])) in (4, 5):
         raise SystemExit(f"no tests there: {' '.join(tests)}")
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", said.read_text(errors="replace"), re.MULTILINE)
-    return None if code == 0 else failed[1] if failed else f"exit code {code}"
+    failed = re.findall(r"^(?:FAILED|ERROR) ([^\s\[]+)", said.read_text(errors="replace"), re.MULTILINE)
+    return [] if code == 0 else failed or [f"exit code {code}"]
 
 
-def run(mutants: Sequence[Mutant]) -> dict[str, list[Mutant]]:
-    """The survivors of each area."""
-    survivors: dict[str, list[Mutant]] = defaultdict(list)
+def run(mutants: Sequence[Mutant], results: Path | None) -> dict[str, list[Mutant]]:
+    """The survivors of each area. What `results` holds is not run again."""
+    rows = map(json.loads, results.read_text(encoding="utf-8").splitlines()) if results and results.exists() else ()
+    known = {(row["file"], row["old"], row["new"]): row["killer"] for row in rows}
+    killers: dict[Mutant, str | None] = {}
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder).resolve()
-        # All files that git knows, or would.
-        copy = f"git ls-files -zco --exclude-standard | xargs -0 cp --parents -t '{tree}'"
-        subprocess.run(copy, shell=True, cwd=ROOT, check=True)
-        os.chdir(tree)
-        os.environ |= {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
-                       "HF_HUB_OFFLINE": "1"}  # fmt: skip
-        sys.path.insert(0, str(tree))
-        for library in LIBRARIES.split():
-            import_module(library)
+        tree = _copied(Path(folder).resolve())
         for number, mutant in enumerate(mutants, 1):
-            path = tree / mutant.file
-            original, begun = path.read_text(encoding="utf-8"), time.monotonic()
-            path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
-            # Python keeps compiled files by second and size: no two versions may share both.
-            os.utime(path, (number, number))
-            # The nearest first: most mutants die there.
-            halves = (half for half in (mutant.tests[:3], mutant.tests[3:]) if half)
-            killer = next(filter(None, map(noticed_by, halves)), None)
-            path.write_text(original, encoding="utf-8")
-            os.utime(path, (10**6 + number, 10**6 + number))
-            verdict = "SURVIVED" if killer is None else "killed"
-            print(
-                f"{verdict:8} {time.monotonic() - begun:5.1f} s  {mutant.id:8} {mutant.file}  {killer or ''}",
-                flush=True,
-            )
-            if killer is None:
-                survivors[mutant.area].append(mutant)
-                print(f"    - {mutant.old.strip()}\n    + {mutant.new.strip()}", flush=True)
+            begun, key = time.monotonic(), (mutant.file, mutant.old, mutant.new)
+            if key not in known:
+                known[key] = _killer(tree / mutant.file, mutant, number)
+                if results is not None:
+                    row = {"id": mutant.id, **dict(zip(("file", "old", "new"), key, strict=True)), "killer": known[key]}
+                    with results.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(row) + "\n")
+            killers[mutant] = known[key]
+            _say(mutant, known[key], f"{time.monotonic() - begun:5.1f} s")
+        tests = sorted({killer for killer in killers.values() if killer and "::" in killer})
+        unsound = set(failing(tests, limit_s=20 * LIMIT_S)) if tests else set()
+    survivors: dict[str, list[Mutant]] = defaultdict(list)
+    for mutant, killer in killers.items():
+        if killer is None or killer in unsound:
+            survivors[mutant.area].append(mutant)
+        if killer in unsound:
+            _say(mutant, None, f"{killer} fails without it, too")
     return survivors
+
+
+def _copied(tree: Path) -> Path:
+    """A copy of all files that git knows, or would; this process moves there and imports the libraries."""
+    copy = f"git ls-files -zco --exclude-standard | xargs -0 cp --parents -t '{tree}'"
+    subprocess.run(copy, shell=True, cwd=ROOT, check=True)
+    os.chdir(tree)
+    os.environ |= {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
+                   "HF_HUB_OFFLINE": "1"}  # fmt: skip
+    sys.path.insert(0, str(tree))
+    for library in LIBRARIES.split():
+        import_module(library)
+    gc.collect()
+    gc.freeze()
+    return tree
+
+
+def _killer(path: Path, mutant: Mutant, number: int) -> str | None:
+    """The first test that notices the mutant of this file."""
+    original = path.read_text(encoding="utf-8")
+    # Python keeps compiled files by second and size: no two versions may share both.
+    path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
+    os.utime(path, (number, number))
+    try:
+        # The nearest first: most mutants die there.
+        return next((failed[0] for test in _tests(mutant) if (failed := failing([test], "-x"))), None)
+    finally:
+        path.write_text(original, encoding="utf-8")
+        os.utime(path, (10**6 + number, 10**6 + number))
+
+
+def _tests(mutant: Mutant) -> Iterator[str]:
+    yield from mutant.tests
+    yield from (test for test in nearest_tests(mutant.file) if test not in mutant.tests)
+
+
+def _say(mutant: Mutant, killer: str | None, more: str) -> None:
+    print(f"{'SURVIVED' if killer is None else 'killed':8} {more}  {mutant.id:8} {mutant.file}  {killer or ''}")
+    if killer is None:
+        print(f"    - {mutant.old.strip()}\n    + {mutant.new.strip()}")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -230,14 +270,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     parser.add_argument("--area", help="of the list, those of an area")
     parser.add_argument("--id", nargs="+", help="of the list, these")
+    parser.add_argument("--results", type=Path, help="a file of verdicts to go on with")
+    parser.add_argument("--list", type=Path, default=LIST, help="another list")
     options = parser.parse_args()
-    mutants = fresh(options.fresh, options.seed) if options.fresh else listed()
+    mutants = fresh(options.fresh, options.seed) if options.fresh else listed(options.list)
     mutants = [m for m in mutants if options.area in (None, m.area) and (not options.id or m.id in options.id)]
     stale = [mutant for mutant in mutants if not mutant.fits()]
     for mutant in stale:
-        print(f"to be updated in {LIST.name}: {mutant.id} {mutant.file} has no, or many, times {mutant.old!r}")
+        print(f"to be updated in {options.list.name}: {mutant.id} {mutant.file} has no, or many, times {mutant.old!r}")
     mutants = [mutant for mutant in mutants if mutant not in stale]
-    survivors = run(mutants)
+    survivors = run(mutants, options.results and options.results.absolute())
     print(f"\n{'area':20} killed  of")
     for area in dict.fromkeys(mutant.area for mutant in mutants):
         count = sum(mutant.area == area for mutant in mutants)

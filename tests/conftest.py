@@ -17,6 +17,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # No test pulls the plug: what a process wrote is there for the next one without waiting for the disk.
 os.fsync = lambda descriptor: None
 
+_FROZEN = pytest.StashKey[bool]()
+
 # rouge-score brings absl, whose handler keeps the stream that it finds: pytest's, which it would close as soon as
 # logging is configured anew.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
@@ -41,9 +43,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     # Every training collects garbage, which takes half a second where the objects of all modules are looked through.
-    if "peft" in sys.modules and not gc.get_freeze_count():
+    if "peft" in sys.modules and _FROZEN not in item.config.stash:  # to count what is frozen takes milliseconds
         gc.collect()
         gc.freeze()
+        item.config.stash[_FROZEN] = True
     _check_tiers(item)
 
 

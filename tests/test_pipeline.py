@@ -15,6 +15,8 @@ from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
 from tests.tiny_task import smoke, write_task
 
+ROOT = Path(__file__).parents[1]
+
 
 def started(folder: Path, name: str, *overrides: str, engine: ScriptedEngine | None = None) -> tuple[RunResult, str]:
     said = io.StringIO()
@@ -60,6 +62,15 @@ def test_the_contract_of_a_run_folder(finished: tuple[Path, RunResult, str]) -> 
     assert {"id", "input", "references", "baseline", "tuned", "baseline_score", "tuned_score"} <= set(predictions[0])
     assert set(content["cache"].values()) == {"miss"}
     assert all(tokens["prompt"] > 0 for tokens in content["tokens"].values())
+
+
+def test_every_key_of_its_files_is_documented(finished: tuple[Path, RunResult, str]) -> None:
+    folder = finished[0] / "first"
+    page = (ROOT / "docs/reference/run_folder.md").read_text(encoding="utf-8")
+    keys = set(json.loads((folder / "result.json").read_text()))
+    for name in ("candidates", "dataset", "predictions"):
+        keys |= set(next(read_jsonl(folder / f"{name}.jsonl")))
+    assert not [key for key in sorted(keys) if f"`{key}`" not in page]
 
 
 def test_the_adapter_is_plain_peft(finished: tuple[Path, RunResult, str]) -> None:

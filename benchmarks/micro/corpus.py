@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.micro.episodes import Episode, draw_episode
+from benchmarks.micro.episodes import Episode
 from benchmarks.micro.mixture import Mixture
+from benchmarks.micro.purposes import draw_episode
 from selfguide.core.seeding import child_random
 
 Ints = npt.NDArray[np.int64]

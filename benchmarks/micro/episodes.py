@@ -97,8 +97,18 @@ def answer_episode(rng: random.Random, instruction: str, samples: Sequence[Sampl
     return Episode(text, tuple(spans))
 
 
-def input_episode(rng: random.Random, rule: Rule, instruction: str, samples: Sequence[Sample]) -> Episode:
-    """Inputs to be written: every input after the first ones counts, most of all the part that decides its output."""
+def input_episode(
+    rng: random.Random,
+    rule: Rule,
+    instruction: str,
+    samples: Sequence[Sample],
+    told: bool = False,
+    rest: float = 0.12,
+) -> Episode:
+    """Inputs to be written: every input after the first ones counts, most of all the part that decides its output.
+
+    `told`: the instruction says what the labels mean. `rest`: weight of what does not decide.
+    """
     labelled = bool(rule.labels)
     show = labelled or rng.random() < 0.4
     drafts = tuple(rule.sample(rng).input for _ in range(rng.randint(1, 5))) if rng.random() < 0.4 else ()
@@ -109,9 +119,8 @@ def input_episode(rng: random.Random, rule: Rule, instruction: str, samples: Seq
         label = example.output if show else None
         prompt = InputPrompt(instruction, examples[:i], drafts, label, show).plain()
         text = prompt + plain_completion(example.input)
-        known = i > 1 if not labelled else example.output in seen
-        base = 0.12 if known else 0.0
-        spans.append(Span(len(prompt), len(text), base))
+        known = i > 1 if not labelled else example.output in seen or (told and i > 0)
+        spans.append(Span(len(prompt), len(text), rest if known else 0.0))
         start = text.rfind(sample.focus, len(prompt))
         if known and labelled and start > 0:
             end = start + len(sample.focus) if sample.focus else len(text)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+PURPOSES = ("stated", "demonstrated", "conditioned", "distracted", "ambiguous")
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
@@ -10,6 +12,12 @@ class Mixture:
     `write_inputs`: share of the episodes that write inputs. `simple_labels`: share of the
     classification rules whose label names are single pieces of the vocabulary. `single_words`:
     share of those whose classes are single words, to be recognised rather than generalised.
+
+    Shares of the purposes: rules that the instruction states; rules that only the demonstrations
+    tell (those of the families above); inputs to be written for a label; extraction and rewriting beside
+    words of the same type; demonstrations that fit two rules. All 0: the families alone, as the
+    bundled model was trained. `chatty`: factor on how likely answers are chatty. `zero_shot`: share
+    of the episodes with a stated rule that have no demonstration.
     """
 
     recall: float = 0.3
@@ -24,3 +32,15 @@ class Mixture:
     write_inputs: float = 0.35
     simple_labels: float = 0.6
     single_words: float = 0.1
+    stated: float = 0.0
+    demonstrated: float = 0.0
+    conditioned: float = 0.0
+    distracted: float = 0.0
+    ambiguous: float = 0.0
+    chatty: float = 0.0
+    zero_shot: float = 0.3
+
+    @property
+    def by_purpose(self) -> bool:
+        """Whether episodes are drawn by purpose."""
+        return any(getattr(self, purpose) for purpose in PURPOSES)

@@ -26,6 +26,12 @@ SLOT_GROUPS: dict[str, tuple[str, ...]] = {
     "number": ("number",),
     "weather": ("weather",),
     "sport": ("sport",),
+    # Second slots of the same type: something to confuse.
+    "other": NOUN_GROUPS,
+    "other_adj": ("color", "size", "quality", "material"),
+    "origin": ("place",),
+    "goal": ("place",),
+    "receiver": ("name", "job", "animal"),
 }
 WORD_GROUPS = (
     *NOUN_GROUPS,
@@ -88,11 +94,11 @@ def surface(slot: str, word: str, tense: str = "past", mood: str = "statement") 
         return verb_forms()[word][3]
     if slot == "objects":
         return plural(word)
-    if slot in ("subject", "companion"):
+    if slot in ("subject", "companion", "receiver"):
         who = word if kind_of(word).startswith("name") else f"the {word}"
-        return who if slot == "subject" else f"with {who}"
-    if slot == "place":
-        return f"in the {word}"
+        return who if slot == "subject" else f"{'with' if slot == 'companion' else 'for'} {who}"
+    if slot in ("place", "origin", "goal"):
+        return f"{ {'place': 'in', 'origin': 'from', 'goal': 'to'}[slot] } the {word}"
     if slot == "time":
         return f"{ {'weekday': 'on', 'month': 'in'}.get(kind_of(word), 'at') } {word}"
     return word

@@ -66,7 +66,7 @@ def pretraining(config: DictConfig) -> Pretraining:
     return settings
 
 
-def recipe(*overrides: str) -> Pretraining:
+def recipe(*overrides: str, config_name: str = "micro_pretrain") -> Pretraining:
     """The settings that the command would compose from these overrides."""
     from hydra import compose, initialize_config_dir
 
@@ -75,7 +75,7 @@ def recipe(*overrides: str) -> Pretraining:
 
     register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return pretraining(compose("micro_pretrain", overrides=list(overrides)))
+        return pretraining(compose(config_name, overrides=list(overrides)))
 
 
 def recorded(settings: Pretraining) -> dict[str, Any]:

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.micro.episodes import draw_episode
 from benchmarks.micro.lexicon import VERBS, WORDS, plural
 from benchmarks.micro.mixture import Mixture
+from benchmarks.micro.purposes import draw_episode
 
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 FIELDS = ("Task:", "\n\nInput:", "\nInput:", "\nOutput:", "\n\nOutput:", "\n\nDraft:", "\n\nNew inputs:")
 """Matched before the merges, longest first: one token starts a field and, at the end of an answer, stops it."""
 
 
-def train_tokenizer(seed: int, vocabulary: int = 2560, episodes: int = 12_000) -> Any:
-    """A `tokenizers.Tokenizer` fitted to the corpus; it puts the beginning-of-sequence token by itself."""
+def train_tokenizer(seed: int, vocabulary: int = 2560, episodes: int = 12_000, mixture: Mixture | None = None) -> Any:
+    """A `tokenizers.Tokenizer` fitted to the corpus of a mixture (the families' alone unless given).
+
+    It puts the beginning-of-sequence token by itself.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -28,7 +31,7 @@ def train_tokenizer(seed: int, vocabulary: int = 2560, episodes: int = 12_000) -
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(seed, episodes), trainer)
+    tokenizer.train_from_iterator(_texts(seed, episodes, mixture or Mixture()), trainer)
     tokenizer.add_tokens([AddedToken(f, normalized=False) for f in FIELDS])
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
@@ -51,9 +54,8 @@ def label_pieces(tokenizer: Any) -> tuple[str, ...]:
     return tuple(sorted(starts))
 
 
-def _texts(seed: int, episodes: int) -> Iterator[str]:
+def _texts(seed: int, episodes: int, mixture: Mixture) -> Iterator[str]:
     rng = random.Random(seed)
-    mixture = Mixture()
     for _ in range(episodes):
         yield draw_episode(rng, mixture, ()).text
     # Every word often enough to become one token, also after a line break and as a plural.

@@ -173,7 +173,9 @@ def _tokenizer(folder: Path, config: Pretraining) -> Any:
 
     path = folder / "tokenizer.json"
     if not path.exists():
-        train_tokenizer(config.seed, config.architecture.vocabulary).save(str(path))
+        last = mixture_at(config, math.inf)
+        mixture = last if last.by_purpose else Mixture()
+        train_tokenizer(config.seed, config.architecture.vocabulary, mixture=mixture).save(str(path))
     return Tokenizer.from_file(str(path))
 
 

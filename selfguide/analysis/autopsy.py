@@ -14,7 +14,7 @@ from selfguide.analysis.folder import RunFolder
 from selfguide.analysis.svg import COLOURS
 from selfguide.config.schema import FiltersConfig, RunConfig
 from selfguide.core.types import TaskSpec
-from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.candidates import Candidate, proposals
 from selfguide.synthesis.filters import LengthBand
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class Autopsy:
 
 def autopsy(run: RunFolder) -> Autopsy | None:
     """The autopsy of a run's data; None for a method that proposes nothing."""
-    candidates = run.candidates
+    candidates = proposals(run.candidates)
     if not candidates:
         return None
     task, config = run.task, run.config
@@ -181,7 +181,8 @@ def label_balance(task: TaskSpec, candidates: Sequence[Candidate], kept: Sequenc
 
 def vote_shares(run: RunFolder) -> Chart:
     """How far the samples agree with the output that was elected."""
-    annotation, shares = run.config.annotation, [s for c in run.candidates if (s := run.vote_share(c)) is not None]
+    annotation = run.config.annotation
+    shares = [share for c in proposals(run.candidates) if (share := run.vote_share(c)) is not None]
     low = sum(c.share is not None and c.dropped == "low_consistency" for c in run.candidates)
     weight, min_share = annotation.conditioning_label_weight, annotation.min_share
     caption = f"{low} of {len(shares)} votes were below annotation.min_share={min_share:g} and were dropped."

@@ -25,7 +25,7 @@ from selfguide.methods.result import MethodResult
 from selfguide.models.source import model_identity
 from selfguide.search.protocol_check import ProtocolStatus
 from selfguide.store import StoredStage
-from selfguide.synthesis.candidates import LATE
+from selfguide.synthesis.candidates import LATE, proposals
 from selfguide.synthesis.inspect import label_agreement
 from selfguide.tasks.gold import SplitCounts
 from selfguide.tasks.overlap import Overlap
@@ -166,7 +166,7 @@ def result_json(record: RunRecord) -> dict[str, Any]:
 
 def counts(outcome: MethodResult) -> dict[str, int]:
     """From proposals to training rows: `train` (lines of dataset.jsonl), `synthetic` among them, copies beside them."""
-    candidates, synthetic = outcome.candidates, _synthetic(outcome)
+    candidates, synthetic = proposals(outcome.candidates), _synthetic(outcome)
     return {
         "proposed": len(candidates),
         "accepted_inputs": sum(c.accepted for c in candidates),

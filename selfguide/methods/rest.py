@@ -24,7 +24,7 @@ from selfguide.methods.student import trains
 from selfguide.models.base import Weights
 from selfguide.models.session import Session
 from selfguide.synthesis.acceptance import Acceptance
-from selfguide.synthesis.candidates import Candidate
+from selfguide.synthesis.candidates import Candidate, proposals
 from selfguide.synthesis.sampling import spread_over_labels
 from selfguide.synthesis.stages import AnnotateInputs, Candidates, Dataset, decontaminated, propose_inputs
 from selfguide.tasks.metrics import answer_in
@@ -126,7 +126,7 @@ def _rationalized(
     )
     made = {candidate.id: candidate for candidate in session.run(f"rationalized_{number}", stage).value}
     # Composed anew, so that balance and bounds see all rows; the first answers are judged as they were.
-    rows = [made.get(c.id, _unjudged(c)) for c in dataset.candidates if c.parent is None]
+    rows = [made.get(c.id, _unjudged(c)) for c in proposals(dataset.candidates)]
     return _accept(session, acceptance, tuple(rows), number)
 
 
@@ -137,7 +137,7 @@ def _unjudged(candidate: Candidate) -> Candidate:
 
 def _notes(number: int, dataset: Dataset) -> dict[str, Any]:
     """What a round sampled and kept, for the result."""
-    asked = [c for c in dataset.candidates if c.parent is None and c.share is not None]
+    asked = [c for c in proposals(dataset.candidates) if c.share is not None]
     kept = [c for c in asked if c.output is not None]
     return {
         "round": number,

@@ -32,7 +32,7 @@ class AcceptAnswers(Stage[Dataset]):
     """The accepted answers as training pairs, balanced. Costs no model call."""
 
     kind: ClassVar[str] = "accepted"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     task: TaskSpec
     annotation: AnnotationConfig = field(metadata=_of("dataset"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from selfguide.config.schema import AnnotationConfig, FiltersConfig
 from selfguide.core.types import Instance, TaskSpec
-from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.synthesis.candidates import WORDING, Candidate, Sample
 from selfguide.synthesis.vote import elect, judged_samples, likelihood, text_of
 from selfguide.tasks.metrics import answer_in, score_task
 
@@ -58,7 +58,7 @@ class Acceptance:
             texts = [text_of(sample, filters) for sample in _ranked(candidate.samples)]
             accepted = [text for text in texts if self.right(task, candidate, references, text)]
         others = [text for text in dict.fromkeys(accepted) if text != candidate.output][: self.per_input - 1]
-        more = replace(candidate, samples=(), parent=candidate.id)
+        more = replace(candidate, samples=(), source=WORDING, parent=candidate.id)
         return [candidate, *(replace(more, id=f"{candidate.id}+{n}", output=t) for n, t in enumerate(others, 1))]
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LOOP_FIELDS = ("source", "parent", "exemplar")
+WORDING = "wording"
+"""The `source` of a row with another accepted answer to its parent's input: trained on, but no proposal."""
 # Why a candidate that passed every filter is no training row: all of them are reasons of the data set, not of the text.
 LATE = ("balance", "max_rows", "composition", "curated", "budget", "over_length", "not_shown")
 
@@ -54,6 +56,11 @@ class Candidate:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Candidate":
         return cls(**{**row, "samples": tuple(Sample(**sample) for sample in row["samples"])})
+
+
+def proposals(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates without those that only word a proposal's answer anew."""
+    return [candidate for candidate in candidates if candidate.source != WORDING]
 
 
 def drop_counts(candidates: Iterable[Candidate]) -> dict[str, int]:

@@ -37,6 +37,8 @@ def test_several_wordings_of_the_elected_answer_are_trained_on(tmp_path: Path) -
     first = [row["input"] for row in one.rows("dataset")]
     assert len(set(first)) == len(first) and set(first) == set(inputs)
     assert many.result["counts"]["train"] == len(inputs) and many.rounds[0]["accepted"] == len(first)
+    for count in ("proposed", "accepted_inputs", "annotated"):  # of inputs, however many wordings an answer has
+        assert many.result["counts"][count] == one.result["counts"][count], count
 
 
 def test_gold_accepts_what_the_vote_would_not(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from selfguide.models.loading import load_model, load_prompt_tokenizer, torch_dt
 from selfguide.models.memory import GIB, Shape
 from selfguide.pipeline import check_training
 from selfguide.training import fitting, trainer
-from selfguide.training.fitting import OutOfMemoryError, choose, fits, remember_too_large
+from selfguide.training.fitting import Fit, OutOfMemoryError, choose, fits, remember_too_large
 from selfguide.training.job import TrainingJob
 from selfguide.training.preflight import check_disk, check_memory, check_targets, preflight
 from selfguide.training.sharding import sharding_arguments
@@ -220,6 +220,20 @@ def test_the_table_of_the_readme_is_what_the_memory_model_says() -> None:
     from benchmarks.memory import table
 
     assert table() in (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def test_minutes_follow_the_card_the_devices_and_what_is_computed_twice() -> None:
+    from benchmarks.memory import CARDS, RUN, SIZES, minutes
+
+    shape, (slow, _, fast) = Shape.of(SIZES), CARDS.values()
+    assert shape is not None
+
+    def taken(*overrides: str, card: Any = fast, recompute: bool = False) -> float:
+        return minutes(composed_run(*RUN, *overrides), shape, card, Fit(1, recompute, 2000, {}))
+
+    assert taken(card=slow) > 2 * taken() and taken(recompute=True) > taken()
+    assert taken("finetuning=full_fsdp") < taken("finetuning=full") > taken("finetuning=lora")
+    assert taken("generation.rounds=80") > taken("generation.rounds=40")
 
 
 @pytest.mark.parametrize(

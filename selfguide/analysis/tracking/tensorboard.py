@@ -12,6 +12,7 @@ from selfguide.core.files import json_text
 from selfguide.core.optional import optional
 from selfguide.core.paths import expanded
 from selfguide.core.tables import Sheet, to_markdown
+from selfguide.synthesis.candidates import proposals
 
 
 class TensorboardTracker:
@@ -40,7 +41,7 @@ class TensorboardTracker:
                 writer.add_scalar(name, value, 0)  # type: ignore[no-untyped-call]
             for stage, step, loss in shown.losses(run):
                 writer.add_scalar(f"training/{stage}", loss, step)  # type: ignore[no-untyped-call]
-            shares = [share for c in run.candidates if (share := run.vote_share(c)) is not None]
+            shares = [share for c in proposals(run.candidates) if (share := run.vote_share(c)) is not None]
             if shares:
                 writer.add_histogram("share of the samples", _array(shares), 0)  # type: ignore[no-untyped-call]
             texts = {
