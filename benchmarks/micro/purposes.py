@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from benchmarks.micro import episodes
 from benchmarks.micro.ambiguous import draw_ambiguous
 from benchmarks.micro.chatty import chat, likelihood
+from benchmarks.micro.crowded import list_part
 from benchmarks.micro.episodes import FAMILIES, Episode, Span, draw_samples, input_episode
 from benchmarks.micro.instructions import draw_instruction
 from benchmarks.micro.mixture import PURPOSES, Mixture
 from benchmarks.micro.names import names_of
-from benchmarks.micro.parts import part_of, part_of_classes
+from benchmarks.micro.parts import Part, part_of, part_of_classes
 from benchmarks.micro.rules import ClassRule, RewriteRule, Rule, Sample
 from benchmarks.micro.stated import Stated
 from benchmarks.micro.stated_labels import draw_labelled
@@ -119,11 +120,15 @@ def shown_rule(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> t
 
 def _may_be_shown(rule: Rule) -> bool:
     forms = [*getattr(rule, "forms", ()), *([rule.target] if isinstance(rule, RewriteRule) else [])]
-    if any(part_of("form", form) != "corpus" for form in forms if "w1" not in form):
+    if any((list_part if "{w1}" in form else _form_part)(form) != "corpus" for form in forms):
         return False
     if isinstance(rule, ClassRule) and part_of_classes(rule.classes) != "corpus":
         return False
     return not any(part_of("label word", label) != "corpus" for label in rule.labels)
+
+
+def _form_part(form: str) -> Part:
+    return part_of("form", form)
 
 
 def _conditioned(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> Episode:

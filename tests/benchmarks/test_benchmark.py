@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.micro.benchmark import folder_of
+from benchmarks.micro.benchmark import folder_of, overrides
 from benchmarks.micro.benchmark_table import Difference, Run, difference, read_run
 from benchmarks.micro.benchmark_tasks import BY_NAME
 from selfguide.core.errors import DataError
@@ -65,13 +65,20 @@ def test_a_run_without_the_control_is_no_row(tmp_path: Path) -> None:
         read_run(BY_NAME["color_word"], 0, tmp_path, tmp_path)
 
 
-@pytest.mark.slow  # starts two runs in interpreters of their own
+@pytest.mark.slow  # starts a run in an interpreter of its own
 def test_the_command(tmp_path: Path) -> None:
-    small = ["synthesis=smoke", "finetuning.epochs=1", "finetuning.max_epochs=1", "finetuning.demonstration_copies=1"]
+    given = ["frozen_config=null", "store.root=store", "debug=fast", "evaluation.controls=true"]
     command = ["--tasks", "color_word", "--seeds", "1", "--limit", "4", "--runs", "runs", "--output", "out"]
-    more = ("--", "frozen_config=null", "store.root=store", *small)
-    done = cli.run("benchmarks.micro.benchmark", *command, *more, cwd=tmp_path)
+    # The run of the method is found finished, the one with an instruction that says nothing is made.
+    task, extra = BY_NAME["color_word"], ["evaluation.split=test", "evaluation.limit=4", *given]
+    first = folder_of(Path("runs"), task, 0, extra)
+    made = cli.run("selfguide.main", *overrides(task, 0, first), *extra, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    before = (tmp_path / first / "result.json").stat().st_mtime_ns
+    done = cli.run("benchmarks.micro.benchmark", *command, "--", *given, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / first / "result.json").stat().st_mtime_ns == before
+    assert len(list((tmp_path / "runs").iterdir())) == 2
     table = (tmp_path / "out" / "table.md").read_text()
     assert "| color_word |" in table and "Setting: UNFROZEN." in table and "frozen_config=null" in table
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())

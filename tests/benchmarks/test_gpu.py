@@ -25,7 +25,7 @@ def test_a_step_on_a_cpu(step: str, tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.slow
 @pytest.mark.vllm
 def test_jobs_on_vllm_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = checks.Report(tmp_path)
+    report = checks.Report(tmp_path, start=lambda *arguments: cli.start(*arguments, cwd=cli.ROOT))
     checks.vllm(report, "tiny")
     assert not report.failed, capsys.readouterr().out
 

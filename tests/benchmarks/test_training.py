@@ -1,5 +1,7 @@
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,33 +11,40 @@ from benchmarks.micro import training
 from benchmarks.micro.init import look_up_heads
 from benchmarks.micro.muon import MuonAdamW
 from benchmarks.micro.settings import Architecture, Phase, Pretraining, recipe
+from benchmarks.micro.tokenizer import train_tokenizer
 from selfguide.core.errors import ConfigError, DataError
 
 SMALL = Architecture(hidden=128, layers=2, feed_forward=64, vocabulary=700, context=1024)
 
 
-def small(folder: Path, **other: float) -> Pretraining:
-    return replace(
-        recipe(),
-        output=str(folder),
-        tokens=0.006,
-        batch_tokens=768,
-        warmup_steps=2,
-        probe_every=1000,
-        checkpoint_minutes=0,
-        architecture=SMALL,
-        phases=[Phase(0.003, {"word": 3}), Phase(10, {})],
-        **other,
-    )
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A tokenizer.json of few texts, which a folder has before its pretraining begins."""
+    file = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    train_tokenizer(0, SMALL.vocabulary, episodes=200).save(str(file))
+    return file.read_bytes()
 
 
-@pytest.fixture(autouse=True)
-def small_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pretraining]]:
+    def recipe_in(folder: Path, **other: float) -> Pretraining:
+        folder.mkdir(exist_ok=True)
+        (folder / "tokenizer.json").write_bytes(tokenizer)
+        fixed = {"tokens": 0.005, "batch_tokens": 768, "warmup_steps": 2, "probe_every": 1000, "checkpoint_minutes": 0}
+        phases = [Phase(0.0025, {"word": 3}), Phase(10, {})]
+        given: Any = {"threads": 1, **fixed, **other}
+        return replace(recipe(), output=str(folder), architecture=SMALL, phases=phases, **given)
+
     monkeypatch.setattr(training, "look_up_heads", lambda model, seed: None)
+    threads = torch.get_num_threads()
+    yield recipe_in
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.slow  # three pretrainings
-def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_ends_in_the_same_weights(
+    small: Callable[..., Pretraining], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     training.pretrain(small(tmp_path / "whole"))
     real = training.make_batch
 
@@ -55,7 +64,7 @@ def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow  # two pretrainings
-def test_a_checkpoint_goes_on_with_its_own_recipe_alone(tmp_path: Path) -> None:
+def test_a_checkpoint_goes_on_with_its_own_recipe_alone(small: Callable[..., Pretraining], tmp_path: Path) -> None:
     training.pretrain(small(tmp_path))
     training.pretrain(small(tmp_path, threads=2))
     with pytest.raises(DataError, match="was begun with seed=0, now 1; choose another output"):

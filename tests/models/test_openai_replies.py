@@ -26,6 +26,7 @@ from tests.models.test_openai_dialects import TURNS as SERVED
 
 REPLIES = 2000
 DEADLINE_S = 2.0
+PATIENCE_S = 60  # of a busy machine; what has no deadline is read for minutes
 LIMIT = 8
 ASKED = Request((5, 6, 7), Sampling(LIMIT, temperature=1.0, n=2), seed=4)
 HEALTHY = list(HealthCheck)
@@ -173,7 +174,7 @@ def ask(engine: OpenAIEngine, asked: Request = ASKED) -> list[Completion] | None
         assert "\n" not in str(error) and len(str(error)) < 1000
         return None
     finally:
-        assert time.monotonic() - start < DEADLINE_S + 3
+        assert time.monotonic() - start < PATIENCE_S
     return answer
 
 
@@ -213,7 +214,7 @@ def test_generated_replies(server: RawServer, engines: dict[str, OpenAIEngine]) 
 def test_who_stops_in_the_middle_is_left_at_the_deadline(
     sent: bytes, server: RawServer, engines: dict[str, OpenAIEngine]
 ) -> None:
-    server.pieces, server.pause_s = [sent, *[b" "] * 8], 0.5
+    server.pieces, server.pause_s = [sent, *[b" "] * 1000], 0.5
     try:
         assert ask(engines["vllm"]) is None
     finally:

@@ -1,19 +1,17 @@
 """The shipped tables are sound, the grid is what its YAML says, and mistakes are one line."""
 
-import copy
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
 from selfguide.analysis.compare import BASELINE
-from selfguide.apps.table.grid import Cell, grid, merged
+from selfguide.apps.table.composing import Composer
+from selfguide.apps.table.grid import grid, merged
 from selfguide.apps.table.published import published
 from selfguide.config.commands import typed_command
+from selfguide.config.composing import own_hydra
 from selfguide.config.table import TableConfig, table_problems
-from selfguide.config.validate import typed
 from selfguide.core.errors import DataError
 from selfguide.core.paths import config_dir
 from tests.composing import composed
@@ -144,48 +142,22 @@ def test_a_published_value_without_source_or_value_is_refused(text: str, said: s
         published(str(tmp_path / "p.yaml"), "t")
 
 
-def without_task(overrides: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(override for override in overrides if override.partition("=")[0] not in ("task", "seed"))
-
-
-@cache
-def task_of(name: str) -> Any:
-    return composed(f"task={name}").task
-
-
-def sound(cell: Cell) -> None:
-    """The cell is a run. A task's file changes nothing but the task, so it is composed once for all rows."""
-    own = [override for override in cell.overrides if override.startswith("task.")]
-    run = composed(*(o for o in without_task(cell.overrides) if o not in own))
-    run.task = copy.deepcopy(task_of(cell.task))
-    for override in own:
-        OmegaConf.update(run, *override.split("=", 1))
-    typed(run)
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    """One for all tables: they share their tasks."""
+    return Composer()
 
 
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("size", ["micro", "paper"])
-def test_every_row_group_and_task_makes_runs(name: str, size: str) -> None:
+def test_every_cell_is_a_run(name: str, size: str, composer: Composer) -> None:
     config = table(name, f"size={size}")
     assert config.name == name and not list(table_problems(config))
     plan = grid(config)
     assert len({(cell.overrides, cell.takes) for cell in plan.cells}) == len(plan.cells)
-    of_group = {row for row, labelled in plan.rows.items() if {*labelled.at} & {*plan.groups}}
-    once = {cell.row: cell for cell in reversed(plan.cells)}.values()
-    first = [cell for cell in plan.cells if cell.row == plan.cells[0].row]
-    chosen = [*once, *({cell.task: cell for cell in first}).values()]
-    chosen += {(cell.row, cell.group): cell for cell in plan.cells if cell.row in of_group}.values()
-    for cell in {(*without_task(cell.overrides), cell.task): cell for cell in chosen}.values():
-        sound(cell)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("size", ["micro", "paper"])
-def test_every_cell_is_a_run(name: str, size: str) -> None:
-    cells = grid(table(name, f"size={size}")).cells
-    for cell in {(cell.row, cell.task): cell for cell in cells}.values():
-        sound(cell)
+    with own_hydra():
+        for cell in {(cell.row, cell.task): cell for cell in plan.cells}.values():
+            composer.composed(cell)
 
 
 def test_rows_are_run_where_they_say() -> None:
