@@ -3,7 +3,6 @@
     python scripts/mutants.py                        # the list, tests/mutants.jsonl
     python scripts/mutants.py --area training        # of an area, or --id N4 N5
     python scripts/mutants.py --fresh 60 --seed 1    # new ones, drawn from the program's syntax trees
-
     python scripts/mutants.py --results FILE         # keeps verdicts there, and goes on with what it lacks
 
 A mutant is killed if a test fails, or runs into the time limit, that passes without it. First run the tests that its
@@ -12,11 +11,10 @@ unit tests takes a second or two.
 """
 
 import argparse
-import ast
 import gc
 import json
+import multiprocessing.util
 import os
-import random
 import re
 import signal
 import subprocess
@@ -29,23 +27,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+from mutants_drawn import drawn
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "mutants.jsonl"
 LIBRARIES = "torch transformers transformers.trainer peft scipy.stats optuna hydra pytest hypothesis httpx pandas"
 LIMIT_S = 300
 TEST_LIMIT_S = 60
-HOW = ("encoding", "errors", "strict", "ensure_ascii", "exist_ok", "parents", "deepcopy", "timeout")
-# Where a mutant changes what a run computes; pages, charts, commands' output and the plan's guesses are left out.
-MUTATED = ("core", "config", "prompts", "tasks", "store", "models", "synthesis", "training", "evaluation", "search",
-           "methods", "apps/sweep", "analysis/figures.py", "analysis/compare.py", "pipeline.py")  # fmt: skip
 # They start engines of minutes, or look at files alone.
 FAR = ("benchmarks", "vllm", "browser", "launchers", "packaging", "dependencies")
-OPERATORS: dict[type, type] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add,
-    ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult, ast.And: ast.Or, ast.Or: ast.And,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,76 +64,11 @@ def listed(path: Path) -> list[Mutant]:
 
 
 def fresh(count: int, seed: int) -> list[Mutant]:
-    """`count` mutants at random places, at most one a function and in turn over the files."""
-    files = [path for name in MUTATED for path in sorted(_python(ROOT / "selfguide" / name))]
-    stream = random.Random(seed)
-    stream.shuffle(files)
-    drawn: list[Mutant] = []
-    for path in files * 3:
-        if len(drawn) == count:
-            break
-        text, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))
-        options = list(_changes(text))
-        if options:
-            old, new = stream.choice(options)
-            drawn.append(Mutant(f"fresh-{len(drawn)}", path.parent.name, name, old, new, nearest_tests(name)))
-    return drawn
-
-
-def _python(path: Path) -> list[Path]:
-    return [path] if path.is_file() else list(path.rglob("*.py"))
-
-
-def _changes(text: str) -> Iterator[tuple[str, str]]:
-    """(old lines, new lines) of every change; the lines are long enough to occur once."""
-    lines = text.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line.encode()))
-    raw = text.encode()
-    for function in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)):
-        for node in (inner for statement in function.body for inner in _decisive(statement)):
-            for replaced, by in _mutations(node):
-                low = starts[replaced.lineno - 1] + replaced.col_offset
-                high = starts[replaced.end_lineno - 1] + replaced.end_col_offset  # type: ignore[operator, attr-defined]
-                first, last = replaced.lineno - 1, replaced.end_lineno
-                while text.count("".join(lines[first:last])) > 1 and first > 0:
-                    first -= 1
-                begin, end = starts[first], starts[last]  # type: ignore[index]
-                yield raw[begin:end].decode(), (raw[begin:low] + by.encode() + raw[high:end]).decode()
-
-
-def _decisive(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below but for messages, assertions, pauses and arguments that say how, not what."""
-    silent = isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or getattr(node, "arg", None) in HOW
-    if silent or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("sleep", "say", "warn", "warning"))):
-        return
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _decisive(child)
-
-
-def _mutations(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """The expressions that change, each with its new source: swaps, one off, a dropped argument, another branch."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in OPERATORS:
-        yield node, ast.unparse(ast.Compare(node.left, [OPERATORS[type(node.ops[0])]()], node.comparators))
-    elif isinstance(node, ast.BinOp) and type(node.op) in OPERATORS and not re.search("['\"]", ast.unparse(node)):
-        yield node, f"({ast.unparse(ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right))})"
-    elif isinstance(node, ast.BoolOp):
-        yield node, f"({ast.unparse(ast.BoolOp(OPERATORS[type(node.op)](), node.values))})"
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-        yield node, ast.unparse(node.operand)
-    elif isinstance(node, ast.IfExp):
-        yield node, f"({ast.unparse(node.orelse)})"
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield node, str(not node.value)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        yield node, str(node.value + 1)
-    elif isinstance(node, ast.Call):
-        for argument in (keyword for keyword in node.keywords if keyword.arg not in HOW):
-            yield node, ast.unparse(ast.Call(node.func, node.args, [k for k in node.keywords if k is not argument]))
-    elif isinstance(node, ast.comprehension):
-        yield from ((condition, "True") for condition in node.ifs)
+    """`count` mutants at random lines."""
+    return [
+        Mutant(f"fresh-{number}", Path(file).parent.name, file, old, new, nearest_tests(file))
+        for number, (file, old, new) in enumerate(drawn(ROOT, count, seed))
+    ]
 
 
 def nearest_tests(name: str) -> tuple[str, ...]:
@@ -154,7 +81,9 @@ def nearest_tests(name: str) -> tuple[str, ...]:
         return {word for part in module.split(".")[1:] for word in part.split("_")}
 
     module = module_of(ROOT / name)
-    users = [module_of(path) for path in _python(ROOT / "selfguide") if f"from {module} import" in path.read_text()]
+    users = [
+        module_of(path) for path in (ROOT / "selfguide").rglob("*.py") if f"from {module} import" in path.read_text()
+    ]
     around = set[str]().union(*map(words_of, users))
     ranked = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -178,6 +107,7 @@ def failing(tests: Sequence[str], *options: str, limit_s: float = LIMIT_S) -> li
             os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
         import pytest
 
+        _fork_servers(tests)
         # Its look for exceptions in finalisers collects all garbage, half a second.
         quick = ("-p", "no:cacheprovider", "-p", "no:unraisableexception")
         os._exit(int(pytest.main(["-q", *quick, "-m", "not slow", f"-otimeout={TEST_LIMIT_S}", *options, *tests])))
@@ -192,6 +122,26 @@ def failing(tests: Sequence[str], *options: str, limit_s: float = LIMIT_S) -> li
         raise SystemExit(f"no tests there: {' '.join(tests)}")
     failed = re.findall(r"^(?:FAILED|ERROR) ([^\s\[]+)", said.read_text(errors="replace"), re.MULTILINE)
     return [] if code == 0 else failed or [f"exit code {code}"]
+
+
+def _fork_servers(tests: Sequence[str]) -> None:
+    """The servers that tests fork trainings and commands from are forked themselves: they need not import anything."""
+    from tests import cli, forked_server
+
+    def start(_executable: str, arguments: Sequence[Any], _descriptors: object) -> int:
+        if (server := os.fork()) == 0:
+            exec(arguments[-1])
+            os._exit(0)
+        return server
+
+    forked_server.use_it()
+    if any("tests import cli" in text or "tests.cli" in text for text in _texts(tests)):
+        multiprocessing.util.spawnv_passfds = start  # type: ignore[assignment]
+        cli._start_server()
+
+
+def _texts(tests: Sequence[str]) -> Iterator[str]:
+    return (Path(test.partition("::")[0]).read_text(encoding="utf-8") for test in tests)
 
 
 def run(mutants: Sequence[Mutant], results: Path | None) -> dict[str, list[Mutant]]:

@@ -4,13 +4,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.micro import forms
-from benchmarks.micro.crowded import OF_ONE_KIND
+from benchmarks.micro.crowded import OF_ONE_KIND, draw_list
 from benchmarks.micro.lexicon import kinds
 from benchmarks.micro.paraphrases import draw_paraphrase
 from benchmarks.micro.parts import Part
 from benchmarks.micro.rules import ClassRule, FindRule, Sample, TemplateRule
-from benchmarks.micro.scene import WORD_GROUPS, slots_of
+from benchmarks.micro.scene import WORD_GROUPS, parse, slots_of
 from benchmarks.micro.stated_labels import Classes, draw_classes, draw_labelled
 
 
@@ -64,7 +63,7 @@ def _two_classes(rng: random.Random, form: str, part: Part, slot: str) -> Classe
 
 def _positions(rng: random.Random, part: Part, shots: int) -> Ambiguous:
     """The word of a kind, or the word at a position, could be the answer."""
-    form = rng.choice(forms.LISTS)
+    form = draw_list(rng, part)
     slots = slots_of(form)
     group = rng.choice(WORD_GROUPS)
     others = [k for g in WORD_GROUPS if g != group for k in kinds(g)]
@@ -77,10 +76,15 @@ def _positions(rng: random.Random, part: Part, shots: int) -> Ambiguous:
     if rng.random() < 0.5:
         instruction = draw_paraphrase(rng, "find", group, part)
         query = by_kind.sample(rng)
-        other = query.input.replace(",", "").replace(" and", "").split()[slots.index(slot)]
+        other = _words(form, query.input)[slots.index(slot)]
     else:
         instruction = draw_paraphrase(rng, "value", slot, part)
         found = by_kind.sample(rng)
-        words = found.input.replace(",", "").replace(" and", "").split()
-        query, other = Sample(found.input, words[slots.index(slot)]), found.output
+        query, other = Sample(found.input, _words(form, found.input)[slots.index(slot)]), found.output
     return Ambiguous(instruction, tuple(by_position.sample(rng) for _ in range(shots)), query, other, False)
+
+
+def _words(form: str, text: str) -> list[str]:
+    scene = parse(text, form, {})
+    assert scene is not None
+    return list(scene.fill.values())

@@ -20,13 +20,14 @@ DEMONSTRATIONS = 6
 
 @dataclass(frozen=True)
 class BenchmarkTask:
-    """One task. `held_out` says what pretraining did not show."""
+    """One task. `held_out` says what pretraining did not show; `shots` are its demonstrations."""
 
     name: str
     group: Literal["validation", "test"]
     instruction: str
     rule: BenchmarkRule
     held_out: str
+    shots: int = DEMONSTRATIONS
 
     @property
     def family(self) -> Family:
@@ -56,7 +57,7 @@ class BenchmarkTask:
         rng = child_random(seed, "demonstrations", self.name)
         labels: list[str | None] = list(self.rule.labels) or [None]
         chosen: dict[str, Sample] = {}
-        while len(chosen) < DEMONSTRATIONS:
+        while len(chosen) < self.shots:
             sample = self.rule.sample(rng, labels[len(chosen) % len(labels)])
             chosen.setdefault(sample.input, sample)
         order = [Example(s.input, s.output) for s in chosen.values()]

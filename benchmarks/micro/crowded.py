@@ -27,6 +27,7 @@ _FIELDS = (
     "{subject}", "{receiver}", "{companion}", "{adj} {object}", "{object}", "{other_adj} {other}", "{other}",
     "{origin} {goal}", "{place}", "{time}",
 )  # fmt: skip
+_LIST_JOINS = (" / ", " | ", "; ", " - ", " + ", " * ", " > ", ". ", " or ", " then ", ": ", " & ")
 _JOINS = (", ", " / ", " | ", ": ", "; ", " - ", " > ")
 
 
@@ -44,6 +45,22 @@ def draw_plain(rng: random.Random, part: Part) -> str:
         form = forms.draw_sentence(rng) if rng.random() < 0.6 else forms.draw_record(rng, ())
         if part_of("form", form) == part and form not in forms.HELD_OUT and set(slots_of(form)) - set(OF_ONE_KIND):
             return form
+
+
+def draw_list(rng: random.Random, part: Part) -> str:
+    """A list form of this part: two to four words with a separator."""
+    while True:
+        slots = [f"{{w{i + 1}}}" for i in range(rng.randint(2, 4))]
+        form = rng.choice(_LIST_JOINS).join(slots)
+        if part == "corpus" and rng.random() < 0.5:
+            form = rng.choice(forms.LISTS)
+        if list_part(form) == part:
+            return form
+
+
+def list_part(form: str) -> Part:
+    """The part of a list form; those of the families are the corpus'."""
+    return "corpus" if form in (*forms.LISTS, forms.WORD) else part_of("form", form)
 
 
 def rivals(form: str) -> list[tuple[str, ...]]:

@@ -57,11 +57,11 @@ size: size measure extent
 quality: opinion judgment verdict
 material: material substance fabric
 place: place location somewhere
-weather: weather sky climate
+weather: weather clouds climate
 sport: sport match pastime
 time: clock hour daytime
 weekday: weekday workday day
-month: month calendar season
+month: month calendar twelfth
 manner: speed pace tempo
 feeling: feeling emotion heart
 number: number count figure

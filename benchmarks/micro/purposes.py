@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from benchmarks.micro import episodes
 from benchmarks.micro.ambiguous import draw_ambiguous
 from benchmarks.micro.chatty import chat, likelihood
+from benchmarks.micro.crowded import list_part
 from benchmarks.micro.episodes import FAMILIES, Episode, Span, draw_samples, input_episode
 from benchmarks.micro.instructions import draw_instruction
 from benchmarks.micro.mixture import PURPOSES, Mixture
 from benchmarks.micro.names import names_of
-from benchmarks.micro.parts import part_of, part_of_classes
+from benchmarks.micro.parts import Part, part_of, part_of_classes
 from benchmarks.micro.rules import ClassRule, RewriteRule, Rule, Sample
 from benchmarks.micro.stated import Stated
 from benchmarks.micro.stated_labels import draw_labelled
@@ -21,6 +22,8 @@ from selfguide.prompts.selfguide import AnswerPrompt, plain_completion
 
 TERSE = 0.2
 """Weight of the token behind an answer that begins the next field: the answer is complete."""
+LABEL, TEXT = 4.0, 2.0
+"""Weight of a token of an answer. One of an input written for a label counts 1, and there are ten times as many."""
 
 
 def draw_episode(rng: random.Random, mixture: Mixture, pieces: Sequence[str], longest: bool = False) -> Episode:
@@ -39,12 +42,13 @@ class Answers:
     samples: Sequence[Sample]
     labelled: bool
     unknown: int = 0
+    emphasis: float = 1.0
     synonyms: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 def answered(rng: random.Random, answers: Answers, chatty: float) -> Episode:
     """Outputs to be given, all at full loss that can be known; a chatty answer is the last one."""
-    full = 2.0 if answers.labelled else 1.0
+    full = answers.emphasis * (LABEL if answers.labelled else TEXT)
     spans: list[Span] = []
     demonstrations: list[Example] = []
     text, synonyms = "", dict(answers.synonyms)
@@ -70,7 +74,7 @@ def _answers(stated: Stated, samples: Sequence[Sample], instruction: str = "", u
         else []
     )
     others = [(label, [name for name in names if name != label]) for label, names in synonyms]
-    return Answers(instruction or stated.instruction, samples, bool(rule.labels), unknown, others)
+    return Answers(instruction or stated.instruction, samples, bool(rule.labels), unknown, synonyms=others)
 
 
 def _stated(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> Episode:
@@ -96,7 +100,7 @@ def _ambiguous(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> E
     drawn = draw_ambiguous(rng, "corpus", pieces, rng.randint(2, 5))
     samples = (*drawn.samples, drawn.query)
     # The demonstrations teach nothing here; the query is what both readings of them answer differently.
-    return answered(rng, Answers(drawn.instruction, samples, drawn.labelled, len(samples) - 1), 0.0)
+    return answered(rng, Answers(drawn.instruction, samples, drawn.labelled, len(samples) - 1, 2.0), 0.0)
 
 
 def _demonstrated(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> Episode:
@@ -119,11 +123,15 @@ def shown_rule(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> t
 
 def _may_be_shown(rule: Rule) -> bool:
     forms = [*getattr(rule, "forms", ()), *([rule.target] if isinstance(rule, RewriteRule) else [])]
-    if any(part_of("form", form) != "corpus" for form in forms if "w1" not in form):
+    if any((list_part if "{w1}" in form else _form_part)(form) != "corpus" for form in forms):
         return False
     if isinstance(rule, ClassRule) and part_of_classes(rule.classes) != "corpus":
         return False
     return not any(part_of("label word", label) != "corpus" for label in rule.labels)
+
+
+def _form_part(form: str) -> Part:
+    return part_of("form", form)
 
 
 def _conditioned(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> Episode:

@@ -18,11 +18,13 @@ from benchmarks.micro.stated import Stated
 
 LabelStyle = Literal["named", "synonym", "bound"]
 _STYLES: tuple[LabelStyle, ...] = ("named", "synonym", "bound")
+# How a binding begins, and how it joins a label to the name of its class.
 _BINDINGS = (
-    "{label} for {name}", "{label} = {name}", "{label} if it is {name}", "{name}: {label}", "{name} is {label}",
-    "{label} means {name}", "{name} -> {label}", "call {name} {label}",
+    ("Write ", "{label} for {name}"), ("Write ", "{label} if it is {name}"), ("Say ", "{label} if it is {name}"),
+    ("Answer ", "{label} for {name}"), ("Use ", "{label} for {name}"), ("Labels: ", "{label} for {name}"),
+    ("Call ", "{name} {label}"), ("", "{label} = {name}"), ("", "{label} means {name}"), ("", "{name} -> {label}"),
+    ("", "{name}: {label}"),
 )  # fmt: skip
-_LEADS = ("", "", "Write ", "Say ", "Answer ", "Labels: ", "Use ")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def draw_classes(rng: random.Random, form: str, part: Part, slot: str | None = N
         fine = [k for g in SLOT_GROUPS[chosen] for k in kinds(g) if is_named(k)]
         kind = rng.random()
         if kind < 0.12:
-            pool = words(rng.choice(SLOT_GROUPS[chosen]))
+            pool = [w for w in words(rng.choice(SLOT_GROUPS[chosen])) if w not in heldout.LABEL_WORDS]
             options = [f"={w}" for w in rng.sample(pool, min(count, len(pool)))]
         else:
             options = groups if kind < 0.5 else fine
@@ -88,9 +90,8 @@ def state(rng: random.Random, rule: ClassRule, part: Part, style: LabelStyle) ->
     if style == "synonym":
         text += " Labels: " + ", ".join(label for label, _ in order) + "."
     if style == "bound":
-        binding, join = rng.choice(_BINDINGS), rng.choice((", ", ", ", " and ", "; "))
-        bound = join.join(binding.format(label=label, name=name) for label, name in order)
-        text += f" {rng.choice(_LEADS)}{bound}."
+        (lead, binding), join = rng.choice(_BINDINGS), rng.choice((", ", ", ", " and ", "; "))
+        text += f" {lead}{join.join(binding.format(label=label, name=name) for label, name in order)}."
     return text
 
 

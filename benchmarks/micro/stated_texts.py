@@ -4,8 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
-from benchmarks.micro import forms
-from benchmarks.micro.crowded import draw_crowded, draw_plain, rivals
+from benchmarks.micro.crowded import draw_crowded, draw_list, draw_plain, rivals
 from benchmarks.micro.lexicon import kinds
 from benchmarks.micro.names import SLOT_NAMES
 from benchmarks.micro.paraphrases import draw_paraphrase
@@ -27,8 +26,8 @@ _LOOSE = ("time", "place", "companion", "manner", "origin", "goal", "receiver")
 def draw_extraction(rng: random.Random, part: Part, crowded: float = 0.8) -> Stated:
     """Give what one or two slots say; mostly out of a text that has more slots of their type."""
     form = draw_crowded(rng, part) if rng.random() < crowded else draw_plain(rng, part)
-    if part == "corpus" and rng.random() < 0.1:
-        form = rng.choice(forms.LISTS[:3])
+    if rng.random() < 0.1:
+        form = draw_list(rng, part)
     near = [slot for group in rivals(form) for slot in group]
     options = near if near and rng.random() < 0.8 else [s for s in slots_of(form) if s in SLOT_NAMES]
     slot = rng.choice(options)
@@ -51,7 +50,7 @@ def draw_extraction(rng: random.Random, part: Part, crowded: float = 0.8) -> Sta
 
 def draw_find(rng: random.Random, part: Part) -> Stated:
     """Give the one word of a kind, wherever in a list it stands."""
-    form = rng.choice(forms.LISTS)
+    form = draw_list(rng, part)
     slots = slots_of(form)
     group = rng.choice(WORD_GROUPS)
     others = [k for g in WORD_GROUPS if g != group for k in kinds(g)]

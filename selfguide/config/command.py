@@ -26,7 +26,7 @@ from selfguide.config.groups import register
 from selfguide.config.overrides import in_order
 from selfguide.core.errors import SelfguideError
 from selfguide.core.escaping import terminal
-from selfguide.core.masking import masked
+from selfguide.core.masking import masked, masked_line
 from selfguide.core.paths import config_dir
 
 Job = Callable[[DictConfig], Any]
@@ -80,14 +80,14 @@ def _quietly(job: Job) -> Job:
             return job(config)
         except SelfguideError as error:
             # In a sweep the error belongs to this job alone; alone, it ends the command.
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if in_multirun():
                 raise
             fail(str(error))
         except KeyboardInterrupt:
             interrupted()
         except Exception as error:
             line = about_files(error)
-            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            if line is None or in_multirun():
                 raise
             fail(line)
 
@@ -96,7 +96,7 @@ def _quietly(job: Job) -> Job:
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with 2."""
-    line = terminal(masked(" ".join(message.split())))
+    line = terminal(masked_line(" ".join(message.split())))
     # What to do stands at the end.
     line = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
     print(f"error: {line}", file=sys.stderr)
@@ -140,6 +140,11 @@ def _interrupt(signum: int, frame: Any) -> None:
 def run_folder() -> Path:
     """The folder Hydra made for this run."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def in_multirun() -> bool:
+    """Whether this run is one of many that were started by one command."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def run_overrides() -> list[str]:

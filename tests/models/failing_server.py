@@ -21,6 +21,8 @@ class FailingServer:
         self.headers: list[dict[str, str]] = []
         self.under_way = self.most = 0
         self.delay = 0.0
+        self.together = 0
+        """Nobody is answered before so many requests were there at once."""
         self.refusal = "refused with {}"
         """`{}` becomes the key that came with the request."""
         self.lock = threading.Lock()
@@ -49,6 +51,8 @@ def failing_server() -> Iterator[FailingServer]:
                 state.under_way += 1
                 state.most = max(state.most, state.under_way)
             time.sleep(state.delay)
+            while state.most < state.together:
+                time.sleep(0.005)
             if status == HANG:
                 time.sleep(3)
             # Before the reply: the client may send its next request as soon as it has it.

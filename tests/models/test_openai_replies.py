@@ -24,7 +24,8 @@ from tests.composing import run_config
 from tests.models.raw_server import RawServer, raw_server
 from tests.models.test_openai_dialects import TURNS as SERVED
 
-DEADLINE_S = 6.0
+DEADLINE_S = 2.0
+PATIENCE_S = 60  # of a busy machine; what has no deadline is read for minutes
 LIMIT = 8
 ASKED = Request((5, 6, 7), Sampling(LIMIT, temperature=1.0, n=2), seed=4)
 HEALTHY = list(HealthCheck)
@@ -41,7 +42,7 @@ def server() -> Iterator[RawServer]:
 @pytest.fixture(scope="module")
 def engines(server: RawServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, OpenAIEngine]]:
     fixed = ["task=task1516", "engine=openai", f"engine.base_url={server.url}", "engine.retries=0"]
-    fixed += [f"engine.deadline_s={DEADLINE_S}", "engine.timeout_s=5", f"store.root={tmp_path_factory.mktemp('store')}"]
+    fixed += [f"engine.deadline_s={DEADLINE_S}", "engine.timeout_s=1", f"store.root={tmp_path_factory.mktemp('store')}"]
     made = {}
     for name in DIALECTS:
         more = [f"engine.dialect={name}", *(SERVED if name == "chat" else ())]
@@ -172,7 +173,7 @@ def ask(engine: OpenAIEngine, asked: Request = ASKED) -> list[Completion] | None
         assert "\n" not in str(error) and len(str(error)) < 1000
         return None
     finally:
-        assert time.monotonic() - start < DEADLINE_S + 15
+        assert time.monotonic() - start < PATIENCE_S
     return answer
 
 
@@ -213,7 +214,7 @@ def test_generated_replies(size: int, server: RawServer, engines: dict[str, Open
 def test_who_stops_in_the_middle_is_left_at_the_deadline(
     sent: bytes, server: RawServer, engines: dict[str, OpenAIEngine]
 ) -> None:
-    server.pieces, server.pause_s = [sent, *[b" "] * 100], 0.5
+    server.pieces, server.pause_s = [sent, *[b" "] * 1000], 0.5
     try:
         assert ask(engines["vllm"]) is None
     finally:
