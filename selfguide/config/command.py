@@ -26,7 +26,7 @@ from selfguide.config.groups import register
 from selfguide.config.overrides import in_order
 from selfguide.core.errors import SelfguideError
 from selfguide.core.escaping import terminal
-from selfguide.core.masking import masked
+from selfguide.core.masking import masked, masked_line
 from selfguide.core.paths import config_dir
 
 Job = Callable[[DictConfig], Any]
@@ -96,7 +96,7 @@ def _quietly(job: Job) -> Job:
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with 2."""
-    line = terminal(masked(" ".join(message.split())))
+    line = terminal(masked_line(" ".join(message.split())))
     # What to do stands at the end.
     line = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
     print(f"error: {line}", file=sys.stderr)

@@ -14,6 +14,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, ValidationErr
 from selfguide.config.builtin import NODES
 from selfguide.config.disk import chain
 from selfguide.config.renamed import renamed_key, renamed_value
+from selfguide.core.masking import masked_line
 from selfguide.core.paths import config_dir
 
 _OURS = ("selfguide.", "selfguide_", "hydra_plugins.selfguide")
@@ -30,7 +31,11 @@ LAUNCHERS = {
 
 
 def explain(error: BaseException) -> str:
-    """One line for the user; falls back to the first line of the innermost message."""
+    """One line for the user, without secrets; falls back to the first line of the innermost message."""
+    return masked_line(_line(error))
+
+
+def _line(error: BaseException) -> str:
     links = list(chain(error))
     overridden = [match[1] for link in links if (match := re.search(r"Could not override '([^']+)'", str(link)))]
     for link in links:

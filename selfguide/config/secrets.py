@@ -14,11 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from selfguide.core.errors import ConfigError
-from selfguide.core.masking import secret_in
+from selfguide.core.masking import is_secret_name, secret_in
 
+HTTP_SECRET = "holds a user name, a query or a key; allowed: http://host:port/v1, keys in the environment only"
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s,'\"\])}]+")
 # Keys of the user's texts and labels: an address in them is data.
 _TEXT = re.compile(r"(^|\.)(instruction|demonstrations|labels|noise_terms|context_until|input_template|output_names)\b")
+_QUERY_SECRET = re.compile(r"[?&;#]([\w.-]*[_.-])?(api_?key|key|token|secret|passw(or)?d|sig(nature)?)=", re.IGNORECASE)
 _load_configuration = ConfigLoaderImpl.load_configuration
 
 
@@ -70,11 +72,25 @@ def _problems(key: str, value: Any) -> Iterator[str]:
             yield from _problems(f"{key}[{index}]", inner)
     elif isinstance(value, str) and (name := secret_in(value)):
         yield f"{key}: holds the value of the environment variable {name}; allowed: leave it in the environment"
-    elif isinstance(value, str) and "://" in value and not _TEXT.search(key):
-        for address in (value, *_ADDRESS.findall(value)):
-            if (kind := _secret(address)) is not None:
-                yield f"{key}: {kind}"
-                return
+    elif isinstance(value, str) and value and not _TEXT.search(key):
+        addresses = (value, *_ADDRESS.findall(value)) if "://" in value else ()
+        kinds = (*map(_secret, addresses), _QUERY_SECRET.search(value) and HTTP_SECRET, _misnamed(key, value))
+        if (kind := next(filter(None, kinds), None)) is not None:
+            yield f"{key}: {kind}"
+
+
+def _misnamed(key: str, value: str) -> str | None:
+    """What a value is not that its key wants: it may be a secret, and is not said."""
+    name = key.rpartition(".")[2]
+    if "${" in value:
+        return None
+    if is_secret_name(name):
+        return "is called as a secret is, and would be saved; allowed: keys in the environment only"
+    if name == "url" and not re.match(r"https?://", value):
+        return "is not an http(s) address; allowed: https://host/folder, or data.root for a local folder"
+    if name == "api_key_env" and not re.fullmatch(r"[A-Za-z_]\w*", value):
+        return "is no name of an environment variable; allowed: letters, digits and _"
+    return None
 
 
 def _secret(address: str) -> str | None:
@@ -83,10 +99,10 @@ def _secret(address: str) -> str | None:
         parts = urlsplit(address)
         user, password, _ = parts.username, parts.password, parts.port
     except ValueError:  # a password with a slash makes what is before it no port
-        user = password = "unknown" if "@" in rest else None
-    if scheme in ("http", "https"):
+        user = password = "unknown"
+    if scheme.lower() in ("http", "https"):
         if user is not None or "?" in rest or "#" in rest:
-            return "holds a user name, a query or a key; allowed: http://host:port/v1, keys in the environment only"
+            return HTTP_SECRET
     elif password or re.search(r"passw(?!\w*file)", rest.partition("?")[2], re.IGNORECASE):
         return (
             "holds a password, which every job would save; allowed: a URL without one "

@@ -9,6 +9,8 @@ MASK = "***"
 # `max_new_tokens` counts tokens and `api_key_env` names a variable: neither is a secret.
 _SECRET_NAME = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|credentials?)$", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_USER = re.compile(r"(https?://)[^\s'\"?]+@", re.IGNORECASE)
+_QUERY = re.compile(r"(://[^\s'\"?#]*[?#]|[?&;#][\w.-]*=)[^\s'\"&;]+?(?=:?(?:[\s'\"&;]|$))")
 _SHORTEST = 8  # an environment variable with a shorter value would mask ordinary words
 _LONG = 12  # for refusing
 
@@ -16,6 +18,16 @@ _LONG = 12  # for refusing
 def masked(value: Any) -> Any:
     """A JSON value with secrets replaced by `***`: by the key's name, or equal to a secret of the environment."""
     return _masked(value, _secrets(os.environ))
+
+
+def masked_line(text: str) -> str:
+    """A line about what was not accepted: also without the users and queries of its addresses, whole or broken."""
+    return _QUERY.sub(rf"\1{MASK}", _USER.sub(rf"\1{MASK}@", masked(text)))
+
+
+def is_secret_name(key: str) -> bool:
+    """Whether a key is called as secrets are."""
+    return _SECRET_NAME.search(key) is not None
 
 
 def secret_in(text: str) -> str | None:

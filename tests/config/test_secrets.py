@@ -51,6 +51,21 @@ def test_an_address_with_a_secret_leaves_no_file(key: str, address: str, tmp_pat
     assert said.startswith(f"error: {key.lstrip('+')}: holds a user name, a query or a key")
 
 
+WRITTEN = [
+    *(f"data.url={address}&a=b" for address in (ADDRESSES[2], f"//h/x?token={SECRET}", f"https:h;key={SECRET}")),
+    *(f"data.url={address}[x" for address in (ADDRESSES[0], f"https://{SECRET}@h/", f"http://u:a/{SECRET}@h/")),
+    *(f"data.url='{address}',b" for address in ADDRESSES),
+    *(f"data.url='{address}'" for address in (f"//h/x?token={SECRET}", f"s3://me:{SECRET}/x", f"http://h:{SECRET}/")),
+    *(f"{key}='{ADDRESSES[2]}'" for key in ("task", "data.timeout_s", "no.such.key")),
+    *(f"data.url=[{ADDRESSES[1]}]", ADDRESSES[2], f"+hf_token={SECRET}", f"+data.x='//h/x?access_token={SECRET}'"),
+]
+
+
+@pytest.mark.parametrize("override", WRITTEN)
+def test_what_cannot_be_read_or_is_no_address_is_not_echoed(override: str, tmp_path: Path) -> None:
+    refused(tmp_path, "task=task190", override)
+
+
 def test_every_key_of_an_address_is_tested() -> None:
     def urls(prefix: str, node: Any) -> set[str]:
         keys: set[str] = set()
@@ -147,4 +162,6 @@ def put(config: DictConfig, key: str, value: str) -> Iterator[None]:
 def test_texts_and_clean_addresses_are_taken() -> None:
     text = f"Answer about {ADDRESSES[0]}"
     run = run_config("task=json", "task.path=x", f"task.instruction='{text}'", "data.url=https://h/gh/x@master/tasks")
+    spoken = "Which key=value? token=word"
+    assert run_config("task=json", "task.path=x", f"task.instruction='{spoken}'").task.instruction == spoken
     assert (run.task.instruction, run.data.url) == (text, "https://h/gh/x@master/tasks")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfguide.core.masking import MASK, masked
+from selfguide.core.masking import MASK, masked, masked_line
 
 SECRET = ["api_key", "apikey", "API_KEY", "token", "secret", "password", "passwd", "credential", "credentials"]
 
@@ -28,3 +28,16 @@ def test_a_short_variable_masks_no_words_and_an_address_loses_its_user(monkeypat
     assert masked("1234567") == "1234567"
     assert masked("http://user:word@host/path?a=b:c@d") == f"http://{MASK}@host/path?a=b:c@d"
     assert masked("http://host:80/a@b") == "http://host:80/a@b"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("url=https://h/x?token=hidden&a=hidden: wrong", f"url=https://h/x?{MASK}&a={MASK}: wrong"),
+        ("url=h/x;key=hidden: wrong", f"url=h/x;key={MASK}: wrong"),
+        ("HTTP://u:hi/dden@h/[: 'https://hidden@h'", f"HTTP://{MASK}@h/[: 'https://{MASK}@h'"),
+        ("no place? say=nothing; postgresql://me@h/db", "no place? say=nothing; postgresql://me@h/db"),
+    ],
+)
+def test_a_line_shows_no_query_and_no_user_of_a_broken_address(line: str, shown: str) -> None:
+    assert masked_line(line) == shown

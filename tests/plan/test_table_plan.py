@@ -140,7 +140,7 @@ def test_a_model_of_no_known_size_is_refused() -> None:
 def test_the_command(tmp_path: Path) -> None:
     done = cli.run("selfguide.main", "plan", "+table=progen", "gpu=a100", "size=micro", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for said in ("12 runs, one a100", "ProGen, many rows", "in all, shared work once", "assumed where"):
+    for said in ("16 runs, one a100", "ProGen, many rows", "in all, shared work once", "assumed where"):
         assert said in done.stdout
     assert not list(tmp_path.iterdir())
     wrong = cli.run("selfguide.main", "plan", "+table=progen", "gpu=abacus", cwd=tmp_path)
