@@ -3,7 +3,17 @@
 import pytest
 
 from selfguide.config.loop import LoopConfig
+from selfguide.config.methods import kind_of_recipe
+from selfguide.core.paths import config_dir
 from tests.composing import run_config
+
+RECIPES = sorted(path.stem for path in (config_dir() / "method").glob("*.yaml") if path.stem != "loop")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_kind_of_a_recipe_is_known_without_composing_it(recipe: str) -> None:
+    """Run folders of earlier versions name the recipe alone; its kind may stand in the recipe that it builds on."""
+    assert kind_of_recipe(recipe) == run_config(f"method={recipe}").method.kind
 
 
 @pytest.mark.parametrize("method", ["zerogen", "progen", "s3", "goldgen"])
