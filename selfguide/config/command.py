@@ -80,14 +80,14 @@ def _quietly(job: Job) -> Job:
             return job(config)
         except SelfguideError as error:
             # In a sweep the error belongs to this job alone; alone, it ends the command.
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if in_multirun():
                 raise
             fail(str(error))
         except KeyboardInterrupt:
             interrupted()
         except Exception as error:
             line = about_files(error)
-            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            if line is None or in_multirun():
                 raise
             fail(line)
 
@@ -140,6 +140,11 @@ def _interrupt(signum: int, frame: Any) -> None:
 def run_folder() -> Path:
     """The folder Hydra made for this run."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def in_multirun() -> bool:
+    """Whether this run is one of many that were started by one command."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def run_overrides() -> list[str]:

@@ -19,7 +19,7 @@ from selfguide.apps.sweep.running import Sweep
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import Workers
+from selfguide.apps.workers import Workers
 from selfguide.search.results import JobResult
 from tests.sweeper.app import score
 from tests.sweeper.test_plan import plan
