@@ -161,7 +161,7 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, shared: Path) -> None
     second = results(tmp_path)
     if code != 0:  # it may have been done by then
         assert code == 130, complained
-        assert "Go on with: python -m selfguide.main table" in complained
+        assert "Continue with: python -m selfguide.main table" in complained
         # What is there is written, and what is not is blank, not failed.
         status = Counter(line["status"] for line in read_csv(tmp_path / "out" / "results.csv"))
         assert status["not run"] == 8 - len(second) and not status["failed"]
