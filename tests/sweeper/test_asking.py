@@ -18,7 +18,7 @@ from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.running import Sweep, SweepEnded
 from selfguide.apps.sweep.study import StudyLink, origin
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import Workers
+from selfguide.apps.workers import Workers
 from selfguide.search.objective import Objective
 from selfguide.search.racing import Trial
 from selfguide.search.results import JobResult

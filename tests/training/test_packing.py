@@ -217,7 +217,7 @@ def test_a_model_that_is_not_packed_says_so(tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level("WARNING"):
         result = finetune(run_config(model), tokenizer, copy_rows(tokenizer, 8), tmp_path / "work", 3)
     assert not result.packed
-    assert "finetuning.packing: rows are not packed; training only takes longer: the model attends to 2" in caplog.text
+    assert "finetuning.packing: rows cannot be packed, so training takes longer: the model attends to 2" in caplog.text
 
 
 class Swapping(LlamaForCausalLM):
