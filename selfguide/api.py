@@ -113,7 +113,7 @@ def table(name: str, overrides: Sequence[str] = ()) -> "pandas.DataFrame":
     from selfguide.apps.table.command import run_table
 
     with own_hydra():
-        made = run_table(composed([f"+table={name}", *overrides], "table"))
+        made = run_table(composed([f"+table={name}", *overrides], "table"), overrides)
     return pandas.read_csv(made.folder / "table.csv")
 
 

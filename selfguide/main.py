@@ -27,14 +27,17 @@ def main() -> None:
 @command()
 def job(config: DictConfig) -> float | None:
     """Run one task; returns what a sweeper maximises: the score of the method, None where nothing was measured."""
-    from selfguide.config.command import run_folder, run_overrides
+    from selfguide.config.command import in_multirun, run_folder, run_overrides
 
-    score = run_composed(config, run_overrides(), run_folder()).score
+    score = run_composed(config, run_overrides(), run_folder(), in_multirun()).score
     return None if score is None else score.value
 
 
-def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> "RunResult":
-    """Check a configuration as composed from `overrides` and run it; its files go into `folder`."""
+def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path, many: bool = False) -> "RunResult":
+    """Check a configuration as composed from `overrides` and run it; its files go into `folder`.
+
+    One of `many` runs leaves its engine to the next one of this process.
+    """
     from selfguide.config.validate import typed
     from selfguide.search.freeze import with_lock
 
@@ -44,10 +47,14 @@ def run_composed(config: DictConfig, overrides: Sequence[str], folder: Path) -> 
     # Everything heavy is behind this import, so a wrong value fails before torch is loaded.
     from selfguide.analysis.tracking import tracked
     from selfguide.core.console import Terminal
+    from selfguide.models.pool import warm_pool
     from selfguide.pipeline import run
 
     with tracked(run_config, folder):
-        return run(run_config, folder, Terminal())
+        if not many:
+            return run(run_config, folder, Terminal())
+        with warm_pool().lent(run_config) as engine:
+            return run(run_config, folder, Terminal(), engine)
 
 
 def show_tree(config: "RunConfig") -> None:

@@ -17,8 +17,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 FILES = sorted(path for folder in ("selfguide", "hydra_plugins") for path in (ROOT / folder).rglob("*.py"))
 # Modules that are imported only once `vllm_process.start` has found vLLM.
 BEHIND_VLLM = {"vllm.py", "vllm_process.py", "vllm_requests.py"}
-# The launcher that hydra/launcher=ray has loaded by then.
-BEHIND_RAY = {"workers.py"}
+# Imports Ray again once `optional` has found it.
+BEHIND_RAY = {"actors.py"}
 # Used by way of others: weights on disk by transformers, Markdown tables by pandas.
 NEVER_IMPORTED = {"safetensors", "tabulate"}
 

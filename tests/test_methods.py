@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from selfguide.config.loop import LoopConfig
+from selfguide.config.methods import kind_of_recipe
 from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError, DataError
 from selfguide.core.files import read_jsonl
@@ -123,6 +124,11 @@ def test_gold_finetuning_trains_on_the_pool_and_on_nothing_that_is_scored(result
 def test_who_claims_gold() -> None:
     claims = {name for name in NAMES if run_config(f"method={name}").method.claims_gold}
     assert claims == {"gold_finetune", "s3", "goldgen", "llm2llm", "star"}
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_the_kind_of_a_recipe_is_read_without_composing_it(method: str) -> None:
+    assert kind_of_recipe(method) == run_config(f"method={method}").method.kind
 
 
 def test_added_demonstrations_are_rows_without_their_own_answer_in_context(result_of: ResultOf, store: Path) -> None:

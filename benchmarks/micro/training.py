@@ -13,7 +13,7 @@ from benchmarks.micro.corpus import Batch, make_batch
 from benchmarks.micro.init import look_up_heads
 from benchmarks.micro.mixture import Mixture
 from benchmarks.micro.muon import MuonAdamW
-from benchmarks.micro.probes import answer_cases, conditioned_validity, exact_match
+from benchmarks.micro.probes import answer_cases, conditioned_validity, exact_match, reading_cases
 from benchmarks.micro.settings import Architecture, Pretraining, recorded
 from benchmarks.micro.tokenizer import label_pieces, save_tokenizer, train_tokenizer
 from selfguide.core.errors import DataError
@@ -181,9 +181,12 @@ def _tokenizer(folder: Path, config: Pretraining) -> Any:
 
 def probe(model: Any, tokenizer: Any, config: Pretraining) -> dict[str, Any]:
     """Few-shot exact match and conditioned validity on what the corpus holds out."""
+    cases = answer_cases(1, config.probe_cases)
+    if mixture_at(config, math.inf).by_purpose:
+        cases |= reading_cases(24, max(1, config.probe_cases // 8))
     model.eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = {n: round(exact_match(model, tokenizer, c), 3) for n, c in answer_cases(1, config.probe_cases).items()}
+        scores = {name: round(exact_match(model, tokenizer, asked), 3) for name, asked in cases.items()}
         valid = conditioned_validity(model, tokenizer, 2, config.probe_cases // 3)
     model.train()
     return {"exact_match": scores, "conditioned_validity": {n: round(v, 3) for n, v in valid.items()}}

@@ -80,14 +80,14 @@ def _quietly(job: Job) -> Job:
             return job(config)
         except SelfguideError as error:
             # In a sweep the error belongs to this job alone; alone, it ends the command.
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if in_multirun():
                 raise
             fail(str(error))
         except KeyboardInterrupt:
             interrupted()
         except Exception as error:
             line = about_files(error)
-            if line is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            if line is None or in_multirun():
                 raise
             fail(line)
 
@@ -113,7 +113,7 @@ class Interrupted(KeyboardInterrupt):
 
 def interrupted() -> NoReturn:
     """Say how to go on, and leave with 130."""
-    print(f"interrupted: what was finished is kept. Go on with: {_command_line()}", file=sys.stderr)
+    print(f"interrupted: finished work is kept. Continue with: {_command_line()}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(130)
 
@@ -140,6 +140,11 @@ def _interrupt(signum: int, frame: Any) -> None:
 def run_folder() -> Path:
     """The folder Hydra made for this run."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def in_multirun() -> bool:
+    """Whether this run is one of many that were started by one command."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def run_overrides() -> list[str]:

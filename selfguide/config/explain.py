@@ -22,8 +22,6 @@ _OURS = ("selfguide.", "selfguide_", "hydra_plugins.selfguide")
 _AROUND = ("selfguide.config.command", "selfguide.config.secrets")
 LAUNCHERS = {
     "joblib": "joblib",
-    "ray": "ray",
-    "ray_aws": "ray",
     "submitit_local": "slurm",
     "submitit_slurm": "slurm",
 }

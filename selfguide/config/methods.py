@@ -14,9 +14,12 @@ from selfguide.core.paths import config_dir
 
 
 def kind_of_recipe(name: str) -> str:
-    """The `kind` of a shipped recipe, for a frozen setting or a run folder that is older than the key."""
+    """The `kind` of a shipped recipe or of the one it builds on, for older frozen settings and run folders."""
     file = config_dir() / "method" / f"{Path(name).name}.yaml"
-    return str(yaml.safe_load(file.read_text(encoding="utf-8"))["kind"]) if file.is_file() else name
+    if not file.is_file():
+        return name
+    recipe = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return str(recipe["kind"]) if "kind" in recipe else kind_of_recipe(recipe["defaults"][0])
 
 
 @dataclass

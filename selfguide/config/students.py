@@ -19,6 +19,8 @@ class EncoderConfig:
     hidden_size: int = knob(ge=8)
     layers: int = knob(ge=1)
     vocabulary: int = knob(ge=64)
+    embedding: int = knob(ge=8)
+    dropout: float = knob(ge=0, lt=1)
     epochs: int = knob(ge=1)
     batch_size: int = knob(ge=1)
     learning_rate: float = knob(gt=0)
@@ -77,6 +79,8 @@ def student_problems(student: StudentConfig, family: str, influenced: bool) -> I
         yield "student.kind: encoder_qa is not allowed with task.family=classification (it copies); allowed: encoder"
     if influenced:
         yield "student.kind: encoder_qa is not allowed with method.diagnose.source=influence; allowed: encoder | causal"
+    if student.encoder.path == "lstm":
+        yield "student.encoder.path: lstm is not allowed with student.kind=encoder_qa; allowed: scratch"
     if student.spans.stride >= student.encoder.max_length // 2:
         yield (
             f"student.spans.stride: {student.spans.stride} is not allowed; allowed: < half of "

@@ -1,7 +1,10 @@
 """One engine for run after run: started when a run first needs it, stopped when one needs another."""
 
+import atexit
 import dataclasses
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -19,15 +22,25 @@ def engine_key(config: RunConfig) -> str:
 
 
 class EnginePool:
-    """Owns at most one engine. A context manager: leaving it stops the engine."""
+    """Owns at most one engine. A context manager: leaving it stops the engine. `starts` counts those there were."""
 
     def __init__(self) -> None:
+        self.starts = 0
         self._key: str | None = None
         self._engine: Engine | None = None
 
     def engine_for(self, config: RunConfig) -> Engine:
         """An engine for this run, not started before it is used."""
         return cast(Engine, _PooledEngine(self, config))
+
+    @contextmanager
+    def lent(self, config: RunConfig) -> Iterator[Engine]:
+        """`engine_for` a run. One that a run failed on may be broken: the next run starts its own."""
+        try:
+            yield self.engine_for(config)
+        except Exception:
+            self.close()
+            raise
 
     def running(self, config: RunConfig) -> Engine:
         """The engine itself, started."""
@@ -36,6 +49,7 @@ class EnginePool:
             from selfguide.models.build import build_engine
 
             self._engine, self._key = build_engine(config), engine_key(config)
+            self.starts += 1
         return self._engine
 
     @property
@@ -95,3 +109,11 @@ class _PooledEngine:
         # A run with lifetime=restart needs the whole device for its training.
         if lifetime_of(self._config.engine) == "restart":
             self._pool.close()
+
+
+@cache
+def warm_pool() -> EnginePool:
+    """This process's own, for the jobs that it is given one after another; stopped when the process ends."""
+    pool = EnginePool()
+    atexit.register(pool.close)
+    return pool

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from selfguide.search.objective import Objective, Results
 from selfguide.search.results import Cell, JobResult, Setting
+from selfguide.search.sharing import work_of
 
 Racing = Literal["off", "exact", "noise_aware"]
 
@@ -93,15 +94,19 @@ class Race:
         """The next job of the trial asked first.
 
         Without `ahead`, only trials that wait for no job are served: what they learn next may make
-        a further job needless. With it, a worker that would idle takes the risk.
+        a further job needless. With it, a worker that would idle takes the risk. Of a trial's jobs that comes first
+        which needs the least of what is being made.
         """
         cells = [(task, seed) for task in self.order() for seed in self.objective.seeds]
+        under_way = (work_of(cell, trial.setting) for trial in self.trials.values() for cell in trial.in_flight)
+        made = frozenset().union(*under_way)
         for trial in sorted(self.trials.values(), key=lambda trial: (len(trial.in_flight), trial.origin)):
             if (trial.in_flight and not ahead) or self.decided(trial):
                 continue
-            for cell in cells:
-                if cell not in trial.results and cell not in trial.in_flight:
-                    return Job(trial.number, *cell)
+            left = [cell for cell in cells if cell not in trial.results and cell not in trial.in_flight]
+            if left:
+                needed = {cell: len(work_of(cell, trial.setting) & made) if made else 0 for cell in left}
+                return Job(trial.number, *min(left, key=needed.__getitem__))
         return None
 
     def complete(self, trial: Trial) -> bool:

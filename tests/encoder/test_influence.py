@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from selfguide.core.errors import TrainingError
 from selfguide.core.types import Example
-from selfguide.training.encoder.influence import influence, last_layer
+from selfguide.training.encoder.influence import Gradients, influence, last_layer
 from selfguide.training.encoder.predict import EncoderClassifier
 from selfguide.training.encoder.text import collate
 from selfguide.training.encoder.train import EncoderData, train_encoder, weights_hash
@@ -179,3 +179,34 @@ def test_a_scale_below_the_curvature_is_an_error(classifier: EncoderClassifier) 
 
 def test_the_last_layer_is_found(classifier: EncoderClassifier) -> None:
     assert last_layer(classifier.model) == {"classifier.weight", "classifier.bias"}
+
+
+def test_an_lstm_has_second_derivatives(tmp_path: Path) -> None:
+    """With all recursions done the estimate solves (H + damp * scale) s = v, H by finite differences of gradients."""
+    config = encoder_config("lstm", epochs=2, hidden_size=8, embedding=8)
+    result = train_encoder(config, EncoderData(LABELS, pairs(40)), tmp_path, 0, "cpu")
+    trained = EncoderClassifier.load(result.folder, LABELS)
+    trained.model.double()
+    parameters = list(trained.model.parameters())
+    train, settings = pairs(12), influence_config(params="all", batch_size=12, recursions=60, damp=0.3, scale=20.0)
+    gradients = Gradients(trained, settings)
+    direction = gradients.inverse_hessian_product(train, (v := gradients.validation(pairs(10, seed=7))), 0)
+
+    def slope() -> list[torch.Tensor]:
+        batch = collate(trained.encode([row.input for row in train]), trained.tokenizer, "cpu")
+        loss = cross_entropy(trained.model(**batch).logits, torch.tensor([LABELS.index(r.output) for r in train]))
+        loss = loss + settings.l2 * sum((p**2).sum() for p in parameters if p.ndim >= 2)
+        return list(torch.autograd.grad(loss, parameters))
+
+    ends = []
+    for step in (1e-6, -1e-6):
+        with torch.no_grad():
+            for parameter, change in zip(parameters, direction, strict=True):
+                parameter += step * change
+        ends.append(slope())
+        with torch.no_grad():
+            for parameter, change in zip(parameters, direction, strict=True):
+                parameter -= step * change
+    for up, down, s, wanted in zip(*ends, direction, v, strict=True):
+        solved = (up - down) / 2e-6 + settings.damp * settings.scale * s
+        torch.testing.assert_close(solved, wanted, rtol=1e-4, atol=1e-7)

@@ -54,3 +54,12 @@ def test_published_influence() -> None:
     assert (influence.damp, influence.scale, influence.recursions) == (0.005, 1e4, 1000)
     assert (influence.batch_size, influence.sample, influence.l2) == (10, 10_000, 0.005)
     assert (influence.params, influence.objective) == ("all", "noise_tolerant")
+
+
+@pytest.mark.parametrize(("name", "rate"), [("lstm_zerogen", 1e-4), ("lstm_progen", 1e-3)])
+def test_published_numbers_of_the_lstm(name: str, rate: float) -> None:
+    encoder = student(name).encoder
+    assert (encoder.path, encoder.embedding, encoder.hidden_size, encoder.layers) == ("lstm", 100, 300, 1)
+    assert (encoder.dropout, encoder.vocabulary, encoder.batch_size) == (0.5, 50_000, 32)
+    assert (encoder.epochs, encoder.patience, encoder.learning_rate, encoder.max_grad_norm) == (20, 5, rate, 10.0)
+    assert (encoder.schedule, encoder.weight_decay) == ("constant", 0.0)

@@ -29,7 +29,7 @@ def accuracy(result: EncoderTraining, rows: list[Example]) -> float:
     return sum(answer == row.output for answer, row in zip(answers, rows, strict=True)) / len(rows)
 
 
-@pytest.mark.parametrize("path", ["bert", "scratch"])
+@pytest.mark.parametrize("path", ["bert", "scratch", "lstm"])
 def test_learns_words_that_decide(path: str, bert: Path, tmp_path: Path) -> None:
     config = encoder_config(bert if path == "bert" else path)
     result = train_encoder(config, EncoderData(LABELS, pairs(80)), tmp_path, 0, "cpu")

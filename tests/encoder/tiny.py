@@ -80,6 +80,8 @@ def encoder_config(path: Path | str, **changes: Any) -> EncoderConfig:
         "hidden_size": 16,
         "layers": 1,
         "vocabulary": 100,
+        "embedding": 16,
+        "dropout": 0.0,
         "epochs": 12,
         "batch_size": 8,
         "learning_rate": 1e-2,

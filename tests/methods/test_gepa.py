@@ -53,10 +53,27 @@ def test_no_demonstration_is_answered_with_itself_in_the_prompt(tmp_path: Path) 
     assert own and all(prompt.count(prompt.rsplit("Input: ", 1)[1].split("\n")[0]) == 1 for prompt in own)
 
 
+def test_what_is_half_right_is_fed_back_as_wrong_and_each_proposal_is_drawn_anew(tmp_path: Path) -> None:
+    """By ROUGE-L the colour in a sentence is worth something."""
+
+    seeds = []
+
+    def talks(prompt: str, seed: int, sample: int) -> str:
+        if "write a new instruction" in prompt:
+            assert "Wrong. The correct output" in prompt and "Right. The correct output" not in prompt
+            seeds.append(seed)
+            return f"```\nSay it {seed}.\n```"
+        return f"It is {next(color for color in COLORS if color in prompt.rsplit('Input:', 1)[1])}."
+
+    run = ran(tmp_path, talks, "method.calls=30", "task.metric=rouge_l")
+    assert 0 < run.result["diagnostics"]["gepa"]["first_score"] < 1
+    assert len(set(seeds)) == len(seeds) > 1
+
+
 def test_without_a_better_one_the_tasks_own_answers_and_the_run_says_so(tmp_path: Path) -> None:
     run = ran(tmp_path, stubborn)
     assert run.result["score"] == run.result["baseline"]
-    assert any("no instruction that is better" in warning for warning in run.result["warnings"])
+    assert any("no better instruction" in warning for warning in run.result["warnings"])
 
 
 def test_gold_examples_are_claimed_and_never_scored(tmp_path: Path) -> None:

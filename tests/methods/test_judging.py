@@ -85,6 +85,12 @@ def test_a_threshold_that_is_set_is_taken_and_a_judge_that_knows_nothing_drops_n
     assert "curation.kind=judge drops nothing" in caplog.text
 
 
+def test_a_threshold_of_zero_drops_nothing(tmp_path: Path) -> None:
+    with judging(tmp_path, "curation.min_confidence=0.0") as session:
+        made = curate(session, [*RIGHT, *WRONG])
+    assert made.pairs == (*RIGHT, *WRONG) and made.verdicts is not None and made.verdicts.threshold == 0
+
+
 def test_the_result_reports_the_agreement_with_the_vote(tmp_path: Path) -> None:
     more = ("method=self_icl", "annotation.samples=4", "annotation.best_of=4", "annotation.min_share=0.5")
     with judging(tmp_path, *more) as session:
@@ -119,6 +125,10 @@ def test_the_threshold_is_between_right_and_wrong_and_drops_nothing_without_a_di
     assert calibrated([(0.5, True), (0.5, False)]) == (0.0, 0.5)
     assert calibrated([(0.1, True), (0.9, False)]) == (0.0, 0.5)
     assert calibrated([(0.9, True)]) == (0.0, None)
+
+
+def test_of_thresholds_that_are_as_good_the_lowest_is_taken() -> None:
+    assert calibrated([(0.9, True), (0.7, False), (0.5, True), (0.1, False)]) == (pytest.approx(0.3), 0.75)
 
 
 def test_agreement_counts_pairs_of_rows_in_the_same_order() -> None:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from selfguide.core.types import Example, TaskSpec
 from selfguide.methods.preferences import preferences
 from selfguide.pipeline import run
 from selfguide.synthesis.candidates import Candidate, Sample
-from selfguide.training.preference_stage import Preference
+from selfguide.training.preference_stage import Preference, preference_rows, settings_of
+from selfguide.training.weights import weights_of
 from tests.composing import run_config
+from tests.methods.running import TOKENIZER
 from tests.tiny_task import smoke, write_task
 
 TASK = TaskSpec("t", "generation", "Add.", (Example("1 + 1", "#### 2"),), metric="numeric_match")
@@ -39,6 +43,27 @@ def test_the_winner_must_lead_by_the_margin(margin: float, found: int) -> None:
     assert len(preferences(LABELS, [candidate], margin)) == found
 
 
+def test_the_margin_is_of_the_samples_that_vote() -> None:
+    candidate = voted("yes", "yes", "yes", "yes", "no", "no", task=LABELS)
+    cut = (Sample("yes and", -1.0, "cut_off"),) * 5
+    assert len(preferences(LABELS, [replace(candidate, samples=(*candidate.samples, *cut))], 0.2)) == 1
+
+
+def test_preferences_have_a_rate_and_passes_of_their_own() -> None:
+    own = run_config("finetuning.preference.learning_rate=0.007", "finetuning.preference.epochs=3").finetuning
+    settings = settings_of(own)
+    assert (settings.learning_rate, settings.max_epochs, settings.epochs) == (0.007, 3, 3)
+    assert own.learning_rate != 0.007
+
+
+def test_no_row_is_longer_than_allowed_however_long_the_rejected_answer() -> None:
+    config = run_config("finetuning.max_length=60", "finetuning.max_epochs=1", "finetuning.epochs=1")
+    found = [Preference("3 + 4", "7", "six " * 200), Preference("3 + 5", "8", "9")]
+    rows, over_length = preference_rows(replace(TASK, demonstrations=()), found, TOKENIZER, config.finetuning, 0, False)
+    assert len(rows[0]) == 60 > len(rows[1]) and over_length == 0
+    assert all(row.answer_ids and row.rejected_ids for row in rows)
+
+
 def test_there_is_no_preference_without_a_loser_a_winner_or_a_lead() -> None:
     agreed, gone = voted("So 7", "So 7", "And 7"), voted("So 7", "So 7", "or 5", dropped="balance")
     tied = voted("So 7", "So 7", "or 5")
@@ -51,10 +76,12 @@ def test_a_sample_that_does_not_vote_is_no_loser() -> None:
     assert preferences(TASK, [Candidate("0", 0, "3 + 4", output="So 7", samples=(*candidate.samples, cut))], 0.0) == []
 
 
+@pytest.mark.slow
 def test_a_run_prefers_after_supervised_training_or_in_its_place(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="pip install selfguide[preference]")
     task, found = write_task(tmp_path, classification=True), {}
     quiet = ("evaluation.controls=false", "evaluation.limit=4", "finetuning.objective=dpo", "temperature.output=1.2")
+    quiet += ("finetuning.epochs=1", "finetuning.batch_size=4", "finetuning.micro_batch_size=4")
     for name, more in {"after": (), "instead": ("finetuning.preference.after_sft=false",)}.items():
         overrides = smoke(task, tmp_path / "store", *quiet, "annotation.samples=8", "annotation.best_of=8", *more)
         run(run_config(*overrides), tmp_path / name, Terminal(Console(file=io.StringIO())))
@@ -65,10 +92,18 @@ def test_a_run_prefers_after_supervised_training_or_in_its_place(tmp_path: Path)
     assert after["keys"]["training"] != instead["keys"]["training"]
     assert after["keys"]["training"].startswith("preference/")
     for result in (after, instead):
-        rows = list(read_jsonl(tmp_path / "store" / result["keys"]["training"] / "preferences.jsonl"))
+        stage = tmp_path / "store" / result["keys"]["training"]
+        rows = list(read_jsonl(stage / "preferences.jsonl"))
+        info = json.loads((stage / "manifest.json").read_text())["info"]
+        assert info["steps"] == math.ceil(info["rows"] / 4)
         assert rows and all(row["chosen"] != row["rejected"] for row in rows)
         assert {row["chosen"] for row in rows} | {row["rejected"] for row in rows} <= {"dark", "light"}
         assert result["canary"]["selfguide"]["prompts_equal"] and result["counts"]["train"] > 0
+    spec = json.loads((tmp_path / "store" / after["keys"]["training"] / "spec.json").read_text())
+    trained = tmp_path / "store" / after["keys"]["training_sft"]
+    settings = run_config("finetuning=lora").finetuning
+    first, second = (weights_of(trained / f"epoch-{epoch}", settings) for epoch in (1, 2))
+    assert spec["start"] == first.name != second.name
     assert (tmp_path / "after" / "adapter" / "adapter_model.safetensors").is_file()
 
 

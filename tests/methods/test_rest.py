@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from rich.console import Console
 
 from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError
+from selfguide.core.types import Example, TaskSpec
 from selfguide.pipeline import run
+from selfguide.synthesis.acceptance import Acceptance
+from selfguide.synthesis.candidates import Candidate, Sample
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
 from tests.methods.test_worded_answers import GSM8K, solution, teacher
@@ -19,6 +23,7 @@ from tests.tiny_task import smoke
 from tests.tiny_task import write_task as write_tiny
 
 SAMPLES = ("annotation.samples=5", "annotation.best_of=5")
+OUTPUTS = ("outputs", "outputs_2")
 
 
 def right(row: dict[str, str]) -> bool:
@@ -74,6 +79,36 @@ def test_a_hint_rationalizes_what_had_no_right_answer(hinted: bool, tmp_path: Pa
     assert all(prompt.count("(answer:") == 4 for prompt in hints)  # three demonstrations have theirs
 
 
+def test_balance_is_over_the_rationalized_rows_too(tmp_path: Path) -> None:
+    """Without hints one light color alone has right answers, and balance leaves as many dark ones."""
+
+    def nearly_all_dark(prompt: str, seed: int, sample: int) -> str:
+        asked = prompt.rsplit("Input:", 1)[1]
+        hint = re.search(r"\(answer: (\w+)\)", asked)
+        return hint[1] if hint else "light" if "red" in asked else "dark"
+
+    star = ("method=star", "method.items=8", *SAMPLES, "annotation.balance=downsample")
+    ran = {
+        hinted: scripted(
+            tmp_path, nearly_all_dark, *star, f"method.rationalize={str(hinted).lower()}", loop=False, name=str(hinted)
+        )
+        for hinted in (False, True)
+    }
+    few, all_of_them = (Counter(row["output"] for row in ran[hinted].rows("dataset")) for hinted in (False, True))
+    assert (ran[True].folder / "report.html").is_file()
+    assert all_of_them == {"dark": 4, "light": 4} and 0 < few["dark"] == few["light"] < 4
+
+
+def test_the_share_is_of_all_samples_and_an_answer_as_good_as_asked_is_accepted(tmp_path: Path) -> None:
+    task = TaskSpec("t", "generation", "Add.", (Example("1 + 1", "2"),), metric="numeric_match")
+    samples = (Sample("4", -1.0), Sample("4", -2.0), Sample("5", -1.5), Sample("and so on", -1.0, "cut_off"))
+    config = run_config("method=rest")
+    [made, *_] = Acceptance(1, 1.0, {"0": ("4",)}).accept(
+        task, [Candidate("0", 0, "2 + 2", samples=samples)], config.annotation, config.filters
+    )
+    assert (made.output, made.share) == ("4", 0.5)
+
+
 def test_a_label_is_one_row_however_often_it_is_sampled(tmp_path: Path) -> None:
     def dark(prompt: str, seed: int, sample: int) -> str:
         return "dark" if prompt.endswith("Output:") else f"Tom saw the black hat {seed}."
@@ -117,7 +152,9 @@ def test_each_round_samples_by_what_the_last_one_trained(tmp_path: Path) -> None
     result, keys = found["rest"], found["rest"]["keys"]
     assert found["selfguide"]["cache"]["outputs"] == "hit" and found["selfguide"]["keys"]["outputs"] == keys["outputs"]
     assert len({keys[name] for name in ("outputs", "outputs_2", "training_1", "training_2")}) == 4
+    seeds = [json.loads((tmp_path / "store" / keys[name] / "spec.json").read_text())["seed"] for name in OUTPUTS]
+    assert len(set(seeds)) == 2, "each round draws anew"
     assert keys["training"] == keys["training_2"] and result["status"] == "ok"
-    sampled = [(tmp_path / "store" / keys[name] / "candidates.jsonl").read_text() for name in ("outputs", "outputs_2")]
+    sampled = [(tmp_path / "store" / keys[name] / "candidates.jsonl").read_text() for name in OUTPUTS]
     assert sampled[0] != sampled[1]
     assert [notes["round"] for notes in result["diagnostics"]["rounds"]] == [1, 2]

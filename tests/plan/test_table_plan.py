@@ -132,7 +132,7 @@ def test_a_models_size_is_in_its_name(path: str, weights: float) -> None:
 
 
 def test_a_model_of_no_known_size_is_refused() -> None:
-    with pytest.raises(ConfigError, match="does not tell its size"):
+    with pytest.raises(ConfigError, match="does not contain its size"):
         weights_of(run_config("model=local", "model.path=/none/such", "model.name=mine").model)
     assert 3e6 < weights_of(run_config("model=micro").model) < 5e6
 
@@ -140,7 +140,7 @@ def test_a_model_of_no_known_size_is_refused() -> None:
 def test_the_command(tmp_path: Path) -> None:
     done = cli.run("selfguide.main", "plan", "+table=progen", "gpu=a100", "size=micro", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for said in ("12 runs, one a100", "ProGen, many rows", "in all, shared work once", "assumed where"):
+    for said in ("16 runs, one a100", "ProGen, many rows", "in all, shared work once", "assumed where"):
         assert said in done.stdout
     assert not list(tmp_path.iterdir())
     wrong = cli.run("selfguide.main", "plan", "+table=progen", "gpu=abacus", cwd=tmp_path)

@@ -16,7 +16,7 @@ from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.running import Sweep
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import Workers
+from selfguide.apps.workers import Workers
 from selfguide.config.sweep import SweepConfig
 from selfguide.search.objective import Objective
 from selfguide.search.space import read_space

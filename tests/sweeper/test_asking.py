@@ -18,7 +18,7 @@ from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.running import Sweep, SweepEnded
 from selfguide.apps.sweep.study import StudyLink, origin
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import Workers
+from selfguide.apps.workers import Workers
 from selfguide.search.objective import Objective
 from selfguide.search.racing import Trial
 from selfguide.search.results import JobResult
@@ -62,7 +62,7 @@ class Meeting(TableLauncher):
         self.both = threading.Barrier(2)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        self.both.wait(20)
+        self.both.wait(300)
         return super().launch(job_overrides, initial_job_idx)
 
 

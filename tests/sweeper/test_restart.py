@@ -19,7 +19,7 @@ from selfguide.apps.sweep.running import Sweep
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import Workers
+from selfguide.apps.workers import Workers
 from selfguide.search.results import JobResult
 from tests.sweeper.app import score
 from tests.sweeper.test_plan import plan
@@ -146,7 +146,7 @@ def test_a_trial_that_another_sweeper_took_over_is_left_to_it(
 
     launcher.launch = launch  # type: ignore[method-assign]
     run(own, link, launcher)
-    assert "another sweeper took it for dead" in capsys.readouterr().out
+    assert "another sweeper took over its setting" in capsys.readouterr().out
     kept = {trial.params["x"]: trial.state for trial in link.trials() if trial.state != TrialState.FAIL}
     assert kept == dict.fromkeys((0.0, 0.1, 0.2), TrialState.COMPLETE)
 

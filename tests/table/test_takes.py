@@ -7,9 +7,10 @@ import pytest
 from hydra import initialize_config_dir
 from rich.console import Console
 
+from selfguide.apps.table.cell import cell_workers
 from selfguide.apps.table.grid import Cell, grid
 from selfguide.apps.table.jobs import jobs_of
-from selfguide.apps.table.work import work
+from selfguide.apps.table.work import Work, work
 from selfguide.config.groups import register
 from selfguide.config.loop import LoopConfig
 from selfguide.config.table import RowConfig, TableConfig, table_problems
@@ -80,7 +81,8 @@ def test_what_is_taken_is_run_first(tmp_path: Path) -> None:
     ]
     register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        done = work(jobs_of(cells, tmp_path / "runs"), (), Terminal(Console(file=io.StringIO())), lambda _: None)
+        cells_left = Work(jobs_of(cells, tmp_path / "runs"), ())
+        done = work(cells_left, cell_workers(), Terminal(Console(file=io.StringIO())), lambda _: None)
     taker, giver, lost, _ = done
     assert taker.run is not None and giver.run is not None, taker.reason
     added = {c.input for c in giver.run.candidates if c.round > 0 and c.dropped is None}

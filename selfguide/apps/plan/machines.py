@@ -16,7 +16,7 @@ START = 30.0
 """Seconds that a training takes beside its steps: loading, saving."""
 BYTES = 2
 """Of a weight in bfloat16."""
-ENCODERS = {"scratch": 1_000_000, "distilbert-base-uncased": 66_000_000}
+ENCODERS = {"scratch": 1_000_000, "lstm": 6_000_000, "distilbert-base-uncased": 66_000_000}
 BY_NAME = {"gpt2-xl": 1_560_000_000, "gpt2-large": 774_000_000, "gpt2": 124_000_000, "bert-base-uncased": 110_000_000}
 SIZE = re.compile(r"(?<![\d.])(\d+(?:[._]\d+)?)\s?([bm])(?![a-z])", re.IGNORECASE)
 
@@ -55,7 +55,7 @@ def weights_of(model: ModelConfig) -> float:
     except (SelfguideError, OSError):
         shape = None
     if shape is None:
-        raise ConfigError(f"model.name: {model.name} does not tell its size; allowed: a name such as mine_7b")
+        raise ConfigError(f"model.name: {model.name} does not contain its size; allowed: a name such as mine_7b")
     return float(shape.weights)
 
 

@@ -13,7 +13,8 @@ from selfguide.apps.sweep.running import Sweep
 from selfguide.apps.sweep.storage import address, open_storage
 from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import Workers
+from selfguide.apps.workers import Workers
+from selfguide.search.racing import Job
 
 
 def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arguments: Sequence[str]) -> float | None:
@@ -22,7 +23,7 @@ def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arg
     plan.folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, plan.folder / "multirun.yaml")
     link = StudyLink(plan, open_storage(plan.knobs.storage, plan.folder, plan.knobs.journal_lock))
-    workers = Workers(launcher, config, plan.knobs.parallel)
+    workers: Workers[Job] = Workers(launcher, config, plan.knobs.parallel)
     view = View(plan, live=not workers.in_process)
     for line in link.news:
         view.say(line)

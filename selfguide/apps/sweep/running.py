@@ -9,14 +9,12 @@ from optuna.trial import TrialState
 from selfguide.apps.sweep.plan import Plan
 from selfguide.apps.sweep.study import FINISHED, StudyLink, TakenOver, origin, results_of
 from selfguide.apps.sweep.view import View
-from selfguide.apps.sweep.workers import FinishedJob, Workers, checked
+from selfguide.apps.workers import MAX_LOSSES, Ended, Workers
 from selfguide.core.errors import SelfguideError
 from selfguide.search.racing import Job, Race, Trial
 from selfguide.search.results import JobResult, describe, read_result
 
 POLL_S = 1.0
-# Launches of a job whose worker was lost, beside those that `sweep.retries` allows after a crash of its own.
-MAX_LOSSES = 10
 
 
 class SweepEnded(SelfguideError):
@@ -26,7 +24,7 @@ class SweepEnded(SelfguideError):
 class Sweep:
     """One sweeper's work on its study."""
 
-    def __init__(self, plan: Plan, link: StudyLink, workers: Workers, view: View) -> None:
+    def __init__(self, plan: Plan, link: StudyLink, workers: Workers[Job], view: View) -> None:
         self.plan, self.link, self.workers, self.view = plan, link, workers, view
         self.race = Race(plan.knobs.tasks, plan.objective, plan.knobs.racing)  # type: ignore[arg-type]
         self.failures = 0
@@ -56,7 +54,7 @@ class Sweep:
         seconds = self.plan.knobs.lease_s
         if not self._waiting:
             self.view.say(
-                f"other sweepers work on this study; waiting for them, or {seconds:g} s after their last word"
+                f"other sweepers are working on this study; waiting for them, or {seconds:g} s after their last word"
             )
         self._waiting = True
         time.sleep(min(POLL_S, seconds / 3))
@@ -102,24 +100,28 @@ class Sweep:
         result = read_result(folder, job.task, job.seed) if self.plan.binding.native else None
         if result is not None:
             # Finished by a worker that outlived its sweeper.
-            self._take(checked(job, result))
+            self._take(Ended(job, result.to_json()))
             return
         trial.in_flight.add(job.cell)
         trial.attempts[job.cell] += 1
         self.view.started(trial, job)
         self.workers.start(job, self.plan.overrides(trial.setting, job))
 
-    def _take(self, ended: FinishedJob) -> None:
+    def _take(self, ended: Ended[Job]) -> None:
         trial = self.race.trials.get(ended.job.number)
         if trial is None:
             # Another sweeper has the setting.
             return
         with self._dropped_if_taken_over(trial):
             trial.in_flight.discard(ended.job.cell)
-            if ended.result is None:
+            if not ended.error:
+                result = JobResult.from_json({**ended.returned, "task": ended.job.task, "seed": ended.job.seed})
+                if (problem := result.problem()) is None:
+                    self._keep(trial, result)
+                else:
+                    ended = Ended(ended.job, error=problem, hopeless=True)
+            if ended.error:
                 self._retry_or_fail(trial, ended)
-            else:
-                self._keep(trial, ended.result)
             self._settle(trial)
 
     @contextmanager
@@ -128,7 +130,7 @@ class Sweep:
             yield
         except TakenOver:
             self.race.trials.pop(trial.number, None)
-            self.view.say(f"trial {trial.number}: another sweeper took it for dead and took over its setting")
+            self.view.say(f"trial {trial.number}: another sweeper took over its setting, believing this one dead")
 
     def _keep(self, trial: Trial, result: JobResult) -> None:
         trial.results[result.cell] = result
@@ -140,7 +142,7 @@ class Sweep:
         trial.stopped = trial.stopped or self.link.stopped_by_pruner(trial.number)
         self.view.ended(trial, result)
 
-    def _retry_or_fail(self, trial: Trial, ended: FinishedJob) -> None:
+    def _retry_or_fail(self, trial: Trial, ended: Ended[Job]) -> None:
         job, why = ended.job, _first_line(ended.error)
         if ended.lost:
             # No verdict on the setting: whoever was in flight may have been killed with another's worker.

@@ -1,6 +1,8 @@
 """`selfguide table +table=table_main`: runs what is missing of a table, writes it; see `conf/table.yaml`."""
 
+import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,13 +17,18 @@ if TYPE_CHECKING:
     from selfguide.config.schema import RunConfig
     from selfguide.config.table import TableConfig
 
+# Overrides of the table's command that are about its jobs.
+LAUNCHER = re.compile(r"\+{0,2}hydra[./](launcher|callbacks)")
+
 
 @command("table")
 def main(config: DictConfig) -> None:
     """Run, write, print; leaves with 2 if a run failed."""
+    from hydra.core.hydra_config import HydraConfig
+
     from selfguide.config.command import fail
 
-    made = run_table(config)
+    made = run_table(config, HydraConfig.get().overrides.hydra)
     failed = [cell for cell in made.done if cell.reason is not None]
     if failed:
         name, total = failed[0].cell.name, len(made.done)
@@ -35,30 +42,33 @@ class Made(NamedTuple):
     folder: Path
 
 
-def run_table(config: DictConfig) -> Made:
-    """Run what is missing, write the files, show the table. Raises `ConfigError`."""
+def run_table(config: DictConfig, overrides: Sequence[str] = ()) -> Made:
+    """Run what is missing on the launcher of these overrides, write the files, show the table. Raises `ConfigError`."""
     from selfguide.config.commands import typed_table
     from selfguide.config.table import TableConfig
     from selfguide.core.files import write_text
 
     table = typed_table(config, TableConfig)
+    from selfguide.apps.table.cell import cell_workers
     from selfguide.apps.table.forms import runs_csv
     from selfguide.apps.table.grid import grid
     from selfguide.apps.table.jobs import jobs_of
     from selfguide.apps.table.published import published
-    from selfguide.apps.table.work import finished_runs, work
+    from selfguide.apps.table.work import Work, work
     from selfguide.core.console import Terminal
 
     known = [] if table.published is None else published(table.published, table.published_as or table.name)
     plan, terminal, folder = grid(table), Terminal(), Path(table.output)
     folder.mkdir(parents=True, exist_ok=True)
+    workers = cell_workers([one for one in overrides if LAUNCHER.match(one)])
     jobs = jobs_of(plan.cells, Path(table.runs))
     if said := about_disk([job.config for job in jobs if job.config is not None and not job.finished]):
         terminal.say(said)
+    cells = Work(jobs, table.again)
     try:
-        done = work(jobs, table.again, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
+        done = work(cells, workers, terminal, lambda so_far: write_text(folder / "results.csv", runs_csv(so_far)))
     except KeyboardInterrupt:
-        write(table, plan, finished_runs(jobs), known)
+        write(table, plan, cells.so_far(), known)
         raise
     terminal.say(write(table, plan, done, known))
     return Made(done, folder)

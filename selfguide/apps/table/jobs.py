@@ -1,12 +1,9 @@
 """A cell of the table as a run: its configuration, and the folder that belongs to this configuration alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydra import compose
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -70,15 +67,3 @@ def job_of(cell: Cell, runs: Path, composer: Composer) -> Job:
     except SelfguideError as error:
         return Job(cell, problem=str(error))
     return Job(cell, config, folder)
-
-
-@contextmanager
-def speaking_for(cell: Cell) -> Iterator[None]:
-    """Within it, the command that a run notes down is the one that makes this run alone."""
-    hydra_config = HydraConfig.instance()
-    before = hydra_config.cfg
-    hydra_config.set_config(compose("config", overrides=list(cell.overrides), return_hydra_config=True))
-    try:
-        yield
-    finally:
-        hydra_config.cfg = before

@@ -1,22 +1,22 @@
-"""Runs what is not finished, one run after the other; a failure is noted and the others go on."""
+"""Runs what is not finished on the workers there are; a failure is noted and the others go on."""
 
-import contextlib
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from rich.console import Console
-
 from selfguide.analysis.folder import RunFolder
 from selfguide.apps.table.grid import Cell
-from selfguide.apps.table.jobs import Job, speaking_for
+from selfguide.apps.table.jobs import Job
+from selfguide.apps.workers import MAX_LOSSES, Ended, Workers
+from selfguide.config.identity import knobs
 from selfguide.core.console import Terminal
-from selfguide.core.errors import SelfguideError
-from selfguide.models.pool import EnginePool, engine_key
+from selfguide.models.pool import engine_key, warm_pool
+from selfguide.search.sharing import work_of
+from selfguide.store.usage import held
 
-FAILURE = "failure.txt"
+POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,102 +35,110 @@ class Done:
         return "not run" if self.reason is None else "failed"
 
 
-def work(
-    jobs: Sequence[Job], again: Sequence[str], terminal: Terminal, finished: Callable[[list[Done]], None]
-) -> list[Done]:
-    """Run every job that is not finished; `finished` is told after each what is there so far, in the order of jobs.
+class Work:
+    """The cells of a table: which are done, which are under way, which comes next."""
 
-    Runs that can share an engine follow each other; those that take another run's rows come last. A second
-    process with the same table takes other runs; each waits at the end for what the other has under way.
+    def __init__(self, jobs: Sequence[Job], again: Sequence[str]) -> None:
+        self.jobs, self.again = jobs, again
+        self.done = {index: known for index, job in enumerate(jobs) if (known := _known(job, again)) is not None}
+        waiting = [index for index in range(len(jobs)) if index not in self.done]
+        kinds = {index: engine_key(config) for index in waiting if (config := jobs[index].config) is not None}
+        first = list(dict.fromkeys(kinds.values()))
+        self.pending = sorted(waiting, key=lambda index: (bool(jobs[index].after), first.index(kinds[index])))
+        self.makes = {index: _makes(jobs[index]) for index in waiting}
+        self.losses: Counter[int] = Counter()
+
+    def next_cell(self, busy: Iterable[int]) -> int | None:
+        """The first that needs the least of what is being made by those under way; None if all that is left waits.
+
+        Runs that can share an engine follow each other; those that take another run's rows come after it. A run that
+        another process has under way is left to it.
+        """
+        made = {key for index in busy for key in self.makes[index]}
+        ready = [index for index in self.pending if self.jobs[index].ready or not (busy or self._held())]
+        ready.sort(key=lambda index: len(self.makes[index] & made))
+        chosen = next((index for index in ready if not _is_held(self.jobs[index])), None)
+        if chosen is not None:
+            self.pending.remove(chosen)
+            if (job := self.jobs[chosen]).cell.row in self.again:
+                _folder(job).joinpath("result.json").unlink(missing_ok=True)
+        return chosen
+
+    def take(self, ended: Ended[int]) -> bool:
+        """Note what became of a cell; whether it is done with."""
+        job = self.jobs[ended.job]
+        said = ended.returned or {}
+        lost = ended.lost and self.losses[ended.job] < MAX_LOSSES
+        self.losses[ended.job] += ended.lost
+        if lost or said.get("taken"):
+            self.pending.insert(0, ended.job)
+            return False
+        reason = ended.error.partition("\n")[0] or said.get("reason")
+        self.done[ended.job] = Done(job.cell, reason=reason) if reason else Done(job.cell, RunFolder(_folder(job)))
+        return True
+
+    def so_far(self) -> list[Done]:
+        """In the order of the jobs."""
+        return [
+            self.done.get(index) or _known(job, self.again) or Done(job.cell) for index, job in enumerate(self.jobs)
+        ]
+
+    @property
+    def failed(self) -> int:
+        return sum(one.reason is not None for one in self.done.values())
+
+    def _held(self) -> bool:
+        return any(_is_held(self.jobs[index]) for index in self.pending)
+
+
+def work(work: Work, workers: Workers[int], terminal: Terminal, finished: Callable[[list[Done]], None]) -> list[Done]:
+    """Run every cell that is not finished; `finished` is told after each what is there so far.
+
+    A second process with the same table takes other runs; each waits at the end for what the other has under way.
     """
-    done = {index: known for index, job in enumerate(jobs) if (known := _known(job, again)) is not None}
-    pending = [index for index in range(len(jobs)) if index not in done]
-    kinds = {index: engine_key(config) for index in pending if (config := jobs[index].config) is not None}
-    first = list(dict.fromkeys(kinds.values()))
-    pending.sort(key=lambda index: (bool(jobs[index].after), first.index(kinds[index])))
-    with EnginePool() as pool, terminal.bar("table", len(jobs), "runs") as bar:
-        bar.resume(len(done))
-        for wait in (False, True):
-            for index in [index for index in pending if index not in done]:
-                job = jobs[index]
-                if not wait and not job.ready:
-                    continue  # another process may be at what it takes
-                bar.advance(0, failed=_failed(done), now=job.cell.name)
-                with _claimed(job, wait) as mine:
-                    if not mine:
-                        continue
-                    # Another row, or another process, may have made the very same run by now.
-                    done[index] = _known(job, again) or _run(job, pool)
-                bar.advance(1, failed=_failed(done), last=job.cell.name)
-                finished([done.get(n) or _known(one, again) or Done(one.cell) for n, one in enumerate(jobs)])
-    return [done[index] for index in range(len(jobs))]
-
-
-def finished_runs(jobs: Sequence[Job]) -> list[Done]:
-    """What is there without running anything."""
-    return [_known(job, ()) or Done(job.cell) for job in jobs]
+    try:
+        with terminal.bar("table", len(work.jobs), "runs") as bar:
+            bar.resume(len(work.done))
+            news = False
+            while work.pending or workers.busy:
+                while workers.free and (index := work.next_cell(workers.busy)) is not None:
+                    bar.advance(0, failed=work.failed, now=work.jobs[index].cell.name)
+                    workers.start(index, _overrides(work.jobs[index]))
+                if news:  # no worker idles while the figures are written
+                    finished(work.so_far())
+                ended = workers.wait() if workers.busy else None
+                news = ended is not None and work.take(ended)
+                if ended is None:
+                    time.sleep(POLL_S)
+                elif news:
+                    bar.advance(1, failed=work.failed, last=work.jobs[ended.job].cell.name)
+            finished(work.so_far())
+    finally:
+        warm_pool().close()
+    return work.so_far()
 
 
 def _known(job: Job, again: Sequence[str]) -> Done | None:
     if job.problem is not None:
         return Done(job.cell, reason=job.problem)
-    if job.finished and job.cell.row not in again:
-        assert job.folder is not None
-        return Done(job.cell, RunFolder(job.folder))
-    return None
+    return Done(job.cell, RunFolder(_folder(job))) if job.finished and job.cell.row not in again else None
 
 
-def _failed(done: Mapping[int, Done]) -> int:
-    return sum(one.reason is not None for one in done.values())
-
-
-@contextlib.contextmanager
-def _claimed(job: Job, wait: bool) -> Iterator[bool]:
-    """Whether this process has the run to itself; a killed process lets go of it."""
+def _folder(job: Job) -> Path:
     assert job.folder is not None
-    job.folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{job.folder}.lock", timeout=-1 if wait else 0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    return job.folder
 
 
-def _run(job: Job, pool: EnginePool) -> Done:
-    from selfguide.pipeline import run
-
-    assert job.config is not None and job.folder is not None
-    folder = job.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").unlink(missing_ok=True)
-    try:
-        with speaking_for(job.cell), _written_to(folder / "output.log") as terminal:
-            run(job.config, folder, terminal, pool.engine_for(job.config))
-    except Exception as error:
-        # An engine that a run failed on may be broken: the next run starts its own.
-        pool.close()
-        (folder / FAILURE).write_text(traceback.format_exc(), encoding="utf-8")
-        return Done(job.cell, reason=_one_line(error))
-    (folder / FAILURE).unlink(missing_ok=True)
-    return Done(job.cell, RunFolder(folder))
+def _is_held(job: Job) -> bool:
+    lock = Path(f"{job.folder}.lock")
+    return lock.exists() and held(lock)
 
 
-@contextlib.contextmanager
-def _written_to(file: Path) -> Iterator[Terminal]:
-    """The run's terminal, and what libraries print: in its folder, as the terminal is the table's."""
-    with (
-        file.open("a", encoding="utf-8", buffering=1) as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        yield Terminal(Console(file=log, highlight=False, soft_wrap=True, width=120))
+def _overrides(job: Job) -> list[str]:
+    folder = _folder(job).absolute()
+    return [*job.cell.overrides, f"hydra.sweep.dir='{folder.parent}'", f"hydra.sweep.subdir='{folder.name}'"]
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, SelfguideError) else f"{type(error).__name__}: {text[:300]}"
+def _makes(job: Job) -> frozenset[str]:
+    assert job.config is not None
+    return work_of((job.cell.task, job.cell.seed), {knob.key: knob.value for knob in knobs(job.config)})

@@ -9,13 +9,16 @@ from selfguide.config.students import EncoderConfig
 from selfguide.core.errors import ConfigError
 from selfguide.models.source import ModelSource, model_identity, resolve_model
 
-SCRATCH = "scratch"
+SCRATCH, LSTM = "scratch", "lstm"
+RANDOM = (SCRATCH, LSTM)
+"""Encoders of random weights, with the words of the training texts as vocabulary."""
 
 
 def encoder_identity(config: EncoderConfig) -> str:
     """What the untrained encoder *is*, for store keys: a content hash, `id@commit` of the hub, or its sizes."""
-    if config.path == SCRATCH:
-        return f"{SCRATCH}-{config.layers}x{config.hidden_size}-{config.vocabulary}"
+    if config.path in RANDOM:
+        shape = f"{config.path}-{config.layers}x{config.hidden_size}-{config.vocabulary}"
+        return shape if config.path == SCRATCH else f"{shape}-{config.embedding}"
     _source(config)
     return model_identity(_as_model(config))
 
@@ -25,10 +28,10 @@ def fresh_encoder(
 ) -> tuple[Any, Any, int]:
     """Model with a random classification layer (without labels: one that marks a span), tokenizer, tokens per row.
 
-    Random numbers come from torch's global generator: seed it first. `texts` give a scratch
-    encoder its vocabulary. Raises `ConfigError` for a path that is no encoder.
+    Random numbers come from torch's global generator: seed it first. `texts` give an encoder of random
+    weights its vocabulary. Raises `ConfigError` for a path that is no encoder.
     """
-    if config.path == SCRATCH:
+    if config.path in RANDOM:
         from selfguide.training.encoder.scratch import scratch_encoder
 
         model, tokenizer = scratch_encoder(config, labels, texts)
@@ -93,13 +96,15 @@ def _source(config: EncoderConfig) -> ModelSource:
     try:
         return resolve_model(_as_model(config))
     except ConfigError as error:
-        text = str(error).replace("model.path", "student.encoder.path").replace("micro, ", f"{SCRATCH}, ")
+        text = str(error).replace("model.path", "student.encoder.path").replace("micro, ", f"{', '.join(RANDOM)}, ")
         raise ConfigError(text) from error
 
 
 def _as_model(config: EncoderConfig) -> ModelConfig:
     if config.path == "micro":
-        raise ConfigError(f"student.encoder.path: micro is not an encoder (allowed: {SCRATCH}, a folder, owner/name)")
+        raise ConfigError(
+            f"student.encoder.path: micro is not an encoder (allowed: {', '.join(RANDOM)}, a folder, owner/name)"
+        )
     return ModelConfig(
         name=config.path, path=config.path, revision=config.revision, prompt_format="plain", chat_template=None
     )

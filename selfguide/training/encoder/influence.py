@@ -53,7 +53,7 @@ def _scores(
         return []
     if config.scorer == "random":
         return [child_random(seed, "influence random", index).uniform(-1, 1) for index in range(len(train))]
-    scorer = _Gradients(classifier, config)
+    scorer = Gradients(classifier, config)
     try:
         if config.scorer == "loss":
             return scorer.centred_losses(train)
@@ -64,7 +64,7 @@ def _scores(
         scorer.release()
 
 
-class _Gradients:
+class Gradients:
     """Losses of a classifier in eval mode (dropout is noise here) and their derivatives."""
 
     def __init__(self, classifier: EncoderClassifier, config: InfluenceConfig) -> None:

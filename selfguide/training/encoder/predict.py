@@ -42,6 +42,8 @@ class EncoderClassifier:
         """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+        import selfguide.training.encoder.lstm  # noqa: F401  registers its class
+
         if not (folder / SETTINGS).exists():
             raise TrainingError(f"{folder} holds no trained encoder")
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))

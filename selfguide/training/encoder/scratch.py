@@ -1,18 +1,18 @@
-"""A small encoder from random weights, with the words of the training texts as vocabulary."""
+"""A small encoder of random weights, with the words of the training texts as vocabulary."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from selfguide.config.students import EncoderConfig
-from selfguide.training.encoder.base import label_names
+from selfguide.training.encoder.base import LSTM, label_names
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 HEAD = 32  # width of an attention head
 
 
 def scratch_encoder(config: EncoderConfig, labels: Sequence[str], texts: Sequence[str]) -> tuple[Any, Any]:
-    """A BERT of `layers` layers of `hidden_size`, and its tokenizer."""
+    """A BERT or an LSTM of `layers` layers of `hidden_size`, and its tokenizer."""
     from transformers import (
         BertConfig,
         BertForQuestionAnswering,
@@ -29,6 +29,10 @@ def scratch_encoder(config: EncoderConfig, labels: Sequence[str], texts: Sequenc
         sep_token="[SEP]",
         model_max_length=config.max_length,
     )
+    if config.path == LSTM:
+        from selfguide.training.encoder.lstm import fresh_lstm
+
+        return fresh_lstm(config, len(words), label_names(labels)), tokenizer
     shape = BertConfig(
         vocab_size=len(words),
         hidden_size=config.hidden_size,
