@@ -164,7 +164,7 @@ def test_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert "Go on with: python -m selfguide.main task=json" in said
+    assert "Continue with: python -m selfguide.main task=json" in said
     assert "Traceback" not in said
 
 

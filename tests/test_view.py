@@ -19,8 +19,8 @@ NASTY = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("view") / "runs"
-    for seed, skill in ((0, 0.9), (1, 0.5)):
-        write_run(folder / f"a {seed}&x=%2e", seed=seed, skill=skill, **SMALL)
+    for index, skill in ((0, 0.9), (1, 0.5)):
+        write_run(folder / f"a {index}&x=%2e", seed=9 + index, skill=skill, **SMALL)
     write_run(folder / "deep" / "gen", name="task_gen", classification=False, **SMALL)
     broken = folder / NASTY.replace("/", "")
     broken.mkdir()
@@ -72,7 +72,7 @@ def test_every_link_opens(address: str) -> None:
 
 def test_runs_are_compared_and_what_cannot_be_is_one_line(address: str) -> None:
     page = httpx.get(f"{address}/compare", params={"run": ["a 0&x=%2e", "a 1&x=%2e"]})
-    assert page.status_code == 200 and "selfguide comparison" in page.text and "0, 1" in page.text
+    assert page.status_code == 200 and "selfguide comparison" in page.text and "9, 10" in page.text
     for wrong in ({}, {"run": ["no"]}, {"run": ["../secret"]}):
         refused = httpx.get(f"{address}/compare", params=wrong)
         assert refused.status_code == 400 and refused.text.startswith("error: ") and "\n" not in refused.text

@@ -136,7 +136,7 @@ def test_killed_and_interrupted_it_goes_on(tmp_path: Path, finished: tuple[Path,
     second = results(tmp_path)
     if code != 0:  # it may have been done by then
         assert code == 130, complained
-        assert "Go on with: python -m selfguide.main table" in complained
+        assert "Continue with: python -m selfguide.main table" in complained
         # What is there is written, and what is not is blank, not failed.
         lines = read_csv(tmp_path / "out" / "results.csv")
         assert Counter(line["status"] for line in lines) == {"ok": len(second), "not run": 8 - len(second)}
