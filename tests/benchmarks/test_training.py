@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pretraining]]:
+def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pretraining]:
     def recipe_in(folder: Path, **other: float) -> Pretraining:
         folder.mkdir(exist_ok=True)
         (folder / "tokenizer.json").write_bytes(tokenizer)
@@ -40,9 +40,7 @@ def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         return replace(recipe(), output=str(folder), architecture=SMALL, phases=phases, **given)
 
     monkeypatch.setattr(training, "look_up_heads", lambda model, seed: None)
-    threads = torch.get_num_threads()
-    yield recipe_in
-    torch.set_num_threads(threads)
+    return recipe_in
 
 
 @pytest.mark.slow  # three pretrainings
