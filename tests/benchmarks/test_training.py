@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from benchmarks.micro import training
 from benchmarks.micro.init import look_up_heads
+from benchmarks.micro.mixture import Mixture
 from benchmarks.micro.muon import MuonAdamW
 from benchmarks.micro.probes import reading_cases
 from benchmarks.micro.settings import Architecture, Phase, Pretraining, recipe
@@ -69,6 +71,17 @@ def test_a_checkpoint_goes_on_with_its_own_recipe_alone(small: Callable[..., Pre
     training.pretrain(small(tmp_path, threads=2))
     with pytest.raises(DataError, match="was begun with seed=0, now 1; choose another output"):
         training.pretrain(small(tmp_path, seed=1))
+
+
+@pytest.mark.slow  # a compilation
+def test_a_compiled_model_has_the_same_loss(small: Callable[..., Pretraining], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    known = Tokenizer.from_file(str(Path(small(tmp_path).output) / "tokenizer.json"))
+    model = training.build_model(SMALL)
+    batch = training.make_batch(known, 0, 0, 768, Mixture(stated=1), ("zu", "kor", "bel", "lom"))
+    eager = training.batch_loss(model, batch)
+    compiled = training.batch_loss(model, batch, torch.compile(model.model, dynamic=False))
+    assert compiled.item() == pytest.approx(eager.item(), rel=1e-2)
 
 
 MISTAKES = {
