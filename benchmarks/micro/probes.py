@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.micro import forms
+from benchmarks.micro.drawn_tasks import draw_tasks
 from benchmarks.micro.episodes import draw_samples
 from benchmarks.micro.heldout import LABEL_WORDS
 from benchmarks.micro.lexicon import NOUN_GROUPS
@@ -62,6 +63,19 @@ def answer_cases(seed: int, per_probe: int, shots: int = 6) -> dict[str, list[tu
                 "Do as the examples do." if not rule.labels else "Tell them apart.", demonstrations, query.input
             )
             cases.setdefault(name, []).append((prompt.plain(), plain_completion(query.output)))
+    return cases
+
+
+def reading_cases(tasks: int, per_task: int, shots: int = 3) -> dict[str, list[tuple[str, str]]]:
+    """The same of development tasks: without demonstrations, with all, and with a neutral instruction."""
+    cases: dict[str, list[tuple[str, str]]] = {"zero_shot": [], "given": [], "neutral": []}
+    for task in draw_tasks("development", "0", tasks):
+        shown = task.demonstrations(0)[:shots]
+        asked = {"zero_shot": (task.instruction, ()), "given": (task.instruction, shown), "neutral": ("Go.", shown)}
+        for instance in task.instances(0, per_task):
+            for name, (instruction, demonstrations) in asked.items():
+                prompt = AnswerPrompt(instruction, demonstrations, instance.input)
+                cases[name].append((prompt.plain(), plain_completion(instance.output)))
     return cases
 
 

@@ -22,6 +22,8 @@ from selfguide.prompts.selfguide import AnswerPrompt, plain_completion
 
 TERSE = 0.2
 """Weight of the token behind an answer that begins the next field: the answer is complete."""
+LABEL, TEXT = 4.0, 2.0
+"""Weight of a token of an answer. One of an input written for a label counts 1, and there are ten times as many."""
 
 
 def draw_episode(rng: random.Random, mixture: Mixture, pieces: Sequence[str], longest: bool = False) -> Episode:
@@ -40,12 +42,13 @@ class Answers:
     samples: Sequence[Sample]
     labelled: bool
     unknown: int = 0
+    emphasis: float = 1.0
     synonyms: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 def answered(rng: random.Random, answers: Answers, chatty: float) -> Episode:
     """Outputs to be given, all at full loss that can be known; a chatty answer is the last one."""
-    full = 2.0 if answers.labelled else 1.0
+    full = answers.emphasis * (LABEL if answers.labelled else TEXT)
     spans: list[Span] = []
     demonstrations: list[Example] = []
     text, synonyms = "", dict(answers.synonyms)
@@ -71,7 +74,7 @@ def _answers(stated: Stated, samples: Sequence[Sample], instruction: str = "", u
         else []
     )
     others = [(label, [name for name in names if name != label]) for label, names in synonyms]
-    return Answers(instruction or stated.instruction, samples, bool(rule.labels), unknown, others)
+    return Answers(instruction or stated.instruction, samples, bool(rule.labels), unknown, synonyms=others)
 
 
 def _stated(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> Episode:
@@ -97,7 +100,7 @@ def _ambiguous(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> E
     drawn = draw_ambiguous(rng, "corpus", pieces, rng.randint(2, 5))
     samples = (*drawn.samples, drawn.query)
     # The demonstrations teach nothing here; the query is what both readings of them answer differently.
-    return answered(rng, Answers(drawn.instruction, samples, drawn.labelled, len(samples) - 1), 0.0)
+    return answered(rng, Answers(drawn.instruction, samples, drawn.labelled, len(samples) - 1, 2.0), 0.0)
 
 
 def _demonstrated(rng: random.Random, mixture: Mixture, pieces: Sequence[str]) -> Episode:

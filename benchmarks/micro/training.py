@@ -13,7 +13,7 @@ from benchmarks.micro.corpus import Batch, make_batch
 from benchmarks.micro.init import look_up_heads
 from benchmarks.micro.mixture import Mixture
 from benchmarks.micro.muon import MuonAdamW
-from benchmarks.micro.probes import answer_cases, conditioned_validity, exact_match
+from benchmarks.micro.probes import answer_cases, conditioned_validity, exact_match, reading_cases
 from benchmarks.micro.settings import Architecture, Pretraining, recorded
 from benchmarks.micro.tokenizer import label_pieces, save_tokenizer, train_tokenizer
 from selfguide.core.errors import DataError
@@ -55,8 +55,11 @@ def build_model(architecture: Architecture, seed: int = 0) -> Any:
     return model
 
 
-def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Weighted cross-entropy; logits are computed only where a token counts, attention stays within an episode."""
+def batch_loss(model: Any, batch: Batch, body: Any = None) -> torch.Tensor:
+    """Weighted cross-entropy; logits are computed only where a token counts, attention stays within an episode.
+
+    `body` computes the hidden states in place of `model.model`: the same, compiled.
+    """
     ids, episodes = torch.from_numpy(batch.ids), torch.from_numpy(batch.episodes)[:, :-1]
     same = episodes[:, None, :, None] == episodes[:, None, None, :]
     mask = same & torch.ones(same.shape[-2:], dtype=torch.bool).tril()
@@ -65,7 +68,7 @@ def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
     # A multiple of 256 rows: CPU kernels are compiled for each shape they meet.
     counted = functional.pad(counted, (0, -len(counted) % 256), value=int((weights == 0).nonzero()[0]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = model.model(
+        hidden = (model.model if body is None else body)(
             input_ids=ids[:, :-1],
             attention_mask=mask,
             position_ids=torch.from_numpy(batch.positions)[:, :-1],
@@ -113,12 +116,13 @@ def pretrain(config: Pretraining) -> float:
         with (folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
+    body = torch.compile(model.model, dynamic=False) if config.compiled else None
     model.train()
     started = saved_at = time.monotonic()
     first, losses, mean = index, list[float](), 0.0
     while (seen := index * config.batch_tokens / 1e6) < config.tokens:
         batch = make_batch(tokenizer, config.seed, index, config.batch_tokens, mixture_at(config, seen), pieces)
-        loss = batch_loss(model, batch)
+        loss = batch_loss(model, batch, body)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step(rate(config, index, seen))
@@ -181,9 +185,12 @@ def _tokenizer(folder: Path, config: Pretraining) -> Any:
 
 def probe(model: Any, tokenizer: Any, config: Pretraining) -> dict[str, Any]:
     """Few-shot exact match and conditioned validity on what the corpus holds out."""
+    cases = answer_cases(1, config.probe_cases)
+    if mixture_at(config, math.inf).by_purpose:
+        cases |= reading_cases(24, max(1, config.probe_cases // 8))
     model.eval()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = {n: round(exact_match(model, tokenizer, c), 3) for n, c in answer_cases(1, config.probe_cases).items()}
+        scores = {name: round(exact_match(model, tokenizer, asked), 3) for name, asked in cases.items()}
         valid = conditioned_validity(model, tokenizer, 2, config.probe_cases // 3)
     model.train()
     return {"exact_match": scores, "conditioned_validity": {n: round(v, 3) for n, v in valid.items()}}

@@ -22,7 +22,7 @@ READ = {
     "last_occurrence": "the label named last",
     "reference": "the label that the reference finds",
 }
-NOTHING_MEASURED = "the task has no instances, so nothing was measured; add some to see whether the model got better"
+NOTHING_MEASURED = "the task has no instances, so nothing was measured; add some to see whether the model improved"
 
 
 def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
@@ -101,9 +101,7 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         terminal.say(f"not the protocol's split of this task: {record.protocol.other_split}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
-        terminal.say(
-            f"not a test: {seen} scored on were there to learn from when the model was made (says its provenance file)"
-        )
+        terminal.say(f"not a test: {seen} it is scored on were used to make the model (see its provenance file)")
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
     for warning in record.outcome.warnings:

@@ -1,4 +1,5 @@
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,10 +7,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from benchmarks.micro import training
 from benchmarks.micro.init import look_up_heads
+from benchmarks.micro.mixture import Mixture
 from benchmarks.micro.muon import MuonAdamW
+from benchmarks.micro.probes import reading_cases
 from benchmarks.micro.settings import Architecture, Phase, Pretraining, recipe
 from benchmarks.micro.tokenizer import train_tokenizer
 from selfguide.core.errors import ConfigError, DataError
@@ -26,19 +30,17 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pretraining]]:
+def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pretraining]:
     def recipe_in(folder: Path, **other: float) -> Pretraining:
         folder.mkdir(exist_ok=True)
         (folder / "tokenizer.json").write_bytes(tokenizer)
         fixed = {"tokens": 0.005, "batch_tokens": 768, "warmup_steps": 2, "probe_every": 1000, "checkpoint_minutes": 0}
-        phases = [Phase(0.0025, {"word": 3}), Phase(10, {})]
+        phases = [Phase(0.0025, {"word": 3}), Phase(10, {"stated": 1, "conditioned": 1, "ambiguous": 1})]
         given: Any = {"threads": 1, **fixed, **other}
         return replace(recipe(), output=str(folder), architecture=SMALL, phases=phases, **given)
 
     monkeypatch.setattr(training, "look_up_heads", lambda model, seed: None)
-    threads = torch.get_num_threads()
-    yield recipe_in
-    torch.set_num_threads(threads)
+    return recipe_in
 
 
 @pytest.mark.slow  # three pretrainings
@@ -71,6 +73,17 @@ def test_a_checkpoint_goes_on_with_its_own_recipe_alone(small: Callable[..., Pre
         training.pretrain(small(tmp_path, seed=1))
 
 
+@pytest.mark.slow  # a compilation
+def test_a_compiled_model_has_the_same_loss(small: Callable[..., Pretraining], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    known = Tokenizer.from_file(str(Path(small(tmp_path).output) / "tokenizer.json"))
+    model = training.build_model(SMALL)
+    batch = training.make_batch(known, 0, 0, 768, Mixture(stated=1), ("zu", "kor", "bel", "lom"))
+    eager = training.batch_loss(model, batch)
+    compiled = training.batch_loss(model, batch, torch.compile(model.model, dynamic=False))
+    assert compiled.item() == pytest.approx(eager.item(), rel=1e-2)
+
+
 MISTAKES = {
     "tokens=-1": "tokens: -1.0 is not allowed; allowed: > 0",
     "phases=[]": r"phases: \[\] is not allowed",
@@ -85,6 +98,31 @@ MISTAKES = {
 def test_a_wrong_recipe_is_refused(override: str) -> None:
     with pytest.raises(ConfigError, match=MISTAKES[override]):
         recipe(override)
+
+
+def test_the_reader_is_small_enough_to_be_bundled() -> None:
+    config = recipe(config_name="micro_reader")
+    weights = sum(parameter.numel() for parameter in training.build_model(config.architecture).parameters())
+    assert weights <= 8_000_000
+    assert 2 * weights <= 16_000_000  # bytes in bfloat16
+
+
+def test_the_reader_is_trained_by_purpose() -> None:
+    mixture = training.mixture_at(recipe(config_name="micro_reader"), math.inf)
+    shares = [mixture.stated, mixture.demonstrated, mixture.conditioned, mixture.distracted, mixture.ambiguous]
+    assert shares == [0.4, 0.2, 0.2, 0.15, 0.05]
+    assert (mixture.zero_shot, mixture.chatty) == (0.3, 1)
+    assert not training.mixture_at(recipe(), math.inf).by_purpose
+
+
+def test_probes_of_reading_ask_one_input_in_three_ways() -> None:
+    cases = reading_cases(3, 2)
+    assert {name: len(found) for name, found in cases.items()} == {"zero_shot": 6, "given": 6, "neutral": 6}
+    for zero_shot, given, neutral in zip(*cases.values(), strict=True):
+        assert zero_shot[1] == given[1] == neutral[1]
+        assert neutral[0].startswith("Task: Go.\n\n")
+        assert neutral[0].split("\n\n", 1)[1] == given[0].split("\n\n", 1)[1]
+        assert [prompt.count("Output:") for prompt, _ in (zero_shot, given)] == [1, 4]
 
 
 def test_rate_rises_stays_and_falls() -> None:

@@ -92,7 +92,7 @@ def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "dataset").symlink_to(tmp_path / "mine")
-    with pytest.raises(DataError, match="no folder of an earlier export"):
+    with pytest.raises(DataError, match="not written by an earlier export"):
         fill(tmp_path / "out" / "dataset", tmp_path / "run")
     assert list((tmp_path / "mine").iterdir()) == []
 

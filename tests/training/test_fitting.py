@@ -117,7 +117,7 @@ def test_a_training_that_runs_out_of_memory_goes_on_with_half(
     for name in ("first", "second"):
         assert trainer.finetune(config, tokenizer, rows, tmp_path / name, 0).steps == 2
     assert tried == [8, 4, 4], "the second training knows"
-    assert sum("goes on with less" in record.getMessage() for record in caplog.records) == 1
+    assert sum("continues with less" in record.getMessage() for record in caplog.records) == 1
 
 
 def model_folder(tmp_path: Path, **changes: Any) -> Any:
@@ -161,7 +161,7 @@ def test_disk_and_target_modules_are_checked_before_anything_is_made(
         check_targets(replace(config, finetuning=finetuning_config(target_modules="nowhere")))
     [weights] = (tmp_path / "model").glob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ConfigError, match=r"^model\.path: .*safetensors is damaged, fetch it again"):
+    with pytest.raises(ConfigError, match=r"^model\.path: .*safetensors is damaged; download it again"):
         check_targets(named)
 
 
