@@ -117,7 +117,7 @@ def test_completion_works_as_printed(shell: str, program: str, tmp_path: Path) -
         os.close(master)
 
 
-def read_until(terminal: int, wanted: str, seconds: float = 30) -> str:
+def read_until(terminal: int, wanted: str, seconds: float = 240) -> str:
     said, deadline = "", time.monotonic() + seconds
     while wanted not in said and time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:

@@ -20,7 +20,7 @@ from selfguide.models.loading import load_model, load_prompt_tokenizer, torch_dt
 from selfguide.models.memory import GIB, Shape
 from selfguide.pipeline import check_training
 from selfguide.training import fitting, trainer
-from selfguide.training.fitting import Fit, OutOfMemoryError, choose, fits, remember_too_large
+from selfguide.training.fitting import Fit, OutOfMemoryError, choose, fits, kept_by_engine, remember_too_large
 from selfguide.training.job import TrainingJob
 from selfguide.training.preflight import check_disk, check_memory, check_targets, preflight
 from selfguide.training.sharding import sharding_arguments
@@ -246,3 +246,11 @@ def test_a_slurm_job_asks_for_the_gpus_that_it_will_use(overrides: list[str], gp
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         job = compose("config", overrides=["hydra/launcher=slurm", *overrides], return_hydra_config=True)
     assert job.hydra.launcher.gpus_per_node == gpus
+
+
+@pytest.mark.parametrize(
+    ("engine", "kept"),
+    [("engine.lifetime=keep", 2 * SHAPE.weights), ("engine=openai", 0), ("engine.lifetime=restart", 0)],
+)
+def test_what_an_engine_keeps_of_the_card_that_trains(engine: str, kept: int) -> None:
+    assert kept_by_engine(composed_run("task=task1516", engine), SHAPE, 80 * GIB) == kept
