@@ -98,6 +98,12 @@ def test_what_ran_out_of_memory_is_not_tried_again(tmp_path: Path) -> None:
         choose(config, 50, None)
 
 
+def test_what_is_too_large_computed_twice_is_too_large_computed_once(tmp_path: Path) -> None:
+    config = run_config(tiny_model(tmp_path / "tiny"), micro_batch_size=8)
+    remember_too_large(config, Fit(4, True, 50, {}))
+    assert choose(config, 50, None).micro_batch == 2
+
+
 def test_a_training_that_runs_out_of_memory_goes_on_with_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
