@@ -41,7 +41,9 @@ def seconds_of(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedP
 
 
 MISTAKES = {
-    "seed=abc": "seed: value 'abc' of type 'str' could not be converted to Integer",
+    "seed=abc": "seed: 'abc' is not allowed; allowed: a whole number",
+    "temperature.input=abc": "temperature.input: 'abc' is not allowed; allowed: a number",
+    "+task=sst2": "task: an option is chosen already; write task=",
     "temperature.input=3": "temperature.input: 3.0 is not allowed; allowed: >= 0 and <= 2",
     "temperature.imput=1": "temperature.imput: there is no such key; did you mean temperature.input?",
     "+temperature.x=1": "temperature.x: there is no such key; allowed: input, output",

@@ -227,4 +227,5 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
     shown = count(len(task.demonstrations), "demonstration") if task.demonstrations else "nothing else"
     kind = {"lora": "with LoRA"}.get(config.finetuning.kind, "in full")
     by = "" if config.finetuning.objective == "sft" else f" {preferred(config)}"
-    return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}.{by}"
+    model = f"The model {config.model.name} was finetuned {kind} on the rows"
+    return f"{model}, prompted with the instruction and {shown}.{by}"

@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     anywhere = argparse.ArgumentParser(add_help=False)
     anywhere.add_argument("--root", default=argparse.SUPPRESS, **root)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the finished stages", parents=[anywhere])
+    commands.add_parser("list", help="list finished stages", parents=[anywhere])
     commands.add_parser("check", help="read the whole store; exit with 1 if anything is damaged", parents=[anywhere])
     why = commands.add_parser("why", help="show the fields in which two stages differ", parents=[anywhere])
     why.add_argument("left", help="a key, or RUN_FOLDER:STAGE")
@@ -141,10 +141,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--keep", type=Path, action="append", metavar="FOLDER",
         help="also look here for run folders of earlier versions and frozen settings; may be repeated",
     )  # fmt: skip
-    gc.add_argument("--delete", action="store_true", help="do it")
+    gc.add_argument("--delete", action="store_true", help="delete them")
     pinned = commands.add_parser("pin", help="protect a stage from gc", parents=[anywhere])
     pinned.add_argument("stage", help="a key, or RUN_FOLDER:STAGE")
-    pinned.add_argument("--remove", action="store_true", help="no longer")
+    pinned.add_argument("--remove", action="store_true", help="unpin it")
     options = parser.parse_args(arguments)
     if options.command == "list":
         for line in _listing(options.root):
