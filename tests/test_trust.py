@@ -88,3 +88,15 @@ def test_a_frozen_setting_reads_no_variable_and_sends_nothing(
     assert locked["filters"]["noise_terms"] == ["${oc.env:OTHER}"]
     assert locked["engine"]["base_url"] == "http://127.0.0.1:1/v1"
     assert "sets engine.base_url, which only the command line may set" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["data.url", "store.root", "model.path", "tracking.kind"])
+def test_a_frozen_setting_sets_knobs_of_the_method_alone(
+    key: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = {"setting": {}, "values": {key: "evil"}, "tasks": {}, "test_tasks": {}, "data": {}, "version": VERSION}
+    FrozenConfig({**content, "model": {"identity": "x"}, "study": {"name": "x"}}).write(tmp_path / "x.yaml")
+    config = OmegaConf.create({"frozen_config": str(tmp_path / "x.yaml")})
+    OmegaConf.update(config, key, "mine")
+    assert OmegaConf.select(with_lock(config, []), key) == "mine"
+    assert f"sets {key}, which only the command line may set" in caplog.text

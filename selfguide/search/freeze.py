@@ -46,7 +46,7 @@ def with_lock(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     for key, value in values.items():
         if "_target_" in key.split("."):
             raise ConfigError(f"frozen_config: {lock.path} sets {key}; allowed: only in your own configuration")
-        if is_users_choice(key):
+        if is_users_choice(key) or not knob_at(key, RunConfig).of_the_setting:
             if value != OmegaConf.select(config, key):
                 log.warning("frozen_config: %s sets %s, which only the command line may set: ignored", lock.path, key)
             continue
