@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ ROWS = {
     "selfguide_outputs": ["method=selfguide", "temperature.output=0.4"],
 }
 SMALL = (
-    "synthesis=smoke", "filters.input_length=off", "annotation.min_share=0.1", "evaluation.limit=20",
+    "synthesis=smoke", "filters.input_length=off", "annotation.min_share=0.1", "evaluation.limit=8",
     "evaluation.max_new_tokens=8", "evaluation.controls=false", "evaluation.bootstrap=100", "finetuning.epochs=1",
     "finetuning.max_epochs=2",
 )  # fmt: skip
@@ -87,20 +88,23 @@ class WaitedFor(FileLock):
 
 
 class Table:
-    """The table in a folder of its own, and its command."""
+    """The table in a folder of its own, and its command; at least `cells` runs of these rows and tasks."""
 
-    def __init__(self, folder: Path, cells: int, slots: int, launcher: str) -> None:
+    def __init__(
+        self, folder: Path, cells: int, slots: int, launcher: str = "ray", rows: Sequence[str] = tuple(ROWS),
+        tasks: Sequence[str] = TASKS,
+    ) -> None:  # fmt: skip
         self.folder, self.slots = folder, slots
-        seeds = list(range(-(-cells // (len(ROWS) * len(TASKS)))))
+        seeds = list(range(-(-cells // (len(rows) * len(tasks)))))
         table = {
             "name": "cluster", "title": "Cluster", "runs": str(folder / "runs"), "output": str(folder / "out"),
-            "rows": {name: {"label": name, "overrides": some} for name, some in ROWS.items()},
+            "rows": {name: {"label": name, "overrides": ROWS[name]} for name in rows},
             "sizes": {"micro": {
                 "seeds": seeds, "overrides": [*SMALL, f"store.root={folder / 'store'}"],
-                "groups": {"all": {"label": "all", "tasks": list(TASKS)}},
+                "groups": {"all": {"label": "all", "tasks": list(tasks)}},
             }},
         }  # fmt: skip
-        self.cells = len(seeds) * len(ROWS) * len(TASKS)
+        self.cells = len(seeds) * len(rows) * len(tasks)
         (folder / "conf" / "table").mkdir(parents=True)
         text = "# @package _global_\n" + yaml.safe_dump(table, sort_keys=False)
         (folder / "conf" / "table" / "cluster.yaml").write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ import json
 import multiprocessing.util
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,15 +103,19 @@ def failing(tests: Sequence[str], *options: str, limit_s: float = LIMIT_S) -> li
     """
     said, child = Path(".said"), os.fork()
     if child == 0:
-        os.setsid()
-        for descriptor in (1, 2):
-            os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-        import pytest
+        code = 3
+        try:
+            os.setsid()
+            for descriptor in (1, 2):
+                os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+            import pytest
 
-        _fork_servers(tests)
-        # Its look for exceptions in finalisers collects all garbage, half a second.
-        quick = ("-p", "no:cacheprovider", "-p", "no:unraisableexception")
-        os._exit(int(pytest.main(["-q", *quick, "-m", "not slow", f"-otimeout={TEST_LIMIT_S}", *options, *tests])))
+            _fork_servers(tests)
+            # Its look for exceptions in finalisers collects all garbage, half a second.
+            quick = ("-p", "no:cacheprovider", "-p", "no:unraisableexception", f"-otimeout={TEST_LIMIT_S}")
+            code = int(pytest.main(["-q", *quick, "-m", "not slow", *options, *tests]))
+        finally:
+            os._exit(code)  # the copy of the tree is the parent's to remove
     deadline = time.monotonic() + limit_s
     while (status := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -130,8 +135,10 @@ def _fork_servers(tests: Sequence[str]) -> None:
 
     def start(_executable: str, arguments: Sequence[Any], _descriptors: object) -> int:
         if (server := os.fork()) == 0:
-            exec(arguments[-1])
-            os._exit(0)
+            try:
+                exec(arguments[-1])
+            finally:
+                os._exit(0)
         return server
 
     forked_server.use_it()
@@ -149,8 +156,10 @@ def run(mutants: Sequence[Mutant], results: Path | None) -> dict[str, list[Mutan
     rows = map(json.loads, results.read_text(encoding="utf-8").splitlines()) if results and results.exists() else ()
     known = {(row["file"], row["old"], row["new"]): row["killer"] for row in rows}
     killers: dict[Mutant, str | None] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        tree = _copied(Path(folder).resolve())
+    # No TemporaryDirectory: the processes that tests fork would remove it at their end.
+    folder = Path(tempfile.mkdtemp()).resolve()
+    try:
+        tree = _copied(folder)
         for number, mutant in enumerate(mutants, 1):
             begun, key = time.monotonic(), (mutant.file, mutant.old, mutant.new)
             if key not in known:
@@ -163,6 +172,8 @@ def run(mutants: Sequence[Mutant], results: Path | None) -> dict[str, list[Mutan
             _say(mutant, known[key], f"{time.monotonic() - begun:5.1f} s")
         tests = sorted({killer for killer in killers.values() if killer and "::" in killer})
         unsound = set(failing(tests, limit_s=20 * LIMIT_S)) if tests else set()
+    finally:
+        shutil.rmtree(folder)
     survivors: dict[str, list[Mutant]] = defaultdict(list)
     for mutant, killer in killers.items():
         if killer is None or killer in unsound:

@@ -55,7 +55,7 @@ def overview() -> str:
         [
             "selfguide: a language model teaches itself a task (SELF-GUIDE, arXiv 2407.12874).",
             "",
-            "  selfguide run                                the bundled model on a bundled task",
+            "  selfguide run                                run the bundled model on a bundled task",
             "  selfguide run reviews.json                   a task of your own: selfguide init reviews",
             "  selfguide run task1516 model=vicuna_7b_v1_5 engine=vllm finetuning=lora",
             "",

@@ -94,7 +94,7 @@ def _record(config: RunConfig, folder: Path, terminal: Terminal, engine: Engine 
         session.before_work(partial(check_work, session, instances))
         base = _scored(session, "baseline", instances, {"few_shot_icl": BASE}).get("few_shot_icl")
         if base is None:
-            terminal.say("no instances: everything but the evaluation runs, and nothing is measured")
+            terminal.say("no instances: nothing will be measured, but everything else runs")
         else:
             terminal.say(f"few-shot ICL: {task.metric} {base.score.value:.3f} (n={base.score.n})")
 
@@ -192,5 +192,5 @@ def with_validity(gold: GoldData, result: MethodResult) -> MethodResult:
     valid = gold.count_valid(accepted)
     if valid is None or valid >= len(accepted) / 2:
         return result
-    warning = f"{valid} of {len(accepted)} new inputs are inputs of this task, by its grammar: most of them are not"
+    warning = f"{valid} of {len(accepted)} new inputs are valid inputs of this task, by its grammar: most are not"
     return replace(result, warnings=(*result.warnings, warning))

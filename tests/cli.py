@@ -86,7 +86,7 @@ def start(
     return Command(arguments, cwd, environment or {}, said, before)
 
 
-def run(*arguments: str, timeout: float = 300, **more: Any) -> "CompletedProcess[str]":
+def run(*arguments: str, timeout: float = 500, **more: Any) -> "CompletedProcess[str]":
     """`start`, to the end."""
     command = start(*arguments, **more)
     try:

@@ -1,5 +1,7 @@
 import gc
+import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -68,6 +70,35 @@ def _user_cache() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="selfguide-tests-") as folder:
         os.environ["SELFGUIDE_CACHE"] = folder  # fixtures of a session and their processes
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _process_as_before() -> Iterator[None]:
+    """What one test changes in the process, no other finds: commands that run here set loggers and signals, too."""
+    environment, folder, disabled = dict(os.environ), Path.cwd(), logging.root.manager.disable
+    silent = {name for name, known in _loggers().items() if known.disabled}
+    signals = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    torch = sys.modules.get("torch")
+    numbers = torch and (torch.get_num_threads(), torch.get_default_dtype())
+    yield
+    environment["PYTEST_CURRENT_TEST"] = os.environ["PYTEST_CURRENT_TEST"]
+    if os.environ != environment:
+        os.environ.clear()
+        os.environ.update(environment)
+    os.chdir(folder)
+    logging.disable(disabled)
+    for name, known in _loggers().items():
+        known.disabled = name in silent
+    for signum, handler in signals.items():
+        if signal.getsignal(signum) is not handler:
+            signal.signal(signum, handler)
+    if torch and numbers and numbers != (torch.get_num_threads(), torch.get_default_dtype()):
+        torch.set_num_threads(numbers[0])
+        torch.set_default_dtype(numbers[1])
+
+
+def _loggers() -> dict[str, logging.Logger]:
+    return {name: known for name, known in logging.root.manager.loggerDict.items() if isinstance(known, logging.Logger)}
 
 
 @pytest.fixture(autouse=True)

@@ -117,7 +117,7 @@ def test_help_and_config_errors_load_nothing_heavy(arguments: list[str], tmp_pat
         "runpy.run_module('selfguide.main', run_name='__main__')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=_environment()
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=400, env=_environment()
     )
     assert "LOADED []" in done.stdout, done.stdout + done.stderr
 

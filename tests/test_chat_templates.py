@@ -104,6 +104,10 @@ def test_one_bos_whatever_the_template_writes(template: str, tmp_path: Path) -> 
     tokenizer = tokenizer_of("llama_2", str(tmp_path / "own.jinja"))
     bos = tokenizer.tokenizer.bos_token_id
     assert tokenizer.encode_prompt(AnswerPrompt("Do it.", (), "two"))[:2].count(bos) == 1
+    # A tokenizer that adds none of its own leaves it to the template.
+    tokenizer = tokenizer_of("phi_3", str(tmp_path / "own.jinja"))
+    bos = tokenizer.tokenizer.bos_token_id
+    assert tokenizer.encode_prompt(AnswerPrompt("Do it.", (), "two"))[:2].count(bos) == ("bos_token" in template)
 
 
 def test_a_template_that_refuses_a_prompt_is_one_line(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def seconds_of(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedP
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-m", "selfguide.main", *arguments],
-            cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=cwd, capture_output=True, text=True, timeout=400, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -41,7 +41,9 @@ def seconds_of(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedP
 
 
 MISTAKES = {
-    "seed=abc": "seed: value 'abc' of type 'str' could not be converted to Integer",
+    "seed=abc": "seed: 'abc' is not allowed; allowed: a whole number",
+    "temperature.input=abc": "temperature.input: 'abc' is not allowed; allowed: a number",
+    "+task=sst2": "task: an option is chosen already; write task=",
     "temperature.input=3": "temperature.input: 3.0 is not allowed; allowed: >= 0 and <= 2",
     "temperature.imput=1": "temperature.imput: there is no such key; did you mean temperature.input?",
     "+temperature.x=1": "temperature.x: there is no such key; allowed: input, output",

@@ -74,7 +74,7 @@ def test_only_notes_and_one_opening_of_each_split() -> None:
         (spec(), [(f"x{i}", "yes") for i in range(200)], "majority floor: always answering 'yes' scores 75.0%"),
         (spec(labels=("yes", "no", "maybe")), [], "label absent: no test instance has the label 'maybe'"),
         (spec(labels=("yes", "no", "maybe")), [], "label not shown: no demonstration has the output 'maybe'"),
-        (spec(labels=("yes", "no", "No")), [], "label case: 'no' and 'No' differ in case alone"),
+        (spec(labels=("yes", "no", "No")), [], "label case: 'no' and 'No' differ only in case"),
         (spec(labels=("yes", "no", " no")), [], "label spaces: ' no' has stray white space"),
         (spec(labels=("yes", "no", "no+")), [], "labels alike: exact_match takes 'no' and 'no+' for equal"),
         (
@@ -92,7 +92,7 @@ def test_what_is_found(task: TaskSpec, rows: list[tuple[str, str]], message: str
 
 def test_few_instances() -> None:
     assert any(
-        "n=12 on the test split: a score is known to ±28.3 points" in line
+        "n=12 on the test split: scores are accurate to ±28.3 points" in line
         for line in warnings(spec(), test=balanced(12))
     )
 

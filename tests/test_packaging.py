@@ -51,7 +51,7 @@ def shown(arguments: list[str], cwd: Path, site: Path | None) -> str:
     if site is None:
         environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120, env=environment
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=400, env=environment
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -79,7 +79,7 @@ def test_the_console_script_runs_from_any_folder(how: str, tmp_path: Path, reque
     code += f"sys.argv = [{str(script)!r}, 'run', '--help']; runpy.run_path({str(script)!r}, run_name='__main__')"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=400, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert "task190" in done.stdout

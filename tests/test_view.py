@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from selfguide.apps.view import HEADS, serving
 from tests.analysis import browser
 from tests.analysis.folders import write_run
 
+get = partial(httpx.get, timeout=120)
 SMALL = {"proposals": 20, "instances": 30}
 NASTY = "<script>alert(1)</script>"
 
@@ -19,8 +21,8 @@ NASTY = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("view") / "runs"
-    for seed, skill in ((0, 0.9), (1, 0.5)):
-        write_run(folder / f"a {seed}&x=%2e", seed=seed, skill=skill, **SMALL)
+    for index, skill in ((0, 0.9), (1, 0.5)):
+        write_run(folder / f"a {index}&x=%2e", seed=9 + index, skill=skill, **SMALL)
     write_run(folder / "deep" / "gen", name="task_gen", classification=False, **SMALL)
     broken = folder / NASTY.replace("/", "")
     broken.mkdir()
@@ -46,43 +48,43 @@ def names(page: str) -> list[str]:
 
 
 def test_runs_are_listed_sorted_and_searched(address: str) -> None:
-    page = httpx.get(address).text
+    page = get(address).text
     assert sorted(names(page)) == ["a 0&amp;x=%2e", "a 1&amp;x=%2e", "deep/gen"]
-    falling = names(httpx.get(address, params={"sort": "seed", "search": "task_a"}).text)
-    rising = names(httpx.get(address, params={"sort": "seed", "search": "task_a", "order": "rising"}).text)
+    falling = names(get(address, params={"sort": "seed", "search": "task_a"}).text)
+    rising = names(get(address, params={"sort": "seed", "search": "task_a", "order": "rising"}).text)
     assert falling == ["a 1&amp;x=%2e", "a 0&amp;x=%2e"] == rising[::-1]
-    assert names(httpx.get(address, params={"search": "TASK_GEN rouge"}).text) == ["deep/gen"]
+    assert names(get(address, params={"search": "TASK_GEN rouge"}).text) == ["deep/gen"]
     for key in HEADS:
-        assert len(names(httpx.get(address, params={"sort": key}).text)) == 3, key
-    assert httpx.get(address, params={"sort": "__class__"}).status_code == 400
+        assert len(names(get(address, params={"sort": key}).text)) == 3, key
+    assert get(address, params={"sort": "__class__"}).status_code == 400
 
 
 def test_a_run_that_cannot_be_read_is_named_and_hides_no_other(address: str) -> None:
-    page = httpx.get(address).text
+    page = get(address).text
     assert "Not readable" in page and "not JSON" in page and "<script>alert" not in page
 
 
 def test_every_link_opens(address: str) -> None:
-    page = httpx.get(address).text
+    page = get(address).text
     links = [link.replace("&amp;", "&") for link in re.findall(r'href="([/?][^"]*)"', page)]
     assert sum(link.startswith("/run?") for link in links) == 3 and "/page?name=search%2Fsweep_report.html" in links
     for link in links:
-        assert httpx.get(address + ("/" if link.startswith("?") else "") + link).status_code == 200, link
+        assert get(address + ("/" if link.startswith("?") else "") + link).status_code == 200, link
 
 
 def test_runs_are_compared_and_what_cannot_be_is_one_line(address: str) -> None:
-    page = httpx.get(f"{address}/compare", params={"run": ["a 0&x=%2e", "a 1&x=%2e"]})
-    assert page.status_code == 200 and "selfguide comparison" in page.text and "0, 1" in page.text
+    page = get(f"{address}/compare", params={"run": ["a 0&x=%2e", "a 1&x=%2e"]})
+    assert page.status_code == 200 and "selfguide comparison" in page.text and "9, 10" in page.text
     for wrong in ({}, {"run": ["no"]}, {"run": ["../secret"]}):
-        refused = httpx.get(f"{address}/compare", params=wrong)
+        refused = get(f"{address}/compare", params=wrong)
         assert refused.status_code == 400 and refused.text.startswith("error: ") and "\n" not in refused.text
 
 
 def test_nothing_outside_and_no_other_host_is_served(address: str) -> None:
     for path in ("/page?name=../secret.html", "/page?name=/etc/hostname", "/../secret.html", "/nothing"):
-        assert httpx.get(address + path).status_code == 404, path
-    assert httpx.get(f"{address}/run", params={"run": ".."}).status_code == 400
-    assert httpx.get(address, headers={"Host": "attacker.example:80"}).status_code == 403
+        assert get(address + path).status_code == 404, path
+    assert get(f"{address}/run", params={"run": ".."}).status_code == 400
+    assert get(address, headers={"Host": "attacker.example:80"}).status_code == 403
     assert httpx.post(address).status_code == 501
 
 

@@ -79,7 +79,8 @@ class Report:
 
     def random_job(self, name: str, model: Path, *overrides: str) -> None:
         """One on random weights: it trains on the demonstrations, so that the canary speaks."""
-        self.job(name, *JOB, f"model.path={model}", f"model.name={name}", *SHORT, *overrides)
+        few = ("evaluation.limit=4",) if model.name.endswith("tiny") else ()
+        self.job(name, *JOB, f"model.path={model}", f"model.name={name}", *SHORT, *few, *overrides)
 
 
 def agree(report: Report, size: str) -> None:
@@ -90,7 +91,8 @@ def agree(report: Report, size: str) -> None:
 
 def jobs(report: Report, size: str) -> None:
     """Main jobs on engine=hf."""
-    report.job("micro-hf", "task=micro_color_word", "synthesis=smoke", "evaluation.controls=false")
+    few = ("debug=fast",) if size == "tiny" else ("synthesis=smoke", "evaluation.controls=false")
+    report.job("micro-hf", "task=micro_color_word", *few)
     for kind in ("lora", "full"):
         report.random_job(f"{kind}-hf", report.model(size), f"finetuning={kind}")
     report.random_job("vicuna-full-hf", report.model("tiny", "vicuna"), "finetuning=full")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.micro.admission import BAND
 from benchmarks.micro.benchmark_tasks import BenchmarkTask
 from benchmarks.micro.ceiling import oracle_ceiling
 from benchmarks.micro.drawn_tasks import draw_tasks
@@ -28,7 +29,7 @@ from selfguide.prompts.selfguide import InputPrompt
 ZERO_SHOT = 40.0
 GAIN, LOSS = 10.0, 3.0
 LABEL_RIGHT = 70.0
-BAND, IN_BAND = (35.0, 85.0), 40.0
+IN_BAND = 40.0
 HEADROOM = 10.0
 WRITTEN = 10
 """Inputs written for each label."""

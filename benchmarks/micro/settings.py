@@ -45,6 +45,7 @@ class Pretraining:
     muon_lr: float = knob(gt=0)
     adam_lr: float = knob(gt=0)
     threads: int = knob(ge=1)
+    compiled: bool = MISSING
     checkpoint_minutes: float = knob(ge=0)
     probe_every: float = knob(gt=0)
     probe_cases: int = knob(ge=3)
@@ -54,7 +55,7 @@ class Pretraining:
 
 ConfigStore.instance().store(name="schema_micro_pretrain", node=Pretraining)
 # What may change between two runs that work on one checkpoint: where and how fast, and how long.
-NOT_THE_RECIPE = ("output", "threads", "checkpoint_minutes", "probe_every", "probe_cases")
+NOT_THE_RECIPE = ("output", "threads", "compiled", "checkpoint_minutes", "probe_every", "probe_cases")
 
 
 def pretraining(config: DictConfig) -> Pretraining:

@@ -55,8 +55,11 @@ def build_model(architecture: Architecture, seed: int = 0) -> Any:
     return model
 
 
-def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Weighted cross-entropy; logits are computed only where a token counts, attention stays within an episode."""
+def batch_loss(model: Any, batch: Batch, body: Any = None) -> torch.Tensor:
+    """Weighted cross-entropy; logits are computed only where a token counts, attention stays within an episode.
+
+    `body` computes the hidden states in place of `model.model`: the same, compiled.
+    """
     ids, episodes = torch.from_numpy(batch.ids), torch.from_numpy(batch.episodes)[:, :-1]
     same = episodes[:, None, :, None] == episodes[:, None, None, :]
     mask = same & torch.ones(same.shape[-2:], dtype=torch.bool).tril()
@@ -65,7 +68,7 @@ def batch_loss(model: Any, batch: Batch) -> torch.Tensor:
     # A multiple of 256 rows: CPU kernels are compiled for each shape they meet.
     counted = functional.pad(counted, (0, -len(counted) % 256), value=int((weights == 0).nonzero()[0]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = model.model(
+        hidden = (model.model if body is None else body)(
             input_ids=ids[:, :-1],
             attention_mask=mask,
             position_ids=torch.from_numpy(batch.positions)[:, :-1],
@@ -113,12 +116,13 @@ def pretrain(config: Pretraining) -> float:
         with (folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
+    body = torch.compile(model.model, dynamic=False) if config.compiled else None
     model.train()
     started = saved_at = time.monotonic()
     first, losses, mean = index, list[float](), 0.0
     while (seen := index * config.batch_tokens / 1e6) < config.tokens:
         batch = make_batch(tokenizer, config.seed, index, config.batch_tokens, mixture_at(config, seen), pieces)
-        loss = batch_loss(model, batch)
+        loss = batch_loss(model, batch, body)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step(rate(config, index, seen))

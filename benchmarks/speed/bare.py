@@ -50,7 +50,7 @@ def against_bare(task_name: str, runs: int, overrides: Sequence[str] = ()) -> di
     settings = cast(VLLMEngineConfig, config.engine)
     environment(settings)
     # In a process of its own where a run's is.
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(settings, not reloads_in_place()) else "0"
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(config, not reloads_in_place()) else "0"
     from vllm import LLM
 
     from selfguide.models.source import context_length

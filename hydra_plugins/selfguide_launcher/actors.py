@@ -50,7 +50,8 @@ class RayActorsLauncher(Launcher):
             if (count := capacity(nodes, asked)) == 0:
                 raise ConfigError(f"hydra.launcher.ray.remote: no node of the cluster has {asked}")
             kind = ray.remote(**asked, max_restarts=-1)(Worker)
-            self._actors = [_Actor(kind.remote(str(Path.cwd()))) for _ in range(count)]
+            shared = ray.put((str(Path.cwd()), self._setup, Singleton.get_state()))
+            self._actors = [_Actor(kind.remote(shared)) for _ in range(count)]
             return self._actors
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -69,8 +70,7 @@ class RayActorsLauncher(Launcher):
             actor = self._choose(wanted)
             actor.busy = True
         try:
-            run = actor.handle.run.remote(index, overrides, **self._setup, state=Singleton.get_state())
-            returned: JobReturn = ray.get(run)
+            returned: JobReturn = ray.get(actor.handle.run.remote(index, overrides))
             actor.served = wanted
             return returned
         except BaseException:
@@ -98,15 +98,15 @@ class _Actor:
 class Worker:
     """The actor itself, on any node."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, shared: tuple[str, dict[str, Any], Any]) -> None:
+        folder, self._setup, state = shared
         os.chdir(folder)  # relative folders are the driver's
-
-    def run(
-        self, index: int, overrides: list[str], context: HydraContext, task: TaskFunction, config: Any, state: Any
-    ) -> JobReturn:
-        """One job, composed here; the driver has many to start."""
         setup_globals()
         Singleton.set_state(state)
+
+    def run(self, index: int, overrides: list[str]) -> JobReturn:
+        """One job, composed here; the driver has many to start."""
+        context, task, config = (self._setup[name] for name in ("context", "task", "config"))
         job = context.config_loader.load_sweep_config(config, overrides)
         with open_dict(job):
             job.hydra.job.id, job.hydra.job.num = str(index), index

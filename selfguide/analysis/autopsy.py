@@ -109,7 +109,7 @@ def waterfall(candidates: Sequence[Candidate], rows: int, used: str) -> Chart:
             shown.append(Bar(name, left, str(left), 0))
     shown.append(Bar(used, left, str(left) if rows == left else f"{left} ({rows} rows)", 2))
     table = tuple((bar.name, bar.text) for bar in shown)
-    caption = f"Every proposal ends in one row: dropped with a reason by the input or the output filters, or {used}."
+    caption = f"Where each proposal ended: dropped by an input or output filter, or {used}."
     return Chart("From proposals to pairs", caption, bars("Waterfall of candidates", shown), ("step", "count"), table)
 
 
@@ -157,7 +157,7 @@ def yield_curve(candidates: Sequence[Candidate], used: str) -> Chart:
         Curve("accepted inputs", xs, [a for _, a, _ in shown], 0),
         Curve(used, xs, [k for _, _, k in shown], 2),
     ]
-    caption = "A straight line is a constant yield; a line that flattens says that more rounds will give little."
+    caption = "A straight line means a constant yield; a flattening one means that more rounds will add little."
     drawing = lines("Yield curve", curves, x_name="proposals", y_name="texts")
     return Chart("Yield", caption, drawing, ("proposals", "accepted", used), tuple(thinned(points, 12)))
 
@@ -174,7 +174,7 @@ def label_balance(task: TaskSpec, candidates: Sequence[Candidate], kept: Sequenc
         if counts
     ]
     table = tuple((label, requested[label], elected[label], final[label]) for label in known)
-    caption = f"Labels of accepted inputs as requested, of their outputs, and of the pairs {used}."
+    caption = f"Labels that accepted inputs were written for, of their outputs, and of the pairs {used}."
     drawing = columns("Label balance", known, series, x_name="label", stacked=False)
     return Chart("Label balance", caption, drawing, ("label", "requested", "output", used), table)
 
@@ -187,10 +187,10 @@ def vote_shares(run: RunFolder) -> Chart:
     weight, min_share = annotation.conditioning_label_weight, annotation.min_share
     caption = f"{low} of {len(shares)} votes were below annotation.min_share={min_share:g} and were dropped."
     if weight:
-        caption += f" That share counts the {weight} votes of the label asked for, too; the shares here are of samples."
+        caption += f" That share includes {weight} votes of the requested label; the shares here are of samples only."
     drawing = histogram(
         "Vote shares",
-        [Series("share of the samples for the output", shares, 0)],
+        [Series("share of the samples that agree with the output", shares, 0)],
         x_name="share of the samples",
         bins=20,
         # With more votes than the samples the bound is on another scale.
@@ -225,7 +225,7 @@ def lengths(side: str, task: TaskSpec, candidates: Sequence[Candidate], filters:
         f"The band is mean ± {filters.length_sigmas:g} standard deviations of the demonstrations "
         f"({band.low:.0f} to {band.high:.0f} characters)."
         if shown
-        else "The task shows no demonstrations, so no length is expected."
+        else "Without demonstrations no length is expected."
     )
     return Chart(f"Length of {side}s", caption, drawing, QUARTILES, table)
 

@@ -99,7 +99,7 @@ def whiskers(title: str, rows: Sequence[Whisker], legend: Sequence[tuple[str, in
     """Values with intervals in percent or points, below 0 too; a row without interval is a tick."""
     if not rows:
         return Markup("")
-    left, right, row_height = 186, 16, 28
+    left, right, row_height = 200, 16, 28
     lowest = min([row.value if row.low is None else row.low for row in rows] + [0.0])
     highest = max([row.value if row.high is None else row.high for row in rows] + [0.05])
     marks = ticks(max(-1.0, lowest), min(1.0, highest))
@@ -114,7 +114,7 @@ def whiskers(title: str, rows: Sequence[Whisker], legend: Sequence[tuple[str, in
         parts.append(text(x_of(mark), height - 8, short(round(100 * mark, 6)), "middle"))
     for i, row in enumerate(rows):
         y = 4 + i * row_height + row_height / 2
-        parts.append(text(left - 8, y + 4, cut(row.name), "end", title=row.name))
+        parts.append(text(left - 8, y + 4, cut(row.name, 26), "end", title=row.name))
         note = f"{row.name}: {100 * row.value:.1f}"
         if row.low is not None and row.high is not None:
             parts.append(line((x_of(row.low), y), (x_of(row.high), y), f"s{row.colour} thick", note))

@@ -131,7 +131,7 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
     if isinstance(method, LoopConfig):
         return loop_inputs(config, task), loop_outputs(config, task), loop_requested_label(config, task)
     if isinstance(method, RestConfig) and method.accept == "gold":
-        return "The inputs are those of gold instances.", accepted_outputs(config, method, task), ""
+        return "The inputs come from gold instances.", accepted_outputs(config, method, task), ""
     if _generates(config):
         conditioned = task.is_classification and config.generation.label_conditioning
         each = ", each for a label drawn at random" if conditioned else ""
@@ -151,10 +151,10 @@ def _data(config: RunConfig, task: TaskSpec) -> tuple[str, str, str]:
     if method.kind == "gold_finetune":
         return "The rows are gold instances with their gold labels; nothing was synthesised.", "", ""
     if method.kind == "gepa":
-        return f"{writer(config)} wrote other instructions from errors; no row was made.", "", ""
+        return f"{writer(config)} rewrote the instruction from errors; no rows were made.", "", ""
     if method.kind in ("few_shot_icl", "zero_shot"):
         return "", "", ""
-    return f"The rows were made by {method.kind}, which does not come with selfguide: see its documentation.", "", ""
+    return f"The rows were made by {method.kind}, a method from outside selfguide: see its documentation.", "", ""
 
 
 def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Iterator[str]:
@@ -174,14 +174,14 @@ def _gold(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
         if method.claims_gold:
             yield "The gold pool holds no instance that was evaluated."
         if seen := result.get("seen_instances"):
-            yield f"{count(seen, 'evaluated instance')} were among those that a model was made with."
+            yield f"{count(seen, 'evaluated instance')} were among those that a model behind this run was trained on."
     elif makes_inputs(config):
         shown = count(len(task.demonstrations), "demonstration")
-        yield f"No gold instance was used beside the {shown}."
+        yield f"No gold instance was used besides the {shown}."
     if not result.get("instances", {"evaluated": 1})["evaluated"]:
         return  # without instances there is nothing to overlap with
     if makes_inputs(config) and config.filters.decontaminate == "drop":
-        yield "The evaluation inputs were used for one thing: synthetic inputs that overlap with them were dropped."
+        yield "The evaluation inputs were used only to drop synthetic inputs that overlap with them."
     elif makes_inputs(config):
         yield "Synthetic inputs that overlap with evaluation inputs were counted, not dropped."
 
@@ -204,16 +204,16 @@ def _rows(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> Itera
     elif judged is not None and curation.kind == "judge":
         yield verdict_sentence(config, judged)
     elif makes_inputs(config):
-        yield "No row was curated or corrected by hand."
+        yield "Nobody curated or corrected rows by hand."
     if copies := result["counts"].get("demonstration_copies", 0):
-        yield f"{count(copies, 'copy')} of demonstrations were trained on beside the rows."
+        yield f"{count(copies, 'copy')} of demonstrations were trained on along with the rows."
 
 
 def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> str:
     """What was trained on the rows."""
     method = config.method
     if isinstance(method, SelfICLConfig):
-        return "Nothing was finetuned: the self-made pairs stand in the prompt."
+        return "Nothing was finetuned: the prompt shows the self-made pairs."
     if method.kind in ("few_shot_icl", "zero_shot", "gepa"):
         return "Nothing was finetuned."
     if result["status"] == "empty_dataset":
@@ -227,4 +227,5 @@ def _student(config: RunConfig, result: Mapping[str, Any], task: TaskSpec) -> st
     shown = count(len(task.demonstrations), "demonstration") if task.demonstrations else "nothing else"
     kind = {"lora": "with LoRA"}.get(config.finetuning.kind, "in full")
     by = "" if config.finetuning.objective == "sft" else f" {preferred(config)}"
-    return f"{config.model.name} was finetuned {kind} on the rows, prompted with the instruction and {shown}.{by}"
+    model = f"The model {config.model.name} was finetuned {kind} on the rows"
+    return f"{model}, prompted with the instruction and {shown}.{by}"

@@ -60,18 +60,18 @@ def _uses_of_gold(method: LoopConfig) -> Iterator[str]:
         if diagnose.source == "initial" and method.loop.rounds != 0:
             yield "prompts show those that the student gets wrong"
     if method.attributes.kind == "conditions" and method.attributes.source == "gold":
-        yield "inputs of gold instances, without their labels, are what new inputs are conditioned on"
+        yield "new inputs are conditioned on inputs of gold instances, without their labels"
     if diagnose.source == "gold" and method.loop.rounds != 0:
         chosen = "those that the student gets wrong" if diagnose.select == "wrong" else "them, right or wrong,"
         yield f"the student is tested on the gold pool, and prompts show {chosen} with their labels"
     if seed.extra_rows is not None:
-        yield "gold may be behind the rows that were made elsewhere"
+        yield "gold may be behind the rows from elsewhere"
 
 
 def _seed(config: RunConfig, task: TaskSpec) -> str:
     method, shown = _method(config), count(len(task.demonstrations), "demonstration")
     initial, attributes = method.initial_data, method.attributes
-    taken = " Rows that were made elsewhere (another run, or a file) are seed data, too." if initial.extra_rows else ""
+    taken = " The seed data includes rows from elsewhere (another run, or a file)." if initial.extra_rows else ""
     if initial.source == "gold":
         return f"The seed rows are gold instances.{taken}"
     if initial.source == "demonstrations":
@@ -86,7 +86,7 @@ def _seed(config: RunConfig, task: TaskSpec) -> str:
     if method.propose.show_demonstrations:
         given.append(f"the {shown}")
     if attributes.kind == "rationales" and task.labels:
-        given.append("reasons for each label that it gave before")
+        given.append("reasons for each label that it had given before")
     if attributes.kind == "conditions":
         origin = {"gold": "gold inputs", "demonstrations": "the demonstrations"}
         given.append(
@@ -123,7 +123,7 @@ def _inherited(task: TaskSpec, by_vote: str) -> str:
         return "The label that an input was written for is its output; nobody voted."
     if task.context_until is None:
         return by_vote
-    return f"An answer that stands in the kept passage is the output of the input written for it. Any other: {by_vote}"
+    return f"An answer that occurs in the kept passage is the output of its input. Otherwise: {by_vote}"
 
 
 def _proposes(method: LoopConfig) -> bool:

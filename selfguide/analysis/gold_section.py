@@ -39,8 +39,8 @@ def input_map(run: RunFolder) -> Chart:
         notes = [text[:80] for text in texts]
         curves.append(Curve(name, xy[:, 0].tolist(), xy[:, 1].tolist(), colour, "dots", notes=notes))
     caption = (
-        f"A dot an input (at most {MAX_TEXTS} of each), placed by its words: the two principal components of TF-IDF, "
-        f"{share:.0%} of the variance. Real inputs with no synthetic one near are not covered by the data."
+        f"Each dot is an input (at most {MAX_TEXTS} of each), placed by two principal components of TF-IDF, "
+        f"{share:.0%} of the variance. Real inputs without a synthetic one nearby are not covered by the data."
     )
     drawing = lines(title, curves, x_name="first component", y_name="second")
     return Chart(title, caption, drawing, (), ())

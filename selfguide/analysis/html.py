@@ -141,6 +141,7 @@ def _environment() -> "Environment":
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
+    environment.filters["p_value"] = lambda value: "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
     environment.filters["metric"] = lambda name: METRICS.title(str(name))
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     return environment

@@ -46,7 +46,7 @@ def parallel(title: str, axes: Sequence[Axis], crossings: Sequence[Crossing]) ->
         )
         for crossing in crossings
     ]
-    room = max(3, int(step / 7))
+    room = max(3, int(step / 7) - 1)
     for index, axis in enumerate(axes):
         x = SIDE + index * step
         parts.append(line((x, TOP), (x, TOP + HEIGHT), "axis-line"))
@@ -55,5 +55,5 @@ def parallel(title: str, axes: Sequence[Axis], crossings: Sequence[Crossing]) ->
         parts.append(text(x, named, cut(axis.name, 2 * room), "middle", "axis", axis.name))
         beside, anchor = (x - 5, "end") if index == len(axes) - 1 else (x + 5, "start")
         for position, label in axis.labels:
-            parts.append(text(beside, down(position) + 4, cut(label, room), anchor, title=label))
+            parts.append(text(beside, down(position) + 4, cut(label, room), anchor, "on-lines", label))
     return drawing(title, TOP + HEIGHT + 36, parts)

@@ -118,6 +118,8 @@ def result_json(record: RunRecord) -> dict[str, Any]:
         "test_openings": record.protocol.test_openings,
         # Logs of these openings that were cut or deleted, and by how many lines: they are put back.
         "reset_access_logs": record.protocol.reset_logs,
+        # Openings under this name whose instances were others: the count began anew with these.
+        "other_test_openings": record.protocol.other_openings,
         "metric": record.task.metric,
         # None, all three: the task has no instances, so nothing was measured.
         "baseline": record.base and dataclasses.asdict(record.base.score),

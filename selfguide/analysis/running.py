@@ -78,7 +78,7 @@ def cost_chart(result: Mapping[str, Any]) -> Chart:
             )
         )
     total = duration(result["seconds"]["total"])
-    caption = f"{total} of work in all; a stage from the store shows what it took when it was computed."
+    caption = f"{total} of work in all. A stage read from the store shows the time it once took to compute."
     header = ("stage", "time", "prompt tokens", "generated tokens", "generated per s", "in this run")
     return Chart("Time and tokens", caption, bars("Time per stage", rows), header, tuple(table))
 

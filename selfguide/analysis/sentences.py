@@ -44,27 +44,27 @@ def voted_outputs(config: RunConfig, task: TaskSpec) -> str:
     voters = "the answers" if annotation.best_of == annotation.samples else f"the {annotation.samples} most likely"
     whole = "votes asked for" if annotation.share_of == "requested" else "votes that passed the filters"
     return (
-        f"{answered}; {voters} vote, and the answer with most votes is the output. An input whose output has less than "
-        f"{share(annotation.min_share)} of the {whole} was dropped."
+        f"{answered}; {voters} vote, and the answer with the most votes is the output. An input whose output has less "
+        f"than {share(annotation.min_share)} of the {whole} was dropped."
     )
 
 
 def accepted_outputs(config: RunConfig, method: RestConfig, task: TaskSpec) -> str:
     """Who answered the inputs in each round of ReST or STaR, and which answers are trained on."""
     rounds = f" From round 2 to {method.rounds} the model trained in the round before answered." * (method.rounds > 1)
-    few = "" if task.is_classification else f", {method.per_input} at most to an input,"
+    few = "" if task.is_classification else f", at most {method.per_input} for an input,"
     if method.accept == "vote":
-        return f"{voted_outputs(config, task)} All answers that agree with it{few} are trained on.{rounds}"
+        return f"{voted_outputs(config, task)} The model is trained on all answers that agree with it{few}.{rounds}"
     asked = f"{annotator(config, task)} gave {count(config.annotation.best_of, 'answer')} to each input"
     hint = "; an input without one was asked again with its gold answer as a hint" if method.rationalize else ""
-    return f"{asked}; right answers{few} are trained on{hint}.{rounds}"
+    return f"{asked}; the model is trained on the right ones{few}{hint}.{rounds}"
 
 
 def preferred(config: RunConfig) -> str:
     """How winners of the vote were preferred to its losers, beside or instead of training on the rows."""
     by, when = (
         config.finetuning.objective.upper(),
-        "After that" if config.finetuning.preference.after_sft else "In place of that",
+        "After that" if config.finetuning.preference.after_sft else "Instead of that",
     )
     return f"{when} {by} trained it to prefer winners of the vote to its losers."
 
@@ -76,7 +76,7 @@ def verdict_sentence(config: RunConfig, judged: Mapping[str, Any]) -> str:
     chosen = "" if told is None else f", which tells right from wrong demonstrations with an accuracy of {told:.0%}"
     if config.curation.min_confidence is not None:
         chosen = ", which was set"
-    voted = "Of two rows with different shares of the votes it rated the one with more higher in"
+    voted = "Of two rows with different vote shares it rated the one with the larger share higher in"
     vote = "" if agreed is None else f" {voted} {agreed:.0%} of the cases (chance: 50%)."
     return (
         f"{writer(config)} rated each row as a judge; {judged['rejected']} of {count(judged['rated'], 'row')} below "
@@ -95,5 +95,5 @@ def vote_of_requested_label(annotation: AnnotationConfig, conditioned: bool) -> 
         f"The label that an input was written for counts as {count(weight, 'vote')} beside {count(samples, 'sample')}"
     )
     if weight > samples:
-        return f"{votes}: wherever a sample passed the filters it is the output, whatever the samples say."
+        return f"{votes}: if any sample passed the filters, this label is the output, whatever the samples say."
     return f"{votes}."

@@ -22,7 +22,7 @@ READ = {
     "last_occurrence": "the label named last",
     "reference": "the label that the reference finds",
 }
-NOTHING_MEASURED = "the task has no instances, so nothing was measured; add some to see whether the model got better"
+NOTHING_MEASURED = "the task has no instances, so nothing was measured; add some to see whether the model improved"
 
 
 def print_summary(record: RunRecord, folder: Path, terminal: Terminal) -> None:
@@ -95,15 +95,17 @@ def _print_about(record: RunRecord, terminal: Terminal) -> None:
         terminal.say("the setting was frozen with another model")
     if record.protocol.test_openings is not None:
         terminal.say(f"openings of this test split so far: {record.protocol.test_openings}")
+    if record.protocol.other_openings:
+        terminal.say(
+            f"not counted: {record.protocol.other_openings} openings of other instances under this task's name"
+        )
     for path, lines in record.protocol.reset_logs.items():
         terminal.say(f"{path} was cut or deleted: {lines} openings were restored from the other log")
     if record.protocol.other_split is not None:
         terminal.say(f"not the protocol's split of this task: {record.protocol.other_split}")
     if record.gold_use.scored:
         seen = f"{record.gold_use.scored} of the {len(record.instances)} instances"
-        terminal.say(
-            f"not a test: {seen} scored on were there to learn from when the model was made (says its provenance file)"
-        )
+        terminal.say(f"not a test: {seen} it is scored on were used to make the model (see its provenance file)")
     if record.overlaps:
         terminal.say(f"synthetic inputs that overlap the evaluation inputs: {len(record.overlaps)} (see result.json)")
     for warning in record.outcome.warnings:

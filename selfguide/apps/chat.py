@@ -80,7 +80,7 @@ class Chat:
         print(f"{task.name}: {task.instruction}\n", file=target)
         for shown in task.demonstrations[:1]:
             print(f"An input as in: {shown.input}", file=target)
-        print("A line that ends with \\ goes on in the next. End with Ctrl-D.\n", file=target)
+        print("End a line with \\ to continue it on the next. Ctrl-D ends the chat.\n", file=target)
 
 
 def inputs(source: TextIO, prompt_on: TextIO | None) -> Iterator[str]:

@@ -12,8 +12,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="selfguide compare", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders of run folders (a sweep)")
-    parser.add_argument("--to", type=Path, default=Path("runs/comparison"), help="where it goes")
-    parser.add_argument("--no-plots", action="store_true", help="no SVG files of the charts")
+    parser.add_argument("--to", type=Path, default=Path("runs/comparison"), help="output folder (runs/comparison)")
+    parser.add_argument("--no-plots", action="store_true", help="write no SVG charts")
     options = parser.parse_args(arguments)
     from selfguide.analysis.compare import find_runs
     from selfguide.analysis.comparison import write_comparison

@@ -62,10 +62,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     said = "\n".join(f"  {shell + ':':<6} {line}" for shell, line in USE.items())
     parser = argparse.ArgumentParser(
-        prog="selfguide completion", description=f"Completion, for your shell's start file:\n\n{said}",
+        prog="selfguide completion", description=f"Add one of these lines to your shell's startup file:\n\n{said}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("shell", nargs="?", choices=SCRIPTS, help="prints the script of this shell")
+    parser.add_argument("shell", nargs="?", choices=SCRIPTS, help="print the completion script for this shell")
     parser.add_argument("--line", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.line is not None:

@@ -26,7 +26,7 @@ def main() -> None:
     """Convert, and say what to do with the copy."""
     parser = argparse.ArgumentParser(prog="selfguide convert", description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a folder with pytorch_model*.bin, or owner/name[@revision] of the hub")
-    parser.add_argument("folder", type=Path, help="where the copy comes to stand: a folder that is not there yet")
+    parser.add_argument("folder", type=Path, help="where to write the copy: a new folder")
     options = parser.parse_args()
     try:
         tensors = convert(options.model, options.folder)

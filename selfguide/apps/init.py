@@ -52,8 +52,8 @@ seed: 0
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="selfguide init", description=__doc__)
-    parser.add_argument("name", nargs="?", default="reviews", help="of the task (reviews)")
-    parser.add_argument("--folder", type=Path, default=Path(), help="where conf/ and the rows go (here)")
+    parser.add_argument("name", nargs="?", default="reviews", help="name of the task (reviews)")
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder for conf/ and the rows (this one)")
     asked = parser.parse_args(arguments)
     name, folder = asked.name, asked.folder
     if name != task_name(name):

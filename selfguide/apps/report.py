@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="selfguide report", description=__doc__)
     parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("--no-gold", action="store_true", help="a page without evaluation instances")
+    parser.add_argument("--no-gold", action="store_true", help="leave evaluation instances out of the page")
     options = parser.parse_args(arguments)
     from selfguide.analysis.html import write_report
 

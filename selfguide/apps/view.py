@@ -59,18 +59,18 @@ HEADS = {
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: serve until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="selfguide view", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="looked through for runs; runs/")
-    parser.add_argument("--port", type=int, default=8787, help="0: any that is free")
-    parser.add_argument("--open", action="store_true", help="open the browser, too")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="folder with runs (runs/)")
+    parser.add_argument("--port", type=int, default=8787, help="port to listen on (8787); 0: any free one")
+    parser.add_argument("--open", action="store_true", help="also open a browser")
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
-        fail(f"{options.folder}: no such folder; give the one that your runs are in")
+        fail(f"{options.folder}: no such folder; name the folder with your runs")
     try:
         server = serving(options.folder, options.port)
     except (OSError, OverflowError) as error:
         fail(f"--port {options.port}: {error}; take another, or 0 for any that is free")
     address = f"http://{HOST}:{server.server_port}/"
-    print(f"{terminal(str(options.folder))} at {address}; Ctrl-C ends it", flush=True)
+    print(f"{terminal(str(options.folder))} at {address}; stop with Ctrl-C", flush=True)
     if options.open:
         webbrowser.open(address)
     with contextlib.suppress(KeyboardInterrupt), server:

@@ -113,7 +113,7 @@ class Interrupted(KeyboardInterrupt):
 
 def interrupted() -> NoReturn:
     """Say how to go on, and leave with 130."""
-    print(f"interrupted: what was finished is kept. Go on with: {_command_line()}", file=sys.stderr)
+    print(f"interrupted: finished work is kept. Continue with: {_command_line()}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(130)
 

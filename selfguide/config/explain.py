@@ -27,6 +27,8 @@ LAUNCHERS = {
 }
 """Options that Hydra knows once the packages of an extra are installed."""
 
+KINDS = {"Float": "a number", "Integer": "a whole number", "Boolean": "true | false"}
+
 
 def explain(error: BaseException) -> str:
     """One line for the user, without secrets; falls back to the first line of the innermost message."""
@@ -51,6 +53,12 @@ def _line(error: BaseException) -> str:
             return _missing_option(match[1], match[2], text)
         if isinstance(link, ConfigKeyError | ConfigAttributeError):
             return _unknown_key(link, overridden[0] if overridden else None)
+        if match := re.search(r"Multiple values for (\S+?)\. To override a value use 'override \S+: (.+?)'", text):
+            return f"{match[1]}: an option is chosen already; write {match[1]}={match[2]}"
+        if match := re.match(r"(\S+) appears more than once in the final defaults list", text):
+            return f"{match[1]}: an option is chosen already; write {match[1]}=… once, without +"
+        if match := re.match(r"[Vv]alue '(.*?)' of type '\w+' could not be converted to (\w+)", text):
+            return f"{_key(link)}: {match[1]!r} is not allowed; allowed: {KINDS.get(match[2], match[2].lower())}"
         if isinstance(link, ValidationError):
             return f"{_key(link)}: {_lower(_first(link))}"
         if isinstance(link, OverrideParseException):

@@ -47,6 +47,7 @@ def in_order(arguments: list[str], named: tuple[str, ...] = ()) -> list[str]:
 def _with_key(key: str, word: str) -> list[str]:
     if key == "task" and (word.endswith(FILES) or os.sep in word):
         stem = Path(word).name.partition(".")[0]
-        return ["task=json", f"task.path={quoted(word)}", f"task.name={task_name(stem)}"]
+        path = word if re.fullmatch(r"[A-Za-z/][\w./-]*", word) else quoted(word)
+        return ["task=json", f"task.path={path}", f"task.name={task_name(stem)}"]
     plain = re.fullmatch(r"[\w./,-]+", word)
     return [f"{key}={word if plain else quoted(word)}"]

@@ -96,7 +96,7 @@ def call(
             statuses = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError):
             _stop(process, os.getpid())
-            raise SelfguideError("the process that starts child processes has ended: out of main memory?") from None
+            raise SelfguideError("the process that starts child processes was killed: out of main memory?") from None
         except BaseException:
             _stop(process, os.getpid())
             raise

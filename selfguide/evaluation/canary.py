@@ -67,7 +67,7 @@ class Verdict:
     def red(self) -> str | None:
         """The reason why tuned scores must not be believed; None if all is well."""
         if not self.prompts_equal:
-            return "the prompts served are not the prompts trained on (tokenizer, template or renderer changed)"
+            return "the prompts differ from those in training (the tokenizer, template or renderer changed)"
         if self.batch_to_alone > self.tolerance:
             return (
                 f"the engine's log-probability of an answer in a batch differs from the one alone by "
@@ -185,7 +185,7 @@ def check(engine: Engine, weights: Weights, served: Mapping[int, tuple[int, ...]
         prompts_equal=all(served.get(row["row"]) == tuple(row["prompt"]) for row in rows),
     )
     if reason := verdict.red():
-        raise EngineError(f"canary: weights {weights.name}: {reason}; nothing that they answer is used")
+        raise EngineError(f"canary: weights {weights.name}: {reason}; their answers are not used")
     return {**asdict(verdict), "learned": verdict.learned}
 
 

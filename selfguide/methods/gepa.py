@@ -49,7 +49,7 @@ def run(session: Session) -> MethodResult:
         drawn = spread_over_labels(session.gold_pool, task.labels, config.items, session.config.seed, "gepa")
         examples = tuple(known[pair] for pair in drawn)
     if not examples:
-        raise DataError("method=gepa: the task shows no demonstrations, so there is nothing to judge instructions by")
+        raise DataError("method=gepa: the task has no demonstrations to judge instructions by")
     stage = RewriteInstruction(
         session.student, session.teacher, task, examples, config.calls, config.reflected,
         session.config.evaluation.max_new_tokens, config.max_new_tokens, session.config.seed,
@@ -57,7 +57,7 @@ def run(session: Session) -> MethodResult:
     made = session.run("prompt", stage).value
     notes = {"gepa": made._asdict()}
     if made.instruction == task.instruction:
-        why = "GEPA found no instruction that is better on the examples: the task's own answers"
+        why = "GEPA found no better instruction: the task's own is used"
         return MethodResult(warnings=(why,), diagnostics=notes)
     return MethodResult(predictor=Instructed(session, made.instruction), diagnostics=notes)
 

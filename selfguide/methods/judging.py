@@ -99,7 +99,7 @@ def rate(session: Session, pairs: Sequence[Example], name: str) -> Verdicts:
     if session.config.curation.min_confidence is not None:
         threshold = session.config.curation.min_confidence
     elif threshold == 0.0:
-        why = "there are no wrong ones" if accuracy is None else "it cannot tell them from wrong ones"
+        why = "there are no wrong ones" if accuracy is None else "it cannot tell right from wrong ones"
         session.warn_once(f"curation.kind=judge drops nothing: no threshold on the demonstrations, {why}")
     known = {pair: value for pair, value in zip(pairs, rated.pairs, strict=True) if value is not None}
     return Verdicts(known, threshold, accuracy)

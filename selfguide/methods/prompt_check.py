@@ -73,6 +73,6 @@ def _check_answers(session: Session, instances: Sequence[Instance]) -> None:
         )
     least = "at least " if over == len(measured) < len(instances) else ""
     session.terminal.warn(
-        f"{least}{over} of {len(instances)} evaluation prompts have no room in the {model.context_length} tokens that "
+        f"{least}{over} of {len(instances)} evaluation prompts do not fit into the {model.context_length} tokens that "
         "the model takes"
     )

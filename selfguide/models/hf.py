@@ -169,7 +169,7 @@ class HFEngine:
             raise EngineError(f"out of memory on {self._device} with one prompt of {len(batch[0].prompt_ids)} tokens")
         self._batch_tokens = max(1, min(self._batch_tokens, positions(batch)) // 2)
         if not self._warned:
-            log.warning("out of memory (%s): batches are half as large from now on (engine.batch_tokens)", failure)
+            log.warning("out of memory (%s): halving the batches from now on (engine.batch_tokens)", failure)
             self._warned = True
         return [*self._halving(halves[0], run), *self._halving(halves[1], run)]
 

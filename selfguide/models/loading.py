@@ -111,7 +111,7 @@ def tidy_generation(config: Any, location: str) -> None:
         if _is_valid(config):
             break
     listed = ", ".join(sorted(left_out))
-    log_once(log, f"{location}: its generation config is not valid; left out, as they have no effect: {listed}")
+    log_once(log, f"{location}: its generation config is invalid; these keys have no effect and are ignored: {listed}")
 
 
 def _is_valid(config: Any) -> bool:

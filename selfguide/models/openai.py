@@ -235,8 +235,8 @@ class OpenAIEngine:
     def _check_budget(self) -> None:
         if self._budget_spent():
             raise EngineError(
-                f"engine.token_budget: {self._spent} of {self._settings.token_budget} tokens are spent; what was "
-                "finished is kept, and the same command continues with a new budget"
+                f"engine.token_budget: {self._spent} of {self._settings.token_budget} tokens are spent; finished "
+                "work is kept, and the same command with a larger budget continues"
             )
 
     def _body(self, weights: Weights | None, content: dict[str, Any]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Session:
     def restore(self, folder: Path) -> None:
         """What was released of the stage that this folder is of is there again."""
         if (stage := self._released.pop(folder.parent, None)) is not None:
-            self.terminal.say(f"{folder.parent.name}: computing anew what store.keep had released")
+            self.terminal.say(f"{folder.parent.name}: computing again what store.keep had deleted")
             self._store.restore(stage.kind, stage.spec, lambda path: stage.build(self._workspace(path, stage.kind)))
 
     def before_work(self, check: Callable[[], None]) -> None:

@@ -211,7 +211,7 @@ class VLLMEngine:
             if reason is not None:
                 self._merged = TemporaryDirectory(prefix="selfguide-merged-")
                 log.warning(
-                    "vLLM serves no adapters of %s (%s): each is merged into a copy of the weights, and loaded in turn",
+                    "vLLM serves no adapters for %s (%s): each is merged into a copy of the weights, which is loaded",
                     self._config.model.name,
                     reason,
                 )

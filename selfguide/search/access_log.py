@@ -11,7 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +21,11 @@ from filelock import FileLock
 from selfguide.core.errors import DataError
 from selfguide.core.files import json_line, write_text
 from selfguide.core.paths import user_cache
+from selfguide.tasks.identity import Identity, alike
 
 log = logging.getLogger(__name__)
 START = "0" * 16
+LONGEST_LINE = 1 << 16
 MOVE = " (moved away with its .head, it is put back from the other log, and results say so)"
 
 
@@ -35,21 +37,27 @@ class Head(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """`openings`: of this gold so far. `put_back`: lines that were ever gone from a log, by its path."""
+    """`openings`: of this gold so far. `put_back`: lines that were ever gone from a log, by its path.
+
+    `others`: openings under the task's name whose instances were others, and which count no more.
+    """
 
     openings: int
     put_back: dict[str, int]
+    others: int = 0
 
 
-def note(paths: Sequence[Path], task: str, content: str, details: Mapping[str, Any]) -> Noted:
-    """Write one opening of the gold `content` into all of these logs. Raises DataError if one of them was altered.
+def note(paths: Sequence[Path], task: str, gold: Identity, details: Mapping[str, Any]) -> Noted:
+    """Write one opening of the gold into all of these logs. Raises DataError if one of them was altered.
 
-    What one has lost and another still has is put back. A log that cannot be written is said and left out, unless it
-    is the first.
+    Gold of which some instances were edited, added or left out is the same. What one has lost and another still has
+    is put back. A log that cannot be written is said and left out, unless it is the first.
     """
     with ExitStack() as locked:
         logs = [each for index, path in enumerate(paths) if (each := _opened(path, locked, required=index == 0))]
-        rows = {each.path: [row for row in each.rows() if _same(row, task, content)] for each in logs}
+        every = {each.path: list(each.rows()) for each in logs}
+        same, others = _sorted_out([row for lines in every.values() for row in lines], task, gold)
+        rows = {path: [row for row in lines if _id(row) in same] for path, lines in every.items()}
         known = {_id(row): row for each in rows.values() for row in each}
         for each in logs:
             name, has = str(each.path.absolute()), {_id(row) for row in rows[each.path]}
@@ -62,7 +70,8 @@ def note(paths: Sequence[Path], task: str, content: str, details: Mapping[str, A
             "id": uuid.uuid4().hex[:16],
             "time": _now(),
             "task": task,
-            "content": content,
+            "content": gold.content,
+            "sample": list(gold.sample),
             "count": len(known) + 1,
             "logs": [str(each.path.absolute()) for each in logs],
             **details,
@@ -70,7 +79,7 @@ def note(paths: Sequence[Path], task: str, content: str, details: Mapping[str, A
         for each in logs:
             each.add(row)
         put_back = {str(path): sum("put_back" in row for row in each) for path, each in rows.items()}
-        return Noted(len(known) + 1, {path: count for path, count in put_back.items() if count})
+        return Noted(len(known) + 1, {path: count for path, count in put_back.items() if count}, len(others))
 
 
 class AccessLog:
@@ -142,9 +151,26 @@ class AccessLog:
                 file.truncate(content.rfind(b"\n") + 1)
 
 
-def user_log(content: str) -> Path:
-    """Where the openings of this gold are kept for all stores of a user."""
-    return user_cache() / "test_openings" / f"{content}.jsonl"
+def user_log(task: str, gold: Identity) -> Path:
+    """Where the openings of this gold are kept for all stores of a user: with those before it was edited, if it was."""
+    folder = user_cache() / "test_openings"
+    exact = folder / f"{gold.content}.jsonl"
+    if not exact.exists() and folder.is_dir():
+        for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True):
+            if alike(gold.sample, _sample(last := _last_row(path)), last.get("task") == task):
+                return path
+    return exact
+
+
+def _last_row(path: Path) -> dict[str, Any]:
+    """The last whole line; empty where it is not one of ours, which `AccessLog.rows` says when it is read."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LONGEST_LINE))
+        lines = file.read().rpartition(b"\n")[0].split(b"\n")
+    with suppress(ValueError):
+        row = json.loads(lines[-1])
+        return row if isinstance(row, dict) else {}
+    return {}
 
 
 def _opened(path: Path, locked: ExitStack, *, required: bool) -> AccessLog | None:
@@ -168,10 +194,26 @@ def _id(row: Mapping[str, Any]) -> str:
     return str(row.get("id") or _digest(row))
 
 
-def _same(row: Mapping[str, Any], task: str, content: str) -> bool:
-    # Lines of an earlier version know the name alone.
-    known = row.get("content")
-    return bool(row["task"] == task) if known is None else bool(known == content)
+def _sorted_out(rows: Sequence[dict[str, Any]], task: str, gold: Identity) -> tuple[set[str], set[str]]:
+    """The ids of the openings of this gold, however it was edited in between, and those of others under its name."""
+    contents, sample = set[str | None]({gold.content}), set(gold.sample)
+    same, others = set[str](), set[str]()
+    # The newest first: gold that was edited again and again is like the one before.
+    for row in sorted(rows, key=lambda row: str(row.get("time", "")), reverse=True):
+        content, theirs, named = row.get("content"), _sample(row), row["task"] == task
+        # Lines of an earlier version know the name alone.
+        if named if content is None else content in contents or alike(sample, theirs, named):
+            same.add(_id(row))
+            contents.add(content)
+            sample.update(theirs)
+        elif named:
+            others.add(_id(row))
+    return same, others
+
+
+def _sample(row: Mapping[str, Any]) -> list[str]:
+    sample = row.get("sample")
+    return list(map(str, sample)) if isinstance(sample, list) else []
 
 
 def _digest(row: Mapping[str, Any]) -> str:

@@ -27,7 +27,8 @@ class ProtocolStatus:
     """`frozen` is None where no frozen setting is due: on validation splits and on tasks outside the protocol.
 
     `other_split` is how the instances differ from the published split, None where they do not or there is none;
-    `reset_logs` which logs of the openings were cut or deleted, and by how many lines.
+    `reset_logs` which logs of the openings were cut or deleted, and by how many lines; `other_openings` how many
+    openings under the task's name were of other instances, and are not counted.
     """
 
     frozen: bool | None = None
@@ -35,6 +36,7 @@ class ProtocolStatus:
     test_openings: int | None = None
     other_split: str | None = None
     reset_logs: dict[str, int] = field(default_factory=dict)
+    other_openings: int = 0
 
     @property
     def mark(self) -> str:
@@ -47,15 +49,18 @@ class AccessCounter:
 
     def __init__(self, config: RunConfig, gold: GoldData, run: str, lock: str | None = None) -> None:
         self.last: Noted | None = None
-        self._content = gold.identity.content
-        self._logs = (expanded(config.store.root, "store.root") / "test_openings.jsonl", user_log(self._content))
+        self._gold = gold.identity
+        self._logs = (
+            expanded(config.store.root, "store.root") / "test_openings.jsonl",
+            user_log(gold.task, gold.identity),
+        )
         self._details = {"model": config.model.name, "lock": lock, "run": run}
         gold.on_open(self._opened)
 
     def _opened(self, opening: Opening) -> None:
         if opening.test_instances:
             about = {"purpose": opening.purpose, "split": opening.split, "test_instances": opening.test_instances}
-            self.last = note(self._logs, opening.task, self._content, {**about, **self._details})
+            self.last = note(self._logs, opening.task, self._gold, {**about, **self._details})
 
 
 class ProtocolCheck:
@@ -86,6 +91,7 @@ class ProtocolCheck:
             None if noted is None else noted.openings,
             other_split(config, self._identity),
             {} if noted is None else noted.put_back,
+            0 if noted is None else noted.others,
         )
 
     def _about(self, lock: FrozenConfig) -> dict[str, str | bool]:

@@ -119,7 +119,7 @@ def _collect(root: Path, folders: list[Path] | None, *, delete: bool) -> None:
         freed += each.bytes
         done = "deleted" if delete else "would delete"
         print(terminal(f"{done}  {decimal(each.bytes):>10}  {each.path}: {each.why}"))
-    print(f"{decimal(freed)} freed" if delete else f"{decimal(freed)} can be freed; --delete does it")
+    print(f"{decimal(freed)} freed" if delete else f"{decimal(freed)} can be freed with --delete")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -130,21 +130,21 @@ def main(arguments: list[str] | None = None) -> None:
     anywhere = argparse.ArgumentParser(add_help=False)
     anywhere.add_argument("--root", default=argparse.SUPPRESS, **root)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the finished stages", parents=[anywhere])
-    commands.add_parser("check", help="read all of it; exit 1 if something is damaged", parents=[anywhere])
-    why = commands.add_parser("why", help="which fields make two keys differ", parents=[anywhere])
+    commands.add_parser("list", help="list finished stages", parents=[anywhere])
+    commands.add_parser("check", help="read the whole store; exit with 1 if anything is damaged", parents=[anywhere])
+    why = commands.add_parser("why", help="show the fields in which two stages differ", parents=[anywhere])
     why.add_argument("left", help="a key, or RUN_FOLDER:STAGE")
     why.add_argument("right", help="another")
-    commands.add_parser("du", help="how large each kind of stage is", parents=[anywhere])
-    gc = commands.add_parser("gc", help="what no run folder uses; --delete deletes it", parents=[anywhere])
+    commands.add_parser("du", help="show the size of each kind of stage", parents=[anywhere])
+    gc = commands.add_parser("gc", help="list what no run folder uses; --delete deletes it", parents=[anywhere])
     gc.add_argument(
         "--keep", type=Path, action="append", metavar="FOLDER",
-        help="look here for run folders of earlier versions and for frozen settings, too; may be given again",
+        help="also look here for run folders of earlier versions and frozen settings; may be repeated",
     )  # fmt: skip
-    gc.add_argument("--delete", action="store_true", help="do it")
-    pinned = commands.add_parser("pin", help="a stage that gc leaves alone", parents=[anywhere])
+    gc.add_argument("--delete", action="store_true", help="delete them")
+    pinned = commands.add_parser("pin", help="protect a stage from gc", parents=[anywhere])
     pinned.add_argument("stage", help="a key, or RUN_FOLDER:STAGE")
-    pinned.add_argument("--remove", action="store_true", help="no longer")
+    pinned.add_argument("--remove", action="store_true", help="unpin it")
     options = parser.parse_args(arguments)
     if options.command == "list":
         for line in _listing(options.root):

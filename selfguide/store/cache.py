@@ -126,11 +126,11 @@ class Store:
                 info, seconds = self._built(final, spec, build)
                 work = _partial(final)
                 if any(released[name] != file_hash(work / name, fresh=True) for name in released):
-                    _set_aside(final, Damaged("computed anew it came out otherwise, on this machine at least"))
+                    _set_aside(final, Damaged("computing it again gave another result, on this machine at least"))
                     self._commit(final, info, seconds)
                     raise DataError(
                         f"store.root: {final} was computed anew for files that had been released, and came out "
-                        "otherwise; start the run again: it goes on with the new ones"
+                        "otherwise; start the run again: it continues with the new ones"
                     )
                 for name in released:
                     (work / name).replace(final / name)
@@ -233,7 +233,7 @@ def _set_aside(final: Path, damage: Damaged) -> None:
         raise DataError(
             f"store.root: {final} is damaged: {damage}; it cannot be set aside: {error.strerror}"
         ) from error
-    log.warning("%s", terminal(f"{final} is damaged: {damage}; set aside as {aside.name}, and computed anew"))
+    log.warning("%s", terminal(f"{final} is damaged: {damage}; set aside as {aside.name} and computed again"))
 
 
 def _seconds_so_far(work: Path) -> float:

@@ -56,7 +56,8 @@ class Journal:
         if content.fault is not None:
             aside = _copy_aside(path)
             log.warning(
-                "%s", terminal(f"{path}: {content.fault}; {len(self.rows)} units are kept, the rest is in {aside.name}")
+                "%s",
+                terminal(f"{path}: {content.fault}; {len(self.rows)} units are kept, the rest is in {aside.name}"),
             )
         if path.exists() and content.size < path.stat().st_size:
             os.truncate(path, content.size)

@@ -52,12 +52,12 @@ def _input_warnings(candidates: Sequence[Candidate], repeated: int) -> Iterator[
     bad = Counter(c.dropped for c in candidates if c.dropped is not None and not c.samples)
     if bad.total() - repeated > proposed / 2:
         reason, count = next((r, n) for r, n in bad.most_common() if r not in REPEATED)
-        yield f"{bad.total()} of {proposed} proposals were dropped, {count} as {reason}: most are not as they should be"
+        yield f"{bad.total()} of {proposed} proposals were dropped, {count} as {reason}: most are unusable"
     looked = accepted[:MEASURED]
     alike = sum(any(lcs_f1(one, other) > ALIKE for other in looked if other is not one) for one in looked)
     if len(looked) >= FEW_ROWS and alike > len(looked) / 2:
         yield (
-            f"{alike} of {len(looked)} accepted inputs have another that says nearly the same (ROUGE-L above {ALIKE}): "
+            f"{alike} of {len(looked)} accepted inputs nearly repeat another one (ROUGE-L above {ALIKE}): "
             "raise temperature.input, or set filters.near_duplicates"
         )
 
@@ -69,11 +69,11 @@ def _label_warnings(task: TaskSpec, candidates: Sequence[Candidate], pairs: Sequ
     elected = Counter(c.output for c in candidates if c.output is not None)
     if elected and elected.most_common(1)[0][1] > 0.8 * elected.total():
         label, count = elected.most_common(1)[0]
-        yield f"{count} of {elected.total()} elected labels are {label!r}: the votes are nearly of one label"
+        yield f"{count} of {elected.total()} elected labels are {label!r}: nearly all votes are for one label"
     agreement = label_agreement(candidates)
     chance = 1 / len(task.labels)
     if agreement is not None and len(pairs) >= FEW_ROWS and agreement < chance + 0.1:
         yield (
-            f"elected and asked-for labels agree on {agreement:.0%} (chance {chance:.0%}): "
-            "the model does not follow the label it is asked for, or cannot tell the labels apart"
+            f"elected and requested labels agree on {agreement:.0%} (chance {chance:.0%}): "
+            "the model ignores the requested label, or cannot tell the labels apart"
         )

@@ -145,7 +145,7 @@ def warn_if_changed(path: Path, task_id: str) -> None:
     """Warn about a user's own task file that is not the pinned one."""
     sha256 = manifest().get(short_id(task_id), ("", None))[1]
     if sha256 is not None and sha256_of(path) != sha256:
-        log.warning("%s: is not the published file (SHA-256 differs); scores will not compare", path)
+        log.warning("%s: is not the published file (SHA-256 differs); scores will not be comparable", path)
 
 
 def _name_and_hash(task_id: str, data: DataConfig) -> tuple[str, str | None]:

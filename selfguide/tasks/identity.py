@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from selfguide.config.schema import TaskConfig
 from selfguide.core.types import Family, Instance
+from selfguide.tasks.provenance import instance_hash
 from selfguide.tasks.raw import RawTask
 
 TABLE = Path(__file__).with_name("published.json")
@@ -17,6 +18,7 @@ SAMPLE = 32
 """Instances of a task that stand for it: those with the smallest hashes."""
 ENOUGH = 4
 """So many of them make other gold the same task: a copy of which a few instances were left out, added or changed."""
+SAME_ANSWERS = 0.75
 Group = Literal["validation", "test"]
 
 
@@ -24,8 +26,9 @@ Group = Literal["validation", "test"]
 class Identity:
     """`content` is the same for all copies of a task; `preset` the one that ships with this program, None for another.
 
-    `exact`: these are the preset's instances in its order, no more and no fewer. `family` is the preset's; it and the
-    preset's name decide its splits. `test_inputs` are those of the test split as it is unless `data` says otherwise.
+    `sample` stands for the instances (`sample_of`). `exact`: these are the preset's instances in its order, no more
+    and no fewer. `family` is the preset's; it and the preset's name decide its splits. `test_inputs` are those of the
+    test split as it is unless `data` says otherwise.
     """
 
     content: str = ""
@@ -34,25 +37,44 @@ class Identity:
     group: Group | None = None
     exact: bool = True
     test_inputs: frozenset[str] = frozenset()
+    sample: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, raw: RawTask, task: TaskConfig) -> "Identity":
         """That of a task as it was read; `task.group` is believed of a task that no preset is."""
         rows = list(map(_row, raw.instances))
-        content = content_of(rows)
+        content, sample = content_of(rows), sample_of(raw.instances)
         preset = _by_source(raw, task) or _by_instances(content, rows)
         if preset is None:
-            return cls(content, group=cast(Group | None, task.group))
+            return cls(content, group=cast(Group | None, task.group), sample=sample)
         entry = _table()[preset]
         group = entry.get("group")
         known = entry.get("content", content)
         exact = "ordered" not in entry or entry["ordered"] == _hash("\n".join(rows))
-        return cls(known, entry["family"], preset, group, exact)
+        return cls(known, entry["family"], preset, group, exact, sample=sample)
 
 
 def content_of(rows: Iterable[str]) -> str:
     """16 hex digits of a task's instances, one text each."""
     return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()[:16]
+
+
+def sample_of(instances: Iterable[Instance]) -> tuple[str, ...]:
+    """`INPUT:ANSWERS` of the `SAMPLE` instances with the smallest hashes of inputs: data sets with many in common have
+    many of these in common."""
+    hashes = {instance_hash(row.input)[:8]: _hash(json.dumps(row.references))[:4] for row in instances}
+    return tuple(f"{key}:{hashes[key]}" for key in sorted(hashes)[:SAMPLE])
+
+
+def alike(one: Collection[str], other: Collection[str], same_name: bool) -> bool:
+    """Whether two samples are of the same gold, some instances of which were edited, added or left out.
+
+    Under the same name all answers may be others; under another, the same inputs with other answers are another task.
+    """
+    enough = min(ENOUGH, (min(len(one), len(other)) + 1) // 2) or 1
+    inputs = len({row.partition(":")[0] for row in one} & {row.partition(":")[0] for row in other})
+    pairs = len(set(one) & set(other))
+    return inputs >= enough and (same_name or (pairs >= enough and pairs >= inputs * SAME_ANSWERS))
 
 
 def entry_of(raw: RawTask) -> dict[str, Any]:

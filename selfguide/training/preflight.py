@@ -167,4 +167,4 @@ def _names(path: Path) -> list[str]:
         with safe_open(path, "pt") as file:
             return list(file.keys())
     except SafetensorError as error:
-        raise ConfigError(f"model.path: {path} is damaged, fetch it again: {error}") from None
+        raise ConfigError(f"model.path: {path} is damaged; download it again: {error}") from None

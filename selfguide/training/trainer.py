@@ -104,7 +104,7 @@ def carry_out(job: TrainingJob, progress: TrainingProgress | None = None) -> Tra
             break
         except OutOfMemoryError as error:
             remember_too_large(config, fit)
-            log_once(log, f"{error}; the training goes on with less at once")
+            log_once(log, f"{error}; the training continues with less at once")
     losses = _kept_losses(job.losses, job.steps)
     remove_all(work)
     epochs = job.settings.max_epochs
@@ -188,7 +188,7 @@ def _trainer(job: TrainingJob, progress: TrainingProgress | None) -> Any:
     pad = job.tokenizer.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     batches, unpacked = choose_batches(model, job.rows, pad, settings.packing)
     if unpacked and is_first():
-        log.warning("finetuning.packing: rows are not packed; training only takes longer: %s", unpacked)
+        log.warning("finetuning.packing: rows cannot be packed, so training takes longer: %s", unpacked)
     packed = isinstance(batches, Packed)
     limit, share = tokens_per_pass(settings), settings.batch_size // processes
     micro = rows_per_pass(job.rows, share, limit) if packed else micro_batches(settings, settings.micro_batch_size)[0]

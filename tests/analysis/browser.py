@@ -22,7 +22,7 @@ def start(profile: Path, width: int = 1280) -> Any:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-    driver.set_page_load_timeout(60)
+    driver.set_page_load_timeout(240)
     return driver
 
 
@@ -41,4 +41,4 @@ def wait_for_title(driver: Any, part: str) -> None:
     """Returns once a page with this in its title is shown: a click does not wait for the page that it opens."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(driver, 60).until(lambda page: part in page.title)
+    WebDriverWait(driver, 240).until(lambda page: part in page.title)

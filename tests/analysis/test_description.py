@@ -14,7 +14,7 @@ LABELS = ("yes", "no")
 RECIPES = sorted(path.stem for path in (config_dir() / "method").glob("*.yaml"))
 VOTED = "The base model prompted with the 3 demonstrations answered each input 20 times; the 10 most likely vote"
 INHERITED = "The label that an input was written for is its output; nobody voted."
-NO_GOLD = "No gold instance was used beside the 3 demonstrations."
+NO_GOLD = "No gold instance was used besides the 3 demonstrations."
 
 
 def task_with(labels: tuple[str, ...]) -> TaskSpec:
@@ -48,12 +48,12 @@ SAID: dict[str, tuple[str, str, str, str]] = {
     "goldgen": ("like one of the gold instances, right or wrong", INHERITED, "prompts show them, right or", "was"),
     "goldgen_pairs": ("conditions from gold inputs", INHERITED, "inputs of gold instances, without", "was"),
     "llm2llm": ("The seed rows are gold instances. More inputs", "in one reply", "seed rows are gold instances", "was"),
-    "gepa": ("The base model wrote other instructions from errors", "", "", "Nothing was finetuned."),
+    "gepa": ("The base model rewrote the instruction from errors", "", "", "Nothing was finetuned."),
     "rest": ("The base model wrote the inputs", VOTED, NO_GOLD, "was finetuned"),
-    "star": ("The inputs are those of gold instances", "asked again with its gold answer as a hint. From round 2 to 3",
+    "star": ("The inputs come from gold instances", "asked again with its gold answer as a hint. From round 2 to 3",
              "their gold answers decided", "was finetuned"),
     "loop": ("The base model wrote the seed data from the instruction and the 3", INHERITED, NO_GOLD, "was"),
-    "self_icl": ("The base model wrote the inputs", VOTED, NO_GOLD, "Nothing was finetuned: the self-made pairs"),
+    "self_icl": ("The base model wrote the inputs", VOTED, NO_GOLD, "Nothing was finetuned: the prompt shows"),
     "few_shot_finetune": ("copies of the task's 3 demonstrations; nothing was synthesised", "", "", "was finetuned"),
     "gold_finetune": ("gold instances with their gold labels", "", "the rows are gold instances", "was finetuned"),
     "few_shot_icl": ("", "", "", "Nothing was finetuned."),
@@ -87,7 +87,7 @@ def test_a_vote_is_told_only_of_methods_that_hold_one(recipe: str) -> None:
         (0, "has no vote: the samples alone decide."),
         (5, "counts as 5 votes beside 10 samples."),
         (10, "counts as 10 votes beside 10 samples."),
-        (20, "counts as 20 votes beside 10 samples: wherever a sample passed the filters it is the output"),
+        (20, "counts as 20 votes beside 10 samples: if any sample passed the filters, this label is the output"),
     ],
 )
 @pytest.mark.parametrize("method", ["selfguide", "selfguide_extrapolate", "self_icl"])
@@ -105,7 +105,7 @@ CHANGES = {
     "annotation.min_share=0.5": ("outputs", "less than 50 % of the votes asked for"),
     "annotation.share_of=survivors": ("outputs", "30 % of the votes that passed the filters"),
     "generation.label_conditioning=false": ("requested_label", "No input was written for a label."),
-    "filters.decontaminate=drop": ("gold", "inputs that overlap with them were dropped"),
+    "filters.decontaminate=drop": ("gold", "only to drop synthetic inputs that overlap with them"),
     "curation=confidence": ("rows", "whose output the base model finds least likely (20 % of the rows of each label"),
     "curation=dynamics": ("rows", "that a training on other rows makes least likely (10 %"),
     "curation=curated_llm": ("rows", "that a training on real rows makes least likely (0 %"),
@@ -146,7 +146,10 @@ STEPS = {
     "method.propose.show_demonstrations=true": ("inputs", "the instruction, the 3 demonstrations and"),
     "method.attributes.kind=rationales": ("inputs", "reasons for each label"),
     "method.attributes.source=demonstrations": ("inputs", "conditions from the demonstrations"),
-    "method.attributes.source=gold": ("gold", "without their labels, are what new inputs are conditioned on"),
+    "method.attributes.source=gold": (
+        "gold",
+        "conditioned on inputs of gold instances, without their labels",
+    ),
     "method.initial_data.source=demonstrations": ("inputs", "The seed rows are the 3 demonstrations."),
     "method.initial_data.source=gold": ("gold", "the seed rows are gold instances with their labels"),
     "method.initial_data.source=selfguide": ("outputs", VOTED),
@@ -169,8 +172,8 @@ def test_a_model_that_was_trained_on_gold_is_told() -> None:
 
 def test_rows_of_a_run_with_gold_behind_it_are_not_called_free_of_gold(tmp_path: Path) -> None:
     said = described("method=zerogen", f"method.initial_data.extra_rows={tmp_path}", claims_gold=True)
-    assert "gold may be behind the rows that were made elsewhere" in said.gold
-    assert "made elsewhere (another run, or a file)" in said.inputs
+    assert "gold may be behind the rows from elsewhere" in said.gold
+    assert "includes rows from elsewhere (another run, or a file)" in said.inputs
 
 
 def test_a_task_without_labels_is_not_said_to_have_any() -> None:

@@ -67,6 +67,27 @@ def test_groups_of_other_seeds_are_paired_by_their_means(runs: dict[tuple[str, i
     expected = by_hand(runs, "selfguide", "tuned_score")[:2].mean(axis=0)
     expected = expected - by_hand(runs, "few_shot_finetune", "tuned_score").mean(axis=0)
     assert differences_of(two, three) == pytest.approx(expected[None])
+    others = group(runs, "few_shot_finetune", (1, 2))  # as many, but not the same
+    expected = by_hand(runs, "selfguide", "tuned_score")[:2].mean(axis=0)
+    expected = expected - by_hand(runs, "few_shot_finetune", "tuned_score")[1:].mean(axis=0)
+    assert differences_of(two, others) == pytest.approx(expected[None])
+
+
+def test_an_average_needs_every_task(runs: dict[tuple[str, int], RunFolder]) -> None:
+    averages = {"one": ["task_a"], "both": ["task_a", "task_b"], "none": []}
+    _, means = figures_of([group(runs, "selfguide", SEEDS)], averages)
+    assert set(means) == {("selfguide", "one")}
+
+
+def test_corrections_go_over_all_figures_or_over_those_of_each_variant(runs: dict[tuple[str, int], RunFolder]) -> None:
+    groups = [group(runs, variant, SEEDS) for variant in ("selfguide", "few_shot_finetune")]
+    corrected = {}
+    for by_variant in (False, True):
+        singles, _ = figures_of(groups, {}, by_variant=by_variant)
+        gains = [figure.gain for figure in singles.values() if figure.gain is not None]
+        corrected[by_variant] = [(kept.gain.p, kept.holm) for kept in gains]
+    assert all(p == adjusted for p, adjusted in corrected[True])
+    assert min(corrected[False])[1] == pytest.approx(2 * min(corrected[False])[0])
 
 
 def test_figures_as_they_are_written() -> None:

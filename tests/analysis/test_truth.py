@@ -36,7 +36,7 @@ def weighted(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def test_the_label_asked_for_is_told_to_decide(weighted: RunFolder) -> None:
     page, _ = page_of(weighted.path)
     assert "never trained on" not in page
-    assert "counts as 20 votes beside 10 samples: wherever a sample passed the filters it is the output" in page
+    assert "counts as 20 votes beside 10 samples: if any sample passed the filters, this label is the output" in page
     without = [c for c in weighted.candidates if all(sample.answer != c.output for sample in c.samples)]
     figures = agreement(weighted)
     assert figures is not None

@@ -34,13 +34,14 @@ def test_base_and_adapter_score_as_with_transformers(
     settings = (f"model.path={checkpoint}", "model.prompt_format=plain", f"model.context_length={CONTEXT}")
     prompts = [tuple(range(10, 10 + size)) for size in (120, 130)]
     asked = [ScoreRequest(prompt, (20, 30, 40), weights) for weights in (None, adapter) for prompt in prompts]
-    with HFEngine(model_config(checkpoint, context_length=CONTEXT), engine_config()) as engine:
-        theirs = engine.score(asked)
     with (
         caplog.at_level(logging.WARNING, "selfguide"),
         VLLMEngine.from_config(vllm_config("model=local", *settings)) as engine,
     ):
         ours = engine.score(asked)
+    # Second: transformers works as before where vLLM has run its classes.
+    with HFEngine(model_config(checkpoint, context_length=CONTEXT), engine_config()) as engine:
+        theirs = engine.score(asked)
     for mine, expected in zip(ours, theirs, strict=True):
         assert mine == pytest.approx(expected, abs=5e-3)
     said = [record.message for record in caplog.records if "serves no adapters" in record.message]

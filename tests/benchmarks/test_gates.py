@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.micro.admission import ASKED, BAND, admission_trial, admit
 from benchmarks.micro.ceiling import oracle_pairs
-from benchmarks.micro.drawn_tasks import draw_task
+from benchmarks.micro.drawn_tasks import INSTANCES, draw_task
 from benchmarks.micro.gates import Gate, Measured, gates, label_right, position, report
 from benchmarks.micro.icl import Scores, Trial, calibrated, measure_plain, vote
 from benchmarks.micro.reader import Reader, asked
@@ -84,6 +85,16 @@ def test_a_trial_shows_no_instance() -> None:
     assert not {d.input for d in trial.demonstrations} & {i.input for i in trial.instances}
     assert trial.percent([instance.output for instance in trial.instances]) == 100
     assert trial.percent(["nothing"] * 30) == 0
+
+
+def test_admission_sees_the_demonstrations_and_no_instance_that_is_scored(reader: Reader) -> None:
+    task = draw_task("development", 0, 0)
+    seen, scored = admission_trial(task), Trial.of(task, INSTANCES)
+    assert seen.demonstrations == scored.demonstrations
+    assert len(seen.instances) == ASKED
+    assert not {i.input for i in seen.instances} & {i.input for i in scored.instances}
+    (found,) = admit(reader, [task], asked=4)
+    assert found.admitted == (BAND[0] <= found.icl <= BAND[1])
 
 
 def test_the_bundled_model_is_measured(reader: Reader) -> None:

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from benchmarks.micro import training
 from benchmarks.micro.init import look_up_heads
+from benchmarks.micro.mixture import Mixture
 from benchmarks.micro.muon import MuonAdamW
 from benchmarks.micro.probes import reading_cases
 from benchmarks.micro.settings import Architecture, Phase, Pretraining, recipe
@@ -28,7 +30,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pretraining]]:
+def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pretraining]:
     def recipe_in(folder: Path, **other: float) -> Pretraining:
         folder.mkdir(exist_ok=True)
         (folder / "tokenizer.json").write_bytes(tokenizer)
@@ -38,9 +40,7 @@ def small(tokenizer: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         return replace(recipe(), output=str(folder), architecture=SMALL, phases=phases, **given)
 
     monkeypatch.setattr(training, "look_up_heads", lambda model, seed: None)
-    threads = torch.get_num_threads()
-    yield recipe_in
-    torch.set_num_threads(threads)
+    return recipe_in
 
 
 @pytest.mark.slow  # three pretrainings
@@ -71,6 +71,17 @@ def test_a_checkpoint_goes_on_with_its_own_recipe_alone(small: Callable[..., Pre
     training.pretrain(small(tmp_path, threads=2))
     with pytest.raises(DataError, match="was begun with seed=0, now 1; choose another output"):
         training.pretrain(small(tmp_path, seed=1))
+
+
+@pytest.mark.slow  # a compilation
+def test_a_compiled_model_has_the_same_loss(small: Callable[..., Pretraining], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    known = Tokenizer.from_file(str(Path(small(tmp_path).output) / "tokenizer.json"))
+    model = training.build_model(SMALL)
+    batch = training.make_batch(known, 0, 0, 768, Mixture(stated=1), ("zu", "kor", "bel", "lom"))
+    eager = training.batch_loss(model, batch)
+    compiled = training.batch_loss(model, batch, torch.compile(model.model, dynamic=False))
+    assert compiled.item() == pytest.approx(eager.item(), rel=1e-2)
 
 
 MISTAKES = {

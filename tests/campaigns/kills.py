@@ -102,5 +102,5 @@ class Killed:
         said = f"ended with {done.returncode}: {done.stderr[-1500:]}"
         assert done.returncode in allowed and "Traceback" not in done.stderr, said
         if done.returncode == 130:
-            assert "Go on with: " in done.stderr.splitlines()[-1], said
+            assert "Continue with: " in done.stderr.splitlines()[-1], said
         return done.returncode

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests import cli
+from tests.campaigns.scripted import write_preset
 from tests.campaigns.tally import Tally
-from tests.tiny_task import smoke, write_task
+from tests.campaigns.test_kills import a_training
 
 pytestmark = pytest.mark.slow
 SIZE = 15
@@ -40,10 +41,10 @@ def outputs(folder: Path) -> list[bytes]:
 
 def test_full_disks(tmp_path: Path, disk: Path, tally: Callable[[str, int], Tally]) -> None:
     counts = tally("full disks", SIZE)
-    task = write_task(tmp_path)
+    conf = write_preset(tmp_path / "conf")
 
-    def command(root: Path) -> list[str]:
-        return ["selfguide.main", *smoke(task, root / "store"), f"hydra.run.dir={root / 'run'}"]
+    def command(root: Path) -> tuple[str, ...]:
+        return a_training(root, conf).arguments
 
     whole = tmp_path / "whole"
     assert cli.run(*command(whole), cwd=tmp_path).returncode == 0

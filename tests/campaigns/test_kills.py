@@ -12,6 +12,7 @@ import pytest
 from tests.campaigns.kills import Kill, Killed
 from tests.campaigns.scripted import write_preset
 from tests.campaigns.tally import Tally
+from tests.models.checkpoints import tiny_model
 from tests.table.tables import write_table
 from tests.tiny_task import smoke, write_task
 
@@ -25,6 +26,15 @@ def a_run(folder: Path, conf: Path, *more: str) -> Killed:
     files = ("dataset.jsonl", "candidates.jsonl", "predictions.jsonl", "adapter/*.safetensors")
     overrides = smoke(write_task(conf), folder / "store", f"hydra.run.dir={folder}/run", *more)
     return Killed(folder, ("selfguide.main", *overrides), tuple(f"run/{name}" for name in files))
+
+
+def a_training(folder: Path, conf: Path) -> Killed:
+    model = conf / "model"
+    if not model.exists():
+        tiny_model(model, max_position_embeddings=1024)
+    return a_run(
+        folder, conf, f"model.path={model}", "finetuning.save_every_s=0.01", "evaluation.canary=false", *mine(conf)
+    )
 
 
 def a_table(folder: Path, conf: Path) -> Killed:
@@ -49,7 +59,7 @@ def mine(conf: Path) -> tuple[str, ...]:
 
 KILLED: dict[str, Callable[[Path, Path], Killed]] = {
     "run": lambda folder, conf: a_run(folder, conf, "finetuning=none", *mine(conf)),
-    "training": lambda folder, conf: a_run(folder, conf, "finetuning.save_every_s=0.2"),
+    "training": a_training,
     "table": a_table,
     "sweep": a_sweep,
 }

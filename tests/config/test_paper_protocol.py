@@ -13,7 +13,7 @@ from tests.composing import composed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "methods" / "paper_protocol.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([\w.]+)` \| (.+?) \|", re.MULTILINE)
-SET, DIFFERENT = PAGE.split("## What stays different")
+SET, DIFFERENT = PAGE.split("## What still differs")
 
 
 def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -32,8 +32,13 @@ def meet(folder: Path) -> list[str]:
     (folder / os.environ["RANK"]).write_text(str(os.getpid()))
     if os.environ["RANK"] == "1":
         time.sleep(600)
-    wait_for(lambda: (folder / "1").exists(), 20)
+    wait_for(lambda: said(folder / "1"), 240)
     raise ConfigError("the first one fails")
+
+
+def said(file: Path) -> bool:
+    """Whether another process has written all of it: what it opens is empty first."""
+    return file.exists() and bool(file.read_text())
 
 
 def hold(size: int) -> int:
@@ -105,12 +110,12 @@ def test_one_that_fails_ends_the_others(tmp_path: Path) -> None:
 
 def test_an_interrupted_wait_kills_it(tmp_path: Path) -> None:
     def interrupt() -> None:
-        if (tmp_path / "started").exists():
+        if said(tmp_path / "started"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         child.call(wait, tmp_path, watch=interrupt)
-    wait_for(lambda: not psutil.pid_exists(int((tmp_path / "started").read_text())), 10)
+    wait_for(lambda: not psutil.pid_exists(int((tmp_path / "started").read_text())), 240)
     assert child.call(os.path.join, "a") == "a", "another server takes over"
 
 

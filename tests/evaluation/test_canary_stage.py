@@ -84,7 +84,7 @@ def other_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("other_prompts")
 def test_red_when_the_evaluation_sends_other_prompts(unchecked: Path) -> None:
-    with pytest.raises(EngineError, match="the prompts served are not the prompts trained on"):
+    with pytest.raises(EngineError, match="the prompts differ from those in training"):
         running(unchecked, "evaluation.canary_tolerance=0.02")
 
 
@@ -92,7 +92,7 @@ def test_red_under_another_prompt_format(unchecked: Path) -> None:
     config = run_config(*overrides(unchecked), "model.prompt_format=chat", "model.chat_template=vicuna")
     task, _ = load_task(config.task, config.data, config.seed)
     weights = weights_in(unchecked)
-    with Session(config, task, quiet()) as session, pytest.raises(EngineError, match="not the prompts trained on"):
+    with Session(config, task, quiet()) as session, pytest.raises(EngineError, match="differ from those in training"):
         trusted(session, weights)
 
 
@@ -109,7 +109,7 @@ def test_nothing_else_uses_weights_that_it_refuses(unchecked: Path, use: str) ->
     weights = weights_in(unchecked)
     config = run_config(*overrides(unchecked), "curation=dynamics", "evaluation.canary_tolerance=0.03")
     task, _ = load_task(config.task, config.data, config.seed)
-    with Session(config, task, quiet()) as session, pytest.raises(EngineError, match="not the prompts trained on"):
+    with Session(config, task, quiet()) as session, pytest.raises(EngineError, match="differ from those in training"):
         if use == "annotation":
             annotate_with(session, [Candidate("0-0", 0, "Tom saw the grey hat.")], weights)
         elif use == "diagnosis":

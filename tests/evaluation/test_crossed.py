@@ -74,6 +74,12 @@ def test_the_larger_of_the_two_tests_counts() -> None:
     )
 
 
+def test_the_test_of_signs_weighs_tasks_alike_whatever_their_instances() -> None:
+    few, many = np.array([[-0.5, -0.5]]), np.array([[0.0, 0.0, 0.5, 1.0, -0.5, 1.0, 0.5, 0.0]])
+    weighed = np.concatenate([few[0] / 2, many[0] / 8])
+    assert crossed_gain([few, many]).p == permutation_p(weighed) > permutation_p(np.concatenate([few[0], many[0]]))
+
+
 def test_the_score_of_tasks_weighs_each_alike_whatever_its_instances() -> None:
     tasks = [np.array([[1.0, 0.0, 1.0, 1.0]]), np.tile([0.0, 0.5], 20)[None]]
     found = crossed_interval(tasks)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfguide.core.types import LabelExtraction
-from selfguide.tasks.labels import extract_label
+from selfguide.tasks.labels import extract_label, normalized_label
 
 NLI = ("entailment", "not entailment", "neutral")
 YES_NO = ("yes", "no")
@@ -87,3 +87,8 @@ def test_a_label_is_recovered_from_itself(labels: list[str], data: st.DataObject
 def test_never_anything_but_a_label(text: str, labels: list[str]) -> None:
     for rule in ("exact", "first_line", "last_occurrence", "reference"):
         assert extract_label(text, labels, rule) in (None, *labels)
+
+
+def test_labels_of_punctuation_stay_apart() -> None:
+    assert normalized_label("!?") == "!?" != normalized_label("?!")
+    assert extract_label("?!", ("!?", "?!"), "exact") == "?!"

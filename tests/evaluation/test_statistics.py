@@ -8,6 +8,7 @@ from selfguide.evaluation import statistics
 from selfguide.evaluation.statistics import (
     bootstrap_mean,
     detectable_difference,
+    equal_gain,
     holm,
     margin_of_error,
     paired_gain,
@@ -163,3 +164,15 @@ def test_the_interval_holds_the_gain_as_often_as_it_says() -> None:
         gain = paired_gain(after.astype(float), before.astype(float), resamples=300)
         held += gain.ci_low <= 0.2 <= gain.ci_high
     assert 0.92 <= held / 300 <= 0.99
+
+
+def test_as_few_as_18_draws_refute_nothing_at_five_percent() -> None:
+    """The observed signs are one of 19 patterns: no p is below 1/19."""
+    differences = [0.5 + number / 100 for number in range(20)]
+    gain = paired_gain(differences, [0.0] * 20, resamples=18)
+    assert (gain.ci_low, gain.ci_high) == (-1.0, 1.0)
+
+
+def test_equal_gains_twice_as_large_have_an_interval_twice_as_wide() -> None:
+    small, large = (equal_gain(value, 30, 0.001, 0.95) for value in (0.1, 0.2))
+    assert large.ci_high - large.ci_low == pytest.approx(2 * (small.ci_high - small.ci_low))

@@ -92,7 +92,7 @@ def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "dataset").symlink_to(tmp_path / "mine")
-    with pytest.raises(DataError, match="no folder of an earlier export"):
+    with pytest.raises(DataError, match="not written by an earlier export"):
         fill(tmp_path / "out" / "dataset", tmp_path / "run")
     assert list((tmp_path / "mine").iterdir()) == []
 
@@ -111,3 +111,20 @@ def test_links_and_pipes_in_an_adapter_do_not_leave_the_machine(
     assert json.loads((folder / "adapter_config.json").read_text())["r"] == 4
     said = capsys.readouterr().err
     assert all(f"{name}: not a regular file, left out" in said for name in ("notes.txt", "more", "pipe"))
+
+
+def test_a_folder_around_the_run_is_never_replaced_whatever_a_marker_says(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "run"
+    run.mkdir(parents=True)
+    (run / "result.json").write_text("{}")
+    (tmp_path / MARKER).write_text(json.dumps({"runs": ["run/result.json"]}))
+    with pytest.raises(DataError, match="is the run itself"):
+        fill(tmp_path / "runs", run)
+    assert content(tmp_path / "runs") == {"run/result.json": b"{}"}
+
+
+def test_an_adapter_names_no_revision_of_a_base_that_has_none_elsewhere(run: RunFolder, tmp_path: Path) -> None:
+    file = run.path / "adapter" / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "revision": "of this machine"}))
+    folder = export_weights(run, run.config.model, tmp_path / "out", "adapter")
+    assert json.loads((folder / "adapter_config.json").read_text())["revision"] is None

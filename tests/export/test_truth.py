@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from selfguide.analysis.folder import RunFolder
-from selfguide.apps.export.dataset import export_dataset
+from selfguide.apps.export.dataset import dataset_card, export_dataset
 from tests.analysis.folders import write_run
 
 SELFGUIDE_ONLY = ("SELF-GUIDE", "vote,", "few-shot", "self-guide")
@@ -61,3 +61,17 @@ def test_exported_shares_count_samples_alone(tmp_path: Path) -> None:
     for row, candidate in voted:
         agree = sum(sample.answer == candidate.output for sample in candidate.samples)
         assert row["vote_share"] == agree / 10
+
+
+@pytest.mark.parametrize(("rows", "size"), [(999, "n<1K"), (1000, "1K<n<10K")])
+def test_a_card_names_the_hubs_category_of_the_size(rows: int, size: str, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", proposals=20, instances=5)
+    (folder / "dataset.jsonl").write_text(json.dumps({"input": "one", "output": "red"}) + "\n")
+    text = (folder / "dataset.jsonl").read_text()
+    (folder / "dataset.jsonl").write_text(text * rows)
+    assert f"- {size}\n" in dataset_card(RunFolder.open(folder), ["default"], None)
+
+
+def test_a_card_has_no_path_of_this_machine(tmp_path: Path) -> None:
+    _, text = exported(tmp_path, "method=s3", "method.initial_data.extra_rows=/home/somebody/rows.jsonl")
+    assert "somebody" not in text and "| initial_data.items |" in text.replace("method.", "")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from selfguide.core.console import Terminal
@@ -53,6 +54,7 @@ def finished(folder: Path, method: str, *overrides: str) -> tuple[set[str | None
     return engine.voters, json.loads((folder / method / "result.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_annotator_votes_in_every_method(tmp_path: Path) -> None:
     ran = {method: finished(tmp_path, method, *more) for method, more in METHODS.items()}
     [weights] = ran["selfguide"][0]

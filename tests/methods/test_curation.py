@@ -183,11 +183,15 @@ def test_curated_llm_judges_with_a_model_of_the_demonstrations(tmp_path: Path) -
 
 
 class Correcting(Believing):
-    """Doubts "purple" alone, and answers every input with "blue"."""
+    """Doubts "purple", a little less whatever the bike is, and nothing else; answers every input with "blue"."""
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[tuple[float, ...]]:
-        doubted = [TOKENIZER.decode(request.completion_ids).strip() == "purple" for request in requests]
-        return [(-5.0 if doubt else -0.1,) * len(r.completion_ids) for doubt, r in zip(doubted, requests, strict=True)]
+        return [(self.logprob(request),) * len(request.completion_ids) for request in requests]
+
+    def logprob(self, request: ScoreRequest) -> float:
+        if TOKENIZER.decode(request.completion_ids).strip() == "purple":
+            return -5.0
+        return -3.0 if "bike" in TOKENIZER.decode(request.prompt_ids).rsplit("Input:", 1)[1] else -0.1
 
 
 def test_a_doubtful_answer_is_corrected_and_the_run_says_what_it_trained_on(tmp_path: Path) -> None:
@@ -196,6 +200,11 @@ def test_a_doubtful_answer_is_corrected_and_the_run_says_what_it_trained_on(tmp_
     more = ("curation=clear", "evaluation.canary=false", "finetuning.max_epochs=1", "finetuning.epochs=1")
     with session_of(tmp_path, Correcting(TOKENIZER.decode, lambda *_: "blue"), *more) as session:
         student = train_student(session, rows)
+        bike = Example("Tom saw the red bike.", "purple")
+        unsure = curate(session, [*rows[:-1], bike], "unsure")
+    assert (unsure.corrected, unsure.pairs) == ({}, tuple(rows[:-1])), (
+        "likelier than purple, but less than what is kept"
+    )
     right = Example("Tom saw the blue car.", "blue")
     assert student.corrected == {rows[-1]: right}
     assert set(student.rows) >= {*rows[:-1], right} and rows[-1] not in student.rows

@@ -278,7 +278,7 @@ def test_no_errors_end_the_loop(tmp_path: Path) -> None:
     assert ran.result["diagnostics"]["stopped"] == "no_errors"
     assert [notes["rows"] for notes in ran.rounds] == [12]
     llm2llm = scripted(tmp_path, perfect, "method=llm2llm", name="llm2llm").result
-    assert llm2llm["warnings"][-1] == "no errors to extrapolate: trained on the seed data alone"
+    assert llm2llm["warnings"][-1] == "no errors to extrapolate: trained only on the seed data"
     assert llm2llm["counts"]["train"] > 0 == llm2llm["counts"]["synthetic"] == llm2llm["costs"]["method"]["kept"]
 
 

@@ -63,9 +63,9 @@ def test_equal_steps_whatever_the_rows(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_encoder_is_the_student_and_its_influence_fills_the_pool(tmp_path: Path) -> None:
-    more = ("method.initial_data.items=60", "method.loop.rounds=null", "method.propose.feedback.start=15")
+    more = ("method.initial_data.items=36", "method.loop.rounds=null", "method.propose.feedback.start=12")
     more += ("method.diagnose.score_above=10", "method.filter.min_words=2", "student=encoder_scratch")
-    stages = finished(tmp_path, "method=progen", *more, "student.encoder.epochs=4", "student.influence.scale=10000")
+    stages = finished(tmp_path, "method=progen", *more, "student.encoder.epochs=2", "student.influence.scale=10000")
     assert {"influence_0", "training_0", "training"} <= set(stages)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     scored = [notes for notes in result["diagnostics"]["rounds"] if notes.get("scored")]

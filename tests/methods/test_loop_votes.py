@@ -93,3 +93,13 @@ def test_votes_that_cannot_disagree_are_refused(overrides: tuple[str, ...], said
         run_config(*PRESET, *overrides)
     run_config(*PRESET, *overrides, "method.loop.rounds=0")
     run_config(*PRESET, *overrides, "method.diagnose.select=all")
+
+
+def test_no_input_is_extrapolated_in_two_rounds(tmp_path: Path) -> None:
+    quiet = ("finetuning=none", "evaluation.controls=false", "evaluation.limit=2", "generation.target=10")
+    more = ("filters.input_length=off", "method.loop.rounds=2", "method.loop.rows=null")
+    config = run_config(*PRESET, *quiet, *more, f"store.root={tmp_path / 'store'}")
+    run(config, tmp_path / "run", Terminal(Console(file=io.StringIO())), ScriptedEngine(TOKENIZER.decode, doubtful))
+    rows = [json.loads(line) for line in (tmp_path / "run" / "candidates.jsonl").read_text().splitlines()]
+    first, second = ({row["parent"] for row in rows if row["round"] == number} for number in (1, 2))
+    assert first and second and not first & second

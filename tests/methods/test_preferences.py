@@ -76,6 +76,7 @@ def test_a_sample_that_does_not_vote_is_no_loser() -> None:
     assert preferences(TASK, [Candidate("0", 0, "3 + 4", output="So 7", samples=(*candidate.samples, cut))], 0.0) == []
 
 
+@pytest.mark.slow
 def test_a_run_prefers_after_supervised_training_or_in_its_place(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="pip install selfguide[preference]")
     task, found = write_task(tmp_path, classification=True), {}

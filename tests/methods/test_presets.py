@@ -1,5 +1,7 @@
 """What the presets of other papers take from the model that writes, and from nobody else."""
 
+import operator
+
 import pytest
 
 from selfguide.config.loop import LoopConfig
@@ -14,6 +16,24 @@ RECIPES = sorted(path.stem for path in (config_dir() / "method").glob("*.yaml") 
 def test_the_kind_of_a_recipe_is_known_without_composing_it(recipe: str) -> None:
     """Run folders of earlier versions name the recipe alone; its kind may stand in the recipe that it builds on."""
     assert kind_of_recipe(recipe) == run_config(f"method={recipe}").method.kind
+
+
+PUBLISHED = {
+    "s3": {
+        "attributes.per_item": 2, "attributes.items": 20, "attributes.draw.temperature": 0.9,
+        "diagnose.source": "gold",
+    },
+    "llm2llm": {
+        "initial_data.share": 0.01, "filter.novelty": 0.95, "propose.show_gold": True, "propose.show_wrong": False,
+        "propose.per_exemplar": 1, "diagnose.restrict_to": "initial", "loop.rounds": 9,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_what_a_paper_says_is_the_presets(method: str) -> None:
+    found = run_config(f"method={method}").method
+    assert {key: operator.attrgetter(key)(found) for key in PUBLISHED[method]} == PUBLISHED[method]
 
 
 @pytest.mark.parametrize("method", ["zerogen", "progen", "s3", "goldgen"])

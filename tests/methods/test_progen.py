@@ -14,6 +14,8 @@ import pytest
 
 from selfguide.config.loop import LoopConfig, held_out_rows
 from selfguide.core.errors import ConfigError
+from selfguide.core.types import Example
+from selfguide.methods.loop.influence import held_out
 from selfguide.methods.loop.state import targets
 from tests.composing import run_config
 from tests.methods.running import Ran, scripted
@@ -55,6 +57,15 @@ def scored_at(*overrides: str) -> tuple[list[int], list[int]]:
     sizes, least = targets(config), config.diagnose.score_above
     assert least is not None
     return sizes, [size for size in sizes[:-1] if size - held_out_rows(config.diagnose, size) > least]
+
+
+def test_the_rows_held_out_stay_the_same_as_rows_are_added() -> None:
+    config = run_config("method=progen", "method.diagnose.held_out_from=20", "method.diagnose.held_out=5").method
+    assert isinstance(config, LoopConfig)
+    rows = [Example(f"input {number}", "x") for number in range(60)]
+    few, many = (held_out(rows[:count], config.diagnose, 0)[1] for count in (30, 60))
+    assert few == many != held_out(rows, config.diagnose, 1)[1]
+    assert set(few) < set(rows[:20])
 
 
 def test_when_rows_are_scored() -> None:

@@ -20,6 +20,7 @@ from selfguide.core.console import Terminal
 from selfguide.core.errors import ConfigError
 from selfguide.core.types import TaskSpec
 from selfguide.methods.self_icl_stream import SelfICLPredictor
+from selfguide.models.base import Completion, Progress, Request
 from selfguide.models.session import Session
 from selfguide.store import Journal
 from selfguide.synthesis.replies import distinct, read_instances
@@ -63,12 +64,15 @@ def changed(node: Any, key: str, value: Any) -> Any:
 
 
 def predictor(
-    knobs: Mapping[str, Any], answer: Answer = speak, classification: bool = True
+    knobs: Mapping[str, Any],
+    answer: Answer = speak,
+    classification: bool = True,
+    kind: type[ScriptedEngine] = ScriptedEngine,
 ) -> tuple[SelfICLPredictor, ScriptedEngine]:
     config, task = base(classification)
     for key, value in knobs.items():
         config = changed(config, key, value)
-    engine = ScriptedEngine(TOKENIZER.decode, answer)
+    engine = kind(TOKENIZER.decode, answer)
     return SelfICLPredictor(Session(config, task, Terminal(Console(file=io.StringIO())), engine=engine)), engine
 
 
@@ -248,3 +252,24 @@ def test_neither_the_test_input_nor_a_repetition_is_kept(texts: list[str], test:
     if test == "A CAT":
         assert not {"A cat.", "a cat", "“A cat.”"} & set(kept)
     assert distinct(kept, test) == kept
+
+
+class Interrupted(ScriptedEngine):
+    """Every answer ends at its limit."""
+
+    def generate(self, requests: Sequence[Request], progress: Progress | None = None) -> list[list[Completion]]:
+        answers = [self._decode(request.prompt_ids).endswith("Output:") for request in requests]
+        made = super().generate(requests, progress)
+        return [
+            [replace(one, finish="length") for one in some] if cut else some
+            for some, cut in zip(made, answers, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_half_an_answer_is_no_demonstration_and_a_label_is_whole(constrained: bool, tmp_path: Path) -> None:
+    made, _ = predictor(STREAM | {"method.constrain_to_labels": constrained}, kind=Interrupted)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        made.answer(TESTS[:1], journal)
+        [[shown]] = [row["demonstrations"] for row in journal.rows]
+    assert bool(shown) is constrained

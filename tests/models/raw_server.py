@@ -21,7 +21,7 @@ class RawServer:
             while True:
                 client, _ = self._socket.accept()
                 with client, suppress(OSError):  # who leaves early is part of the tests
-                    client.settimeout(5)
+                    client.settimeout(60)
                     self._answer(client)
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ def test_red_for_an_engine_that_scores_otherwise_in_a_batch(trained: tuple[HFEng
 def test_red_for_other_prompts(trained: tuple[HFEngine, Weights, Weights]) -> None:
     engine, adapter, _ = trained
     served = {number: (9, *prompt) for number, prompt in SERVED.items()}
-    with pytest.raises(EngineError, match="not the prompts trained on"):
+    with pytest.raises(EngineError, match="differ from those in training"):
         check(engine, adapter, served, 0.01)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from selfguide.core.errors import ConfigError, EngineError, MissingDependencyError
 from selfguide.models.base import Request, Sampling, Weights
@@ -210,3 +211,13 @@ def test_holding_the_prefix_once_changes_nothing(
     flat = [[c.logprob for cs in results for c in cs] for results in (ours, repeated, unshared)]
     assert flat[0] == pytest.approx(flat[1], abs=1e-3)
     assert flat[1] == pytest.approx(flat[2], abs=1e-3)
+
+
+def test_a_prefix_is_held_once_only_where_every_layer_sees_the_whole_text(tmp_path: Path) -> None:
+    config = AutoConfig.for_model(
+        "mistral", vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4,
+        num_key_value_heads=2, sliding_window=64,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config).eval()
+    with torch.inference_mode():
+        assert (holds_prefix_once(model, 64), holds_prefix_once(model, 65)) == (True, False)

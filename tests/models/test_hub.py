@@ -77,7 +77,7 @@ def test_presets_name_the_commit_that_they_are_for() -> None:
 def test_what_the_hub_refuses_is_one_plain_line(hub: str, tmp_path: Path) -> None:
     ours = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_x"}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *REFUSALS], capture_output=True, text=True, timeout=120, env=os.environ | ours
+        [sys.executable, "-c", SCRIPT, *REFUSALS], capture_output=True, text=True, timeout=400, env=os.environ | ours
     )
     said: dict[str, set[str]] = {}
     for line in done.stdout.splitlines():

@@ -78,5 +78,5 @@ def test_sampling_settings_without_sampling_are_left_out_with_one_line(
     assert json.loads((tmp_path / "copy" / "generation_config.json").read_text())["eos_token_id"] == 1
     lines = [record.getMessage() for record in caplog.records if "generation config" in record.getMessage()]
     assert lines == [
-        f"{tiny}: its generation config is not valid; left out, as they have no effect: temperature, top_p"
+        f"{tiny}: its generation config is invalid; these keys have no effect and are ignored: temperature, top_p"
     ]

@@ -169,3 +169,9 @@ def test_a_method_that_is_not_forecast_is_refused_at_once(tmp_path: Path) -> Non
     done = cli.run("selfguide.main", "plan", "method=s3", cwd=tmp_path, before=cli.nothing_heavy)
     assert done.returncode != 0
     assert "method.kind: loop" in done.stderr and "allowed: selfguide | few_shot_icl" in done.stderr
+
+
+def test_a_tasks_baseline_is_answered_once_whatever_the_seeds() -> None:
+    one = forecast(config(), measured(), 500)
+    once, twice = (sweep_forecast(one, 4, 2, 3, seeds)["seconds"]["value"] for seeds in (1, 2))
+    assert 2 * once - twice == pytest.approx(3 * one["quantities"]["seconds.baseline"]["value"])

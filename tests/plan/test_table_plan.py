@@ -132,7 +132,7 @@ def test_a_models_size_is_in_its_name(path: str, weights: float) -> None:
 
 
 def test_a_model_of_no_known_size_is_refused() -> None:
-    with pytest.raises(ConfigError, match="does not tell its size"):
+    with pytest.raises(ConfigError, match="does not contain its size"):
         weights_of(run_config("model=local", "model.path=/none/such", "model.name=mine").model)
     assert 3e6 < weights_of(run_config("model=micro").model) < 5e6
 

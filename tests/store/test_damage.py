@@ -299,7 +299,7 @@ def test_a_read_only_store_serves_hits() -> None:
             path.chmod(0o555)
         try:
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
-            subprocess.run([sys.executable, "-c", READ, str(root)], check=True, env=environment, timeout=60)
+            subprocess.run([sys.executable, "-c", READ, str(root)], check=True, env=environment, timeout=400)
         finally:
             for path in folders:
                 path.chmod(0o755)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfguide.core.errors import DataError
+from selfguide.core.hashing import LARGE
 from selfguide.store import Store, StoredStage
 from selfguide.store.__main__ import main
 from selfguide.store.check import check_store
@@ -170,3 +171,34 @@ def test_a_release_that_was_killed_is_finished(root: Path, tmp_path: Path) -> No
     (stage.path / "f").write_text("made")
     assert [each.path for each in collect(root, [])] == [stage.path / "f"]
     assert left(root) == {1} and not (stage.path / "f").exists()
+
+
+def test_a_stage_that_is_being_computed_is_left_alone_whoever_uses_it(root: Path) -> None:
+    seen = []
+
+    def build(work: Path) -> None:
+        (work / "f").write_text("half")
+        seen.extend(garbage(root, []))
+
+    stage = Store(root).run("x", {"n": 1}, build)
+    assert not seen
+    assert [each.path for each in garbage(root, [])] == [stage.path]
+
+
+def test_what_another_folder_shares_frees_nothing(root: Path, tmp_path: Path) -> None:
+    stage = made(Store(root), 1, "z" * 5000)
+    [alone] = garbage(root, [])
+    os.link(stage.path / "f", tmp_path / "kept")
+    [shared] = garbage(root, [])
+    assert alone.bytes - shared.bytes == 5000
+
+
+def test_a_check_reads_every_file_whatever_is_remembered_of_it(root: Path) -> None:
+    """Bits that rot leave a file's size and time as they are."""
+    stage = made(Store(root), 1, "z" * LARGE)
+    file = stage.path / "f"
+    os.utime(file, (1, 1))
+    assert {entry.state for entry in check_store(root)} == {"whole"}
+    file.write_text("z" * (LARGE - 1) + "y")
+    os.utime(file, (1, 1))
+    assert {entry.state for entry in check_store(root)} == {"damaged"}

@@ -93,7 +93,7 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(400)
         assert process.exitcode == 0
     assert log.read_text() == "built\n"
 

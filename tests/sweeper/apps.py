@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -28,10 +29,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
+def starts_processes(overrides: tuple[str, ...]) -> bool:
+    """Whether a launcher does, whose workers import `__main__`: a forked process has none."""
+    return any(o.startswith("hydra/launcher=") and o != "hydra/launcher=basic" for o in overrides)
+
+
 def sweep(folder: Path, *overrides: str, expect: int = 0) -> str:
     """Run to the end; returns what it printed."""
     fresh, environ = command(folder, *overrides), environment()
-    if any(override.startswith("hydra/launcher=") for override in overrides):  # those that start processes themselves
+    if starts_processes(overrides):
         done = subprocess.run(fresh, cwd=folder, env=environ, capture_output=True, text=True, timeout=300)
     else:
         done = cli.run(*fresh[2:], cwd=folder, environment=environ)
@@ -40,17 +46,27 @@ def sweep(folder: Path, *overrides: str, expect: int = 0) -> str:
     return said
 
 
-def start(folder: Path, *overrides: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        command(folder, *overrides),
-        cwd=folder,
-        env=environment(),
-        stdout=(folder / "out").open("ab"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+@dataclass(frozen=True)
+class Alone:
+    """For `tests.cli`: a process group of its own, as of a shell, whose output goes to a file."""
+
+    output: Path
+
+    def __call__(self) -> None:
+        os.setsid()
+        file = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
         # A background job of a shell ignores Ctrl-C, and its children would too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def start(folder: Path, *overrides: str) -> "subprocess.Popen[bytes] | cli.Command":
+    """Its output goes to `folder`/out."""
+    fresh, environ, alone = command(folder, *overrides), environment(), Alone(folder / "out")
+    if starts_processes(overrides):
+        return subprocess.Popen(fresh, cwd=folder, env=environ, preexec_fn=alone)
+    return cli.start(*fresh[2:], cwd=folder, environment=environ, before=alone)
 
 
 def jobs(folder: Path) -> list[str]:
@@ -68,7 +84,7 @@ def repeated(folder: Path) -> dict[str, int]:
     return {job: count for job, count in Counter(jobs(folder)).items() if count > 1}
 
 
-def until(true: Callable[[], bool], seconds: float = 120) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited too long"

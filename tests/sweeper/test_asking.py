@@ -62,7 +62,7 @@ class Meeting(TableLauncher):
         self.both = threading.Barrier(2)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        self.both.wait(20)
+        self.both.wait(300)
         return super().launch(job_overrides, initial_job_idx)
 
 

@@ -67,6 +67,7 @@ def locked(folder: Path, *more: str, task: str = "mine") -> RunConfig:
     return typed(with_lock(composed(*overrides), overrides))
 
 
+@pytest.mark.slow
 def test_the_lock_is_taken_by_a_run(swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = load(swept / "sweeps" / "small" / "lock.yaml")
     assert lock.setting == {"temperature.input": 0.6} and list(lock.content["test_tasks"]) == ["mine"]
@@ -111,6 +112,7 @@ def test_what_is_recorded_is_whole_at_any_moment(swept: Path) -> None:
     assert load(swept / "sweeps" / "small" / "lock.yaml").hash == before.hash
 
 
+@pytest.mark.slow
 def test_another_study_leaves_the_recorded_setting_to_its_own(swept: Path) -> None:
     recorded = swept / "sweeps" / "small" / "lock.yaml"
     before = recorded.read_bytes()

@@ -98,7 +98,7 @@ def test_no_way_leads_to_the_test_split(overrides: tuple[str, ...], arguments: t
 def test_no_test_instance_moves_to_what_a_setting_is_chosen_on(
     overrides: tuple[str, ...], arguments: tuple[str, ...]
 ) -> None:
-    with pytest.raises(ConfigError, match=r"of its published test split; |says what is scored on"):
+    with pytest.raises(ConfigError, match=r"of its published test split; |decides what is evaluated"):
         own_plan(*overrides, arguments=arguments)
 
 

@@ -146,7 +146,7 @@ def test_a_trial_that_another_sweeper_took_over_is_left_to_it(
 
     launcher.launch = launch  # type: ignore[method-assign]
     run(own, link, launcher)
-    assert "another sweeper took it for dead" in capsys.readouterr().out
+    assert "another sweeper took over its setting" in capsys.readouterr().out
     kept = {trial.params["x"]: trial.state for trial in link.trials() if trial.state != TrialState.FAIL}
     assert kept == dict.fromkeys((0.0, 0.1, 0.2), TrialState.COMPLETE)
 

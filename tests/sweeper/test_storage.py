@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,21 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy.exc
+from optuna.storages import GrpcStorageProxy
 from optuna.trial import TrialState
 
 from selfguide.apps.sweep.storage import open_storage
 from selfguide.core.errors import ConfigError
 from selfguide.testing.storage import StorageContract
+from tests.ports import free_port
 from tests.sweeper.apps import environment, jobs, start, sweep, trials, winner
 from tests.tiers import initdb
 
 SPACE = ["x=choice(0.0,0.1,0.2)", "y=a", "sweep.tasks=[t0,t2]"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +49,26 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )  # fmt: skip
     url = f"postgresql+psycopg2://sweeper@127.0.0.1:{port}/postgres"
     try:
-        _await(port)
+        _await(url)
         yield url
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _await(port: int) -> None:
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                time.sleep(0.5)
+def _await(url: str) -> None:
+    """Until it takes statements: it listens before."""
+    engine, deadline = sqlalchemy.create_engine(url), time.monotonic() + 120
+    while True:
+        try:
+            with engine.connect():
                 return
-        time.sleep(0.1)
-    raise AssertionError("PostgreSQL did not start")
+        except sqlalchemy.exc.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        finally:
+            engine.dispose()
 
 
 def goes_on_in(tmp_path: Path, url: str) -> None:
@@ -89,6 +90,33 @@ class TestSQLite(StorageContract):
     @pytest.fixture
     def address(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/study.db"
+
+
+class TestGrpc(StorageContract):
+    """Optuna's proxy before a journal."""
+
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> Iterator[str]:
+        pytest.importorskip("grpc", reason="needs grpcio")
+        port = free_port()
+        serve = (
+            "import sys\nfrom optuna.storages import *\n"
+            "from optuna.storages.journal import JournalFileBackend as File\n"
+            "run_grpc_proxy_server(JournalStorage(File(sys.argv[1])), host='127.0.0.1', port=int(sys.argv[2]))"
+        )
+        server = subprocess.Popen([sys.executable, "-c", serve, str(tmp_path / "behind.log"), str(port)])
+        try:
+            GrpcStorageProxy(host="127.0.0.1", port=port).wait_server_ready(300)
+            yield f"grpc://127.0.0.1:{port}"
+        finally:
+            server.kill()
+            server.wait(30)
+
+
+@pytest.mark.parametrize("address", ["grpc://127.0.0.1:x", "grpc://nothing"])
+def test_a_proxy_without_a_port_is_one_line(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="allowed: grpc://HOST:PORT"):
+        open_storage(address, tmp_path, "symlink")
 
 
 def test_sqlite(tmp_path: Path) -> None:
@@ -142,7 +170,8 @@ def test_the_dashboard_serves_the_study(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
     )  # fmt: skip
     try:
-        for _ in range(300):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=5) as answer:
                     assert b"table-" in answer.read()

@@ -148,6 +148,6 @@ def test_discovery_imports_nothing_heavy(tmp_path: Path) -> None:
         "runpy.run_module('tests.sweeper.app', run_name='__main__')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=400
     )
     assert "LOADED []" in done.stdout, done.stdout + done.stderr

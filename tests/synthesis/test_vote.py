@@ -133,7 +133,7 @@ def test_inputs_that_are_nearly_all_alike_are_reported() -> None:
     alike = [Candidate(t, 0, f"On a fine day the old man bought one more {t} at the shop") for t in things]
     different = [Candidate(t, 0, f"{t} {t[::-1]} {t.upper()}") for t in things]
     pairs = [Example(c.input, "good") for c in alike]
-    assert any("30 of 30 accepted inputs have another" in said for said in warnings_about(MOOD, alike, pairs))
+    assert any("30 of 30 accepted inputs nearly repeat another" in said for said in warnings_about(MOOD, alike, pairs))
     assert not any("accepted inputs" in said for said in warnings_about(MOOD, different, pairs))
 
 

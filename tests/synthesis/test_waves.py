@@ -137,3 +137,10 @@ def test_surplus_items_of_a_joint_reply_are_dropped_as_such(tmp_path: Path) -> N
     assert [(one.output, one.dropped) for one in made if one.dropped in (None, "surplus")] == [
         ("good", None), ("bad", None), ("good", "surplus"),
     ]  # fmt: skip
+
+
+def test_every_other_attempt_shows_what_was_kept(tmp_path: Path) -> None:
+    """An attempt that shows nothing may find what the shown ones led away from."""
+    waves = Waves(tmp_path, lambda call: f"text {call}\nOutput: good", attempts=4, batch=1)
+    waves.run(requests(1, JointPrompt("Write."), count=4))
+    assert ["text" in said for said in waves.engine.prompts] == [False, True, False, True]

@@ -152,6 +152,6 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
         command = [sys.executable, "-c", CHILD, str(tmp_path), server.url]
         root = Path(__file__).parent.parent.parent
         children = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-        paths = {child.communicate(timeout=60)[0].strip() for child in children}
+        paths = {child.communicate(timeout=400)[0].strip() for child in children}
     assert paths == {str(tmp_path / "task9_x.json")}
     assert server.requests == ["/task9_x.json"]

@@ -133,6 +133,12 @@ def test_reference_reads_saved_datasets(tmp_path: Path, folder: str) -> None:
     assert [row.id for row in splits["validation"]] == ["t-0"]
 
 
+def test_reference_rows_that_are_alike_have_different_ids(tmp_path: Path) -> None:
+    rows = {"input_col": ["a", "a"], "output_col": ["x", "x"]}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "test" / "t")
+    assert [row.id for row in reference_split(task([("a", "x")]), tmp_path)["test"]] == ["t-0", "t-test-1"]
+
+
 def test_reference_mistakes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no t "):
         reference_split(task([("a", "x")]), tmp_path)

@@ -15,14 +15,14 @@ def records(folder: Path) -> list[Any]:
     from wandb.proto import wandb_internal_pb2
 
     # W&B's own process writes the file: on a busy machine it may be absent, empty or cut when `finish` returns.
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         data = b"".join(file.read_bytes() for file in folder.rglob("run-*.wandb"))
         found = [wandb_internal_pb2.Record.FromString(content) for content in _contents(data)]
         if any(record.WhichOneof("record_type") == "exit" for record in found):
             return found
         time.sleep(0.1)
-    raise AssertionError(f"{folder}: no record of a run that has ended after 60 s")
+    raise AssertionError(f"{folder}: no record of a run that has ended after 240 s")
 
 
 def _contents(data: bytes) -> list[bytes]:

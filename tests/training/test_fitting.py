@@ -20,7 +20,7 @@ from selfguide.models.loading import load_model, load_prompt_tokenizer, torch_dt
 from selfguide.models.memory import GIB, Shape
 from selfguide.pipeline import check_training
 from selfguide.training import fitting, trainer
-from selfguide.training.fitting import Fit, OutOfMemoryError, choose, fits, remember_too_large
+from selfguide.training.fitting import Fit, OutOfMemoryError, choose, fits, kept_by_engine, remember_too_large
 from selfguide.training.job import TrainingJob
 from selfguide.training.preflight import check_disk, check_memory, check_targets, preflight
 from selfguide.training.sharding import sharding_arguments
@@ -98,6 +98,12 @@ def test_what_ran_out_of_memory_is_not_tried_again(tmp_path: Path) -> None:
         choose(config, 50, None)
 
 
+def test_what_is_too_large_computed_twice_is_too_large_computed_once(tmp_path: Path) -> None:
+    config = run_config(tiny_model(tmp_path / "tiny"), micro_batch_size=8)
+    remember_too_large(config, Fit(4, True, 50, {}))
+    assert choose(config, 50, None).micro_batch == 2
+
+
 def test_a_training_that_runs_out_of_memory_goes_on_with_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,7 +123,7 @@ def test_a_training_that_runs_out_of_memory_goes_on_with_half(
     for name in ("first", "second"):
         assert trainer.finetune(config, tokenizer, rows, tmp_path / name, 0).steps == 2
     assert tried == [8, 4, 4], "the second training knows"
-    assert sum("goes on with less" in record.getMessage() for record in caplog.records) == 1
+    assert sum("continues with less" in record.getMessage() for record in caplog.records) == 1
 
 
 def model_folder(tmp_path: Path, **changes: Any) -> Any:
@@ -161,7 +167,7 @@ def test_disk_and_target_modules_are_checked_before_anything_is_made(
         check_targets(replace(config, finetuning=finetuning_config(target_modules="nowhere")))
     [weights] = (tmp_path / "model").glob("*.safetensors")
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ConfigError, match=r"^model\.path: .*safetensors is damaged, fetch it again"):
+    with pytest.raises(ConfigError, match=r"^model\.path: .*safetensors is damaged; download it again"):
         check_targets(named)
 
 
@@ -246,3 +252,11 @@ def test_a_slurm_job_asks_for_the_gpus_that_it_will_use(overrides: list[str], gp
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         job = compose("config", overrides=["hydra/launcher=slurm", *overrides], return_hydra_config=True)
     assert job.hydra.launcher.gpus_per_node == gpus
+
+
+@pytest.mark.parametrize(
+    ("engine", "kept"),
+    [("engine.lifetime=keep", 2 * SHAPE.weights), ("engine=openai", 0), ("engine.lifetime=restart", 0)],
+)
+def test_what_an_engine_keeps_of_the_card_that_trains(engine: str, kept: int) -> None:
+    assert kept_by_engine(composed_run("task=task1516", engine), SHAPE, 80 * GIB) == kept

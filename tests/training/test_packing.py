@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaForCausalLM
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from selfguide.models.loading import load_prompt_tokenizer
 from selfguide.training.batches import IGNORED, Packed, Padded, answer_loss, choose_batches
-from selfguide.training.packing import grouped, pack, packed_tokens, rows_per_pass
+from selfguide.training.packing import grouped, pack, packed_tokens, rows_per_pass, tokens_per_step
 from selfguide.training.rows import TrainingRow
 from selfguide.training.trainer import finetune
 from tests.models.checkpoints import tiny_model
@@ -216,4 +217,38 @@ def test_a_model_that_is_not_packed_says_so(tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level("WARNING"):
         result = finetune(run_config(model), tokenizer, copy_rows(tokenizer, 8), tmp_path / "work", 3)
     assert not result.packed
-    assert "finetuning.packing: rows are not packed; training only takes longer: the model attends to 2" in caplog.text
+    assert "finetuning.packing: rows cannot be packed, so training takes longer: the model attends to 2" in caplog.text
+
+
+class Swapping(LlamaForCausalLM):
+    """Packed, it gives the ends of two answers each other's logits: the mean over all answers is the same."""
+
+    def forward(self, *args: Any, logits_to_keep: Any = 0, **kwargs: Any) -> Any:
+        outputs = super().forward(*args, logits_to_keep=logits_to_keep, **kwargs)
+        if torch.is_tensor(logits_to_keep):
+            order = list(range(outputs.logits.shape[1]))
+            order[3], order[5] = order[5], order[3]
+            outputs.logits = outputs.logits[:, order]
+        return outputs
+
+
+def test_errors_that_cancel_are_errors() -> None:
+    config = AutoConfig.for_model("llama", **TINY)
+    torch.manual_seed(0)
+    batches, reason = choose_batches(Swapping(config), ROWS, 0, "prefix")
+    assert isinstance(batches, Padded) and "log-probabilities differ" in reason
+
+
+def test_a_pass_may_be_as_long_as_allowed_and_no_longer() -> None:
+    rows = [replace(row, group=0) for row in ROWS[:4]]
+    longest = packed_tokens(rows[:2])
+    assert max(packed_tokens(rows[2:]), *map(len, rows)) <= longest < packed_tokens(rows)
+    assert rows_per_pass(rows, 4, longest) == 2 and rows_per_pass(rows, 4, longest - 1) == 1
+
+
+def test_what_identical_prompts_share_ends_before_what_predicts_the_answer() -> None:
+    """The last token of a prompt is each row's own: behind it stands the answer."""
+    settings = run_config("finetuning.max_length=100").finetuning
+    row = TrainingRow(tuple(range(10)), (40, 41, 1))
+    twice = tokens_per_step([row, row], settings, 2, True)
+    assert twice == 9 + 2 * 3

@@ -103,6 +103,7 @@ def test_winners_become_likelier_than_losers_and_the_engine_serves_them(
     assert lead[1] > lead[0] + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["dpo", "orpo"])
 def test_a_killed_training_ends_in_the_same_bytes(
     objective: str, tiny: Path, tokenizer: PromptTokenizer, supervised: Path, tmp_path: Path

@@ -48,6 +48,7 @@ def test_shards_train_what_one_process_trains(tmp_path: Path, changes: dict[str,
     )
 
 
+@pytest.mark.slow
 def test_float32_copies_are_cut_up_as_their_weights_are(tmp_path: Path) -> None:
     tiny = tiny_model(tmp_path / "tiny")
     one = train(tiny, tmp_path / "one", dtype="bfloat16")

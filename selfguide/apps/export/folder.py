@@ -54,7 +54,7 @@ def _check_replaceable(folder: Path, run: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_symlink() or not folder.is_dir():
-        raise DataError(f"to: {folder} is no folder of an earlier export; choose another")
+        raise DataError(f"to: {folder} was not written by an earlier export; choose another folder")
     strange = sorted({*_files(folder)} - {*_marked(folder.parent).get(folder.name, ())})
     if strange:
         raise DataError(f"to: {folder} holds {strange[0]!r}, which no export wrote; choose an empty or new folder")

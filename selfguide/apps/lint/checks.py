@@ -85,7 +85,7 @@ def _demonstrations(task: TaskSpec, gold: GoldData) -> Findings:
     if len({normalized(text) for text in inputs}) < len(inputs):
         yield Finding("warning", "duplicates", "two demonstrations have the same input")
     if len(inputs) == 1:
-        yield Finding("note", "demonstrations", "only one demonstration: the length band of the filters is a guess")
+        yield Finding("note", "demonstrations", "only one demonstration: the length filter has to guess")
 
 
 def _duplicates(rows: Rows) -> Findings:
@@ -125,7 +125,7 @@ def _labels(task: TaskSpec) -> Findings:
     for index, label in enumerate(task.labels):
         for other in task.labels[index + 1 :]:
             if label.casefold() == other.casefold():
-                yield Finding("warning", "label case", f"{label!r} and {other!r} differ in case alone")
+                yield Finding("warning", "label case", f"{label!r} and {other!r} differ only in case")
             elif normalize_answer(label) == normalize_answer(other):
                 yield Finding(
                     "warning",
@@ -262,8 +262,8 @@ def _size(rows: Rows) -> Findings:
         yield Finding(
             "warning" if n < 100 else "note",
             "detectable difference",
-            f"n={n} on the {split} split: a score is known to ±{100 * margin_of_error(n):.1f} points at worst (95 %), "
-            f"and a gain under about {100 * detectable_difference(n):.1f} points is likely to be missed",
+            f"n={n} on the {split} split: scores are accurate to ±{100 * margin_of_error(n):.1f} points (95 %), and "
+            f"a gain under about {100 * detectable_difference(n):.1f} points is likely to be missed",
         )
 
 

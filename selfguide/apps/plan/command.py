@@ -38,7 +38,7 @@ def of_run(config: DictConfig) -> None:
     show(run_config, made.predicted)
     if made.busy < BUSY:
         print(f"this machine is busy: the small round got {made.busy:.0%} of a processor, so times are uncertain")
-    print(f"kept: {made.file}; the run's report will compare it with what happened")
+    print(f"kept: {made.file}; the run's report will compare it with the facts")
 
 
 class Made(NamedTuple):
@@ -131,9 +131,7 @@ def show(config: "RunConfig", predicted: dict[str, Any]) -> None:
     title = f"forecast: {config.method.name} on {config.task.name}, model {model}, engine {engine}"
     terminal.table(title, ("", "forecast", f"{predicted['level']:.0%} interval"), rows)
     if predicted.get("memory_gib"):
-        terminal.table(
-            "memory of the device in GiB, by the model's sizes", ("", "GiB"), [*predicted["memory_gib"].items()]
-        )
+        terminal.table("device memory in GiB, from the model's sizes", ("", "GiB"), [*predicted["memory_gib"].items()])
     if "sweep" in predicted:
         sweep, seconds = predicted["sweep"], predicted["sweep"]["seconds"]
         terminal.say(

@@ -55,7 +55,7 @@ def weights_of(model: ModelConfig) -> float:
     except (SelfguideError, OSError):
         shape = None
     if shape is None:
-        raise ConfigError(f"model.name: {model.name} does not tell its size; allowed: a name such as mine_7b")
+        raise ConfigError(f"model.name: {model.name} does not contain its size; allowed: a name such as mine_7b")
     return float(shape.weights)
 
 

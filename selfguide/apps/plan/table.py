@@ -41,7 +41,7 @@ def main(config: DictConfig) -> None:
     title = f"{table.title}: {table.size} size, {len(plan.cells)} runs, one {table.gpu}"
     lines = [(plan.rows[name].label, *_line(cost, len(runs[name]) * len(plan.seeds))) for name, cost in rows.items()]
     terminal.table(title, HEADER, [*lines, ("in all, shared work once", *_line(total, len(plan.cells)))])
-    terminal.say(f"assumed where the data are not known: {_said(table.assume)}; good to a factor of two or three")
+    terminal.say(f"assumed where the data are unknown: {_said(table.assume)}; good to a factor of two or three")
 
 
 def forecast_table(

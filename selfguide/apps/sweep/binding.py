@@ -48,7 +48,7 @@ def bind(knobs: SweepConfig, space: Space, compose: Compose) -> Binding:
     if all({"model", "task", "evaluation"} <= set(config) for config in configs.values()):
         for key in space.distributions:
             if knob_at(key, RunConfig).role == TASK and _is_leaf(configs[knobs.tasks[0]], key):
-                raise ConfigError(f"sweep.space: {key} says what is scored on; allowed: knobs of the method")
+                raise ConfigError(f"sweep.space: {key} decides what is evaluated; allowed: knobs of the method")
         return Binding({**search, **_content(knobs, space, compose)}, native=True)
     # Of a foreign application everything counts but the search itself, seeds and the searched keys.
     free = {"sweep", "seed", *space.distributions}

@@ -33,11 +33,11 @@ def finish(plan: Plan, link: StudyLink, view: View) -> float | None:
     """Write what the sweep gave; returns the winner's value, or None if there is no winner."""
     summary = _report(plan, link, view)
     if link.others_working():
-        view.say("other sweepers still work on this study; the last one freezes its winner")
+        view.say("other sweepers are still working on this study; the last one will freeze its winner")
         return None
     winner = summary.winner
     if winner is None:
-        view.say("no setting is finished and above every floor: nothing is frozen")
+        view.say("no finished setting is above every floor: nothing is frozen")
         return None
     view.say(f"winner: trial {winner.number}, value {summary.final_value(winner):.3f}: {describe(winner.setting)}")
     if (luck := summary.optimism) is not None:

@@ -70,7 +70,7 @@ def _savings(summary: Summary) -> list[str]:
     kept = sum(row.saved_seconds for row in summary.rows)
     return [
         f"Racing ({summary.racing}): {saved.ran} of all {saved.full} jobs ran, {saved.share:.0%} saved.",
-        f"Store: stages worth {kept:.0f} s were found, {spent:.0f} s were computed.",
+        f"Store: stages that once took {kept:.0f} s were found, {spent:.0f} s were computed.",
     ]
 
 
@@ -94,8 +94,8 @@ def _optimism(summary: Summary) -> list[str]:
         said.append(f"Caution: {small} decides most comparisons and has {sizes[small]} instances only.")
     return [
         *said,
-        f"Bootstrap over instances{'' if luck.seed_sd is None else ' and trainings'}, choosing anew each time among "
-        f"the {luck.settings} admissible settings; one that racing stopped takes part with the tasks that it ran.",
+        f"Bootstrap over instances{'' if luck.seed_sd is None else ' and trainings'}, repeating the choice among "
+        f"the {luck.settings} admissible settings; one stopped by racing counts with the tasks it ran.",
     ]
 
 

@@ -54,7 +54,7 @@ class Sweep:
         seconds = self.plan.knobs.lease_s
         if not self._waiting:
             self.view.say(
-                f"other sweepers work on this study; waiting for them, or {seconds:g} s after their last word"
+                f"other sweepers are working on this study; waiting for them, or {seconds:g} s after their last word"
             )
         self._waiting = True
         time.sleep(min(POLL_S, seconds / 3))
@@ -130,7 +130,7 @@ class Sweep:
             yield
         except TakenOver:
             self.race.trials.pop(trial.number, None)
-            self.view.say(f"trial {trial.number}: another sweeper took it for dead and took over its setting")
+            self.view.say(f"trial {trial.number}: another sweeper took over its setting, believing this one dead")
 
     def _keep(self, trial: Trial, result: JobResult) -> None:
         trial.results[result.cell] = result

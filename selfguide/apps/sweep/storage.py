@@ -1,12 +1,14 @@
-"""Optuna's storage for a sweep: a journal file beside it by default, or a database by URL."""
+"""Optuna's storage for a sweep: a journal file beside it by default, a database or a gRPC proxy by URL."""
 
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
 from selfguide.core.errors import ConfigError, MissingDependencyError
@@ -14,6 +16,8 @@ from selfguide.core.paths import expanded
 
 ATTEMPTS = 5
 JOURNAL = "study.log"
+GRPC = "grpc://"
+CONNECT_S = 10.0
 START = b'{"op_code"'  # of every line of a journal
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -27,6 +31,8 @@ def address(storage: str | None, folder: Path) -> str:
 def open_storage(storage: str | None, folder: Path, journal_lock: str) -> BaseStorage:
     """Raises ConfigError if `storage` (`sweep.storage`) cannot be opened."""
     where = address(storage, folder)
+    if where.startswith(GRPC):
+        return _proxy(where)
     if "://" in where:
         return _database(where)
     path = expanded(where, "sweep.storage").absolute()
@@ -35,6 +41,23 @@ def open_storage(storage: str | None, folder: Path, journal_lock: str) -> BaseSt
     kind = JournalFileOpenLock if journal_lock == "open" else JournalFileSymlinkLock
     _cut_torn_line(path, kind(str(path)))
     return JournalStorage(JournalFileBackend(str(path), lock_obj=kind(str(path))))
+
+
+def _proxy(url: str) -> BaseStorage:
+    host, _, port = url.removeprefix(GRPC).partition(":")
+    try:
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            proxy = GrpcStorageProxy(host=host, port=int(port))
+        proxy.wait_server_ready(CONNECT_S)
+    except ValueError:
+        raise ConfigError(f"sweep.storage: {url} is not allowed; allowed: {GRPC}HOST:PORT") from None
+    except ImportError as error:
+        raise MissingDependencyError("sweep.storage: needs gRPC: pip install 'selfguide[grpc]'") from error
+    except ConnectionError as error:
+        raise ConfigError(
+            f"sweep.storage: nothing answers at {url}; see optuna.storages.run_grpc_proxy_server"
+        ) from error
+    return proxy
 
 
 def _database(url: str) -> BaseStorage:

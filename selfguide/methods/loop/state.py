@@ -81,7 +81,7 @@ def last_round(config: LoopConfig) -> int:
 def require_pool(session: Session, key: str) -> None:
     """Raise `DataError` if a step that needs gold was given none."""
     if not session.gold_pool:
-        raise DataError(f"{key}: gold, but this run has no gold pool; the validation split without what is scored")
+        raise DataError(f"{key}: gold, but this run has no gold pool (the validation split less the scored instances)")
 
 
 def round_notes(number: int, rows: int, made: Sequence[Candidate]) -> dict[str, Any]:
@@ -118,4 +118,4 @@ def warnings_of(
         yield f"no row was scored: no feedback point had more than {rows} rows to score, examples are random"
     if last_round(loop.config) and not any(candidate.round > 0 and candidate.dropped is None for candidate in made):
         why = "no errors to extrapolate" if ended == "no_errors" else f"no round added a row (ended by: {ended})"
-        yield f"{why}: trained on the seed data alone"
+        yield f"{why}: trained only on the seed data"
