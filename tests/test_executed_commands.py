@@ -14,9 +14,13 @@ from tests.test_documented_commands import COMMANDS, ROOT
 # What takes hours is run on less by tests of its own; a folder of the reader's is made by tests/test_init.py.
 ELSEWHERE = ("sweep", "table", "bench", "serve", "view")
 # Begun with what a reader has by then: a task of their own, a finished run, its export.
-RUNS = ("runs/reviews/20260101-120000-000000", "runs/task1516/20260101-120000-000000", "runs/a", "runs/b")
+RUNS = ("runs/reviews/20260101-120000-000000", "runs/task1516/20260101-120000-000000", "runs/a")
 FAST = ("debug=fast", "data.retries=0")
-LESS = {"engine=openai": "engine.retries=0", "budget.steps": "budget.steps=5"}
+LESS = {
+    "engine=openai": "engine.retries=0",
+    "budget.steps": "budget.steps=5",
+    "temperature.input=0.6,": "finetuning=none",
+}
 SHOWN = sorted({text for _, text in COMMANDS if text.split()[1] not in ELSEWHERE and "--config-dir" not in text})
 
 
@@ -29,8 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (where / "reviews.csv").write_text(
         "input,output,demonstration\nI loved it.,yes,true\nNo!,no,true\nFine.,yes,false\n"
     )
-    for seed, run in enumerate(RUNS):
-        done = cli.run("selfguide.main", "run", "debug=fast", f"seed={seed}", f"hydra.run.dir={run}", cwd=where)
+    # The first computes, the others find its stages, the last has another setting.
+    for run, *more in (*((run,) for run in RUNS), ("runs/b", "finetuning=none")):
+        done = cli.run("selfguide.main", "run", "debug=fast", f"hydra.run.dir={run}", *more, cwd=where)
         assert done.returncode == 0, done.stderr
     return where
 

@@ -101,7 +101,7 @@ def gates(tasks: Sequence[Measured]) -> list[Gate]:
         Gate(
             "zero-shot with a stated rule",
             f">= {ZERO_SHOT:g} % exact match",
-            f"{zero_shot:.1f} % ({len(tasks)} tasks)",
+            f"{zero_shot:.1f} % ({len(tasks)} tasks; {_by_family(tasks)})",
             zero_shot >= ZERO_SHOT,
         ),
         Gate(
@@ -124,6 +124,15 @@ def gates(tasks: Sequence[Measured]) -> list[Gate]:
             bool(np.mean(left) >= HEADROOM) if left else None,
         ),
     ]
+
+
+def _by_family(tasks: Sequence[Measured]) -> str:
+    """Zero-shot of classification, where guessing has its share, and of generation, where it has none."""
+    means = []
+    for family, labelled in (("classification", True), ("generation", False)):
+        values = [task.scores.zero_shot for task in tasks if (task.position != "") == labelled]
+        means.append(f"{family} {np.mean(values):.1f}" if values else f"no {family}")
+    return ", ".join(means)
 
 
 def _label_gates(tasks: Sequence[Measured]) -> list[Gate]:

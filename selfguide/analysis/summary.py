@@ -67,12 +67,12 @@ def _print_scores(record: RunRecord, base: Evaluated, tuned: Evaluated, gain: Ga
     if method != "few_shot_icl":
         terminal.say(
             f"{method} - few-shot ICL: {_points(gain.value)} points "
-            f"[{_points(gain.ci_low)}, {_points(gain.ci_high)}], p = {gain.p:.3g} (paired)"
+            f"[{_points(gain.ci_low)}, {_points(gain.ci_high)}], {_chance(gain.p)} (paired)"
         )
         for name, over in record.gains.items():
             terminal.say(
                 f"{method} - {name}: {_points(over.value)} points [{_points(over.ci_low)}, {_points(over.ci_high)}], "
-                f"p = {over.p:.3g} (paired)"
+                f"{_chance(over.p)} (paired)"
             )
 
 
@@ -140,6 +140,10 @@ def _row(name: str, evaluated: Evaluated) -> tuple[str, str, str, str]:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
+
+
+def _chance(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _points(value: float) -> str:

@@ -47,6 +47,11 @@ def test_each_gate_looks_at_its_own_figure(change: dict[str, float], name: str) 
     assert missed(gates([replace(task, scores=scores) for task in PASSING])) == [name]
 
 
+def test_zero_shot_is_told_apart_by_family() -> None:
+    other = replace(PASSING[0], position="", label_right=None, scores=replace(GOOD, zero_shot=20))
+    assert gates([*PASSING, other])[0].measured == "50.0 % (4 tasks; classification 60.0, generation 20.0)"
+
+
 def test_one_misleading_instruction_misses_the_gate() -> None:
     worst = replace(PASSING[0], scores=replace(GOOD, neutral=74))
     others = [replace(task, scores=replace(GOOD, neutral=40)) for task in PASSING[1:]]

@@ -76,7 +76,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
     fill(folder, run)
 
 
-@pytest.mark.parametrize("mark", ["{", "[]", '{"dataset": ["../../precious"]}'])
+@pytest.mark.parametrize("mark", ["{", "[]", '{"dataset": 5}', '{"dataset": [[]]}', '{"dataset": ["../../precious"]}'])
 def test_a_marker_from_elsewhere_frees_nothing(tmp_path: Path, mark: str) -> None:
     folder = tmp_path / "out" / "dataset"
     folder.mkdir(parents=True)

@@ -6,16 +6,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 import selfguide
 from selfguide.apps.result import Result
 from selfguide.models.source import weights_folder
 from tests.export.runs import run_with_adapter
+from tests.models.vllm_runs import wait_for
+from tests.ports import free_port
 from tests.tiny_task import smoke, write_task
 
 
@@ -39,7 +40,7 @@ def pasted(folder: Path) -> str:
     (code,) = blocks(folder / "README.md", "python")
     assert "selfguide" not in code
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-I", "-c", code], cwd=folder, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -74,7 +75,7 @@ def test_a_placeholder_is_no_text_of_the_task(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_the_server_of_the_card_starts(result: Result) -> None:
+def test_the_server_of_the_card_starts(result: Result, tmp_path: Path) -> None:
     """vLLM with the words of the card, in the exported folder."""
     folder = result.folder.parents[2] / "out" / "adapter"
     (line,) = blocks(folder / "README.md", "bash")
@@ -82,23 +83,16 @@ def test_the_server_of_the_card_starts(result: Result) -> None:
     assert words[:2] == ["vllm", "serve"]
     # What the program `vllm` starts; vLLM's build for CPUs has that program without the metadata that it looks up.
     server = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
-    process = subprocess.Popen(
-        [*server, *words[2:], "--port", "8457", "--host", "127.0.0.1", "--max-model-len", "256", "--enforce-eager"],
-        cwd=folder, env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    port, log = free_port(), tmp_path / "log"
+    more = ["--port", str(port), "--host", "127.0.0.1", "--max-model-len", "256", "--enforce-eager"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*server, *words[2:], *more], cwd=folder, stdout=output, stderr=output,
+            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
+        )  # fmt: skip
     try:
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                with urllib.request.urlopen("http://127.0.0.1:8457/v1/models", timeout=2) as answer:
-                    said = answer.read().decode()
-                    break
-            except OSError:
-                time.sleep(1)
-        else:
-            process.kill()
-            pytest.fail(f"the server did not start: {process.communicate()[0][-3000:]}")
+        wait_for(f"http://127.0.0.1:{port}/health", process, log)
+        said = httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=60).text
         assert '"id":"color"' in said.replace(" ", "")
     finally:
         process.terminate()

@@ -15,8 +15,9 @@ from selfguide.core.types import Example, TaskSpec
 from selfguide.pipeline import run
 from selfguide.synthesis.acceptance import Acceptance
 from selfguide.synthesis.candidates import Candidate, Sample
+from selfguide.testing.scripted import ScriptedEngine
 from tests.composing import run_config
-from tests.methods.running import Ran, scripted
+from tests.methods.running import TOKENIZER, Ran, scripted
 from tests.methods.test_worded_answers import GSM8K, solution, teacher
 from tests.methods.test_worded_answers import write_task as write_pears
 from tests.tiny_task import smoke
@@ -158,3 +159,22 @@ def test_each_round_samples_by_what_the_last_one_trained(tmp_path: Path) -> None
     sampled = [(tmp_path / "store" / keys[name] / "candidates.jsonl").read_text() for name in OUTPUTS]
     assert sampled[0] != sampled[1]
     assert [notes["round"] for notes in result["diagnostics"]["rounds"]] == [1, 2]
+
+
+def test_a_round_that_accepts_nothing_leaves_the_student_of_the_one_before(tmp_path: Path) -> None:
+    asked: set[tuple[str, int]] = set()
+
+    def forgets(prompt: str, seed: int, sample: int) -> str:
+        if not prompt.endswith("Output:"):
+            return f"Tom saw the black hat {seed}."
+        known, now = len(asked), (prompt.rsplit("Input:", 1)[1], sample)
+        asked.add(now)
+        return "dark" if len(asked) > known else "I cannot tell"
+
+    quiet = ("evaluation.controls=false", "evaluation.limit=2", "evaluation.canary=false", "finetuning.max_epochs=1")
+    task = write_tiny(tmp_path, classification=True)
+    config = run_config(*smoke(task, tmp_path / "store", *quiet, "finetuning.epochs=1", "method=rest"))
+    run(config, tmp_path / "run", Terminal(Console(file=io.StringIO())), ScriptedEngine(TOKENIZER.decode, forgets))
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert "round 2 accepted no answer: the student of round 1 answers" in result["warnings"]
+    assert result["status"] == "ok" and result["keys"]["training"] == result["keys"]["training_1"]

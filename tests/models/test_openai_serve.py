@@ -1,10 +1,8 @@
 """engine=openai against a real `vllm serve` of the bundled model, with adapters loaded while it runs."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,16 +20,10 @@ from selfguide.testing.engine import GREEDY, EngineContract, tokens
 from tests.composing import run_config
 from tests.methods.test_chat_teacher import LLM2LLM, S3, taught
 from tests.models.checkpoints import model_config, tiny_adapter
-from tests.models.vllm_runs import CONTEXT, prompts_of_tasks
+from tests.models.vllm_runs import CONTEXT, prompts_of_tasks, wait_for
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow  # another start of vLLM
-START_S = 240
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +55,6 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 server.wait(30)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, 9)
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if httpx.get(url, timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    pytest.fail(f"vllm serve did not start: {log.read_text()[-2000:]}")
 
 
 def worker(address: str) -> OpenAIEngine:

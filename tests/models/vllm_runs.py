@@ -1,4 +1,11 @@
-"""vLLM in the tests: its configuration, and prompts of real length."""
+"""vLLM in the tests: its configuration, its server, and prompts of real length."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
 
 from selfguide.config.schema import RunConfig
 from selfguide.core.types import Example
@@ -6,11 +13,24 @@ from selfguide.prompts.selfguide import AnswerPrompt
 from tests.composing import run_config
 
 CONTEXT = 300
+START_S = 400
 
 
 def vllm_config(*overrides: str) -> RunConfig:
     """A run on the bundled model in float32 with engine=vllm."""
     return run_config("task=task1516", "engine=vllm", "model.dtype=float32", *overrides)
+
+
+def wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Until a server that was just started answers."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if httpx.get(url, timeout=10).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail(f"vllm serve did not start: {log.read_text()[-2000:]}")
 
 
 def prompts_of_tasks() -> list[AnswerPrompt]:

@@ -66,7 +66,8 @@ def _marked(target: Path) -> dict[str, list[str]]:
         content = json.loads((target / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    listed = content if isinstance(content, dict) else {}
+    return {name: list(map(str, files)) for name, files in listed.items() if isinstance(files, list)}
 
 
 def _files(folder: Path) -> Iterator[str]:
