@@ -17,7 +17,8 @@ from selfguide.core.paths import config_dir
 from tests.composing import composed
 
 SELFGUIDE = (
-    "selfguide_main", "improvements", "table_main", "ablation_filters", "ablation_temperature", "scaling", "icl_vs_finetune",
+    "selfguide_main", "improvements", "table_main", "ablation_filters", "ablation_temperature", "scaling",
+    "icl_vs_finetune",
 )  # fmt: skip
 TABLES = tuple(sorted(path.stem for path in (config_dir() / "table").glob("*.yaml") if path.stem != "paper_tasks"))
 # 22 tasks of the paper: 14 of classification, 8 of generation.
