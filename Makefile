@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TABLE ?= selfguide_main table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_table2 llm2llm_main zerogen progen self_icl
+TABLE ?= selfguide_main improvements table_main ablation_filters ablation_temperature scaling icl_vs_finetune s3_table2 llm2llm_main zerogen progen self_icl
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check mutants sweep micro-benchmark table bench gpu-check docs check-wheel clean

@@ -17,7 +17,8 @@ from selfguide.core.paths import config_dir
 from tests.composing import composed
 
 SELFGUIDE = (
-    "selfguide_main", "table_main", "ablation_filters", "ablation_temperature", "scaling", "icl_vs_finetune",
+    "selfguide_main", "improvements", "table_main", "ablation_filters", "ablation_temperature", "scaling",
+    "icl_vs_finetune",
 )  # fmt: skip
 TABLES = tuple(sorted(path.stem for path in (config_dir() / "table").glob("*.yaml") if path.stem != "paper_tasks"))
 # 22 tasks of the paper: 14 of classification, 8 of generation.
@@ -51,7 +52,8 @@ def test_the_tables_of_selfguide(name: str, size: str) -> None:
 def test_the_main_table_has_every_method_and_three_seeds() -> None:
     plan = grid(table("table_main"))
     assert plan.seeds == (0, 1, 2)
-    assert {f"method={row}" for row in plan.rows if row not in ("selfguide_paper", "selfguide_curated")} == {
+    settings = {f"selfguide_{name}" for name in ("paper", "curated", "judged", "unweighted", "dpo")}
+    assert {f"method={row}" for row in plan.rows if row not in settings} == {
         override for cell in plan.cells for override in cell.overrides if override.startswith("method=")
     }
 
