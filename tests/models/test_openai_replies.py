@@ -207,7 +207,7 @@ def tried(server: RawServer, engines: dict[str, OpenAIEngine], size: int, number
 def test_generated_replies(size: int, server: RawServer, engines: dict[str, OpenAIEngine]) -> None:
     counts = tried(server, engines, size, 0)
     assert sum(counts.values()) >= size * 0.9
-    assert min(counts.values()) > size / 20, counts
+    assert min(counts.values()) > size / (10 if size >= 1000 else 20), counts  # few are few by chance
 
 
 @pytest.mark.parametrize("sent", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"])

@@ -196,9 +196,9 @@ def test_a_shipped_table_is_run_to_its_end(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = read_csv(tmp_path / "out" / "results.csv")
     assert [(line["row"], line["status"]) for line in lines] == [
-        (row, "ok") for row in ("prompting", "rows_few", "rows_some", "rows_many", "rows_most")
+        (row, "ok") for row in ("prompting", "rows_few", "rows_some", "rows_many", "rows_most", "lstm")
     ]
-    assert [line["train_rows"] for line in lines] == ["0", "25", "50", "100", "200"]
+    assert [line["train_rows"] for line in lines] == ["0", "25", "50", "100", "200", "200"]
     text = (tmp_path / "out" / "table.md").read_text()
     assert "Not on equal terms: " in text and "failed" not in text
-    assert re.search(r"disk: about \d+\.\d GiB for 5 runs, \d+ GiB free", done.stdout)
+    assert re.search(r"disk: about \d+\.\d GiB for 6 runs, \d+ GiB free", done.stdout)
