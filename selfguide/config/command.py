@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from selfguide.config.disk import about_files
+from selfguide.config.disk import about_files, chain
 from selfguide.config.explain import composing_problem, explain
 from selfguide.config.groups import register
 from selfguide.config.overrides import in_order
@@ -61,6 +61,8 @@ def command(config_name: str = "config") -> Callable[[Job], Callable[[], Any]]:
             except KeyboardInterrupt:
                 interrupted()
             except Exception as error:
+                if was_interrupted(error):
+                    interrupted()
                 if (line := about_files(error) or composing_problem(error, sys.argv[1:])) is None:
                     raise  # a bug
                 fail(line)
@@ -84,10 +86,15 @@ def _quietly(job: Job) -> Job:
                 raise
             fail(str(error))
         except KeyboardInterrupt:
+            if in_multirun():  # the command says it: what a job says may go into a file of its own
+                raise
             interrupted()
         except Exception as error:
-            line = about_files(error)
-            if line is None or in_multirun():
+            if in_multirun():
+                raise
+            if was_interrupted(error):
+                interrupted()
+            if (line := about_files(error)) is None:
                 raise
             fail(line)
 
@@ -116,6 +123,11 @@ def interrupted() -> NoReturn:
     print(f"interrupted: finished work is kept. Continue with: {_command_line()}", file=sys.stderr)
     sys.stdout.flush()
     sys.exit(130)
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether an error was raised by what an interrupt left half done: a lock that a library gives back, say."""
+    return any(isinstance(link, Interrupted) for link in chain(error))
 
 
 def _command_line() -> str:

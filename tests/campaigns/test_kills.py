@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from selfguide.config.command import Interrupted, was_interrupted
 from tests.campaigns.kills import Kill, Killed
 from tests.campaigns.scripted import write_preset
 from tests.campaigns.tally import Tally
@@ -98,3 +99,25 @@ def test_kills(name: str, tmp_path: Path, tally: Callable[[str, int], Tally]) ->
     killed.whole()
     if killed.outcome() != expected:
         counts.defects[:0] = [f"{name}: other bytes after the last kill"]
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.9])
+def test_an_interrupt_in_a_job_of_a_sweep_is_reported_by_the_command(share: float, tmp_path: Path) -> None:
+    """Not only in the file that keeps what the job says."""
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    killed = a_sweep(folder, write_preset(tmp_path / "conf"))
+    operations, _ = killed.whole()
+    killed.begin_anew()
+    assert killed.run(Kill(folder, tmp_path / "none", signal.SIGINT, round(share * operations)))
+
+
+def test_an_error_that_an_interrupt_caused_is_an_interrupt() -> None:
+    """As where a library's lock is given back half."""
+    try:
+        try:
+            raise Interrupted
+        except BaseException:
+            (Path("/nonexistent") / "lock").unlink()
+    except OSError as error:
+        assert was_interrupted(error) and not was_interrupted(OSError("alone"))

@@ -1,5 +1,6 @@
 """A sweep from its configuration to what it leaves: search, confirm the best, freeze the winner."""
 
+import logging
 from collections.abc import Sequence
 
 from hydra.plugins.launcher import Launcher
@@ -15,6 +16,8 @@ from selfguide.apps.sweep.study import StudyLink
 from selfguide.apps.sweep.view import View
 from selfguide.apps.workers import Workers
 from selfguide.search.racing import Job
+
+log = logging.getLogger(__name__)
 
 
 def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arguments: Sequence[str]) -> float | None:
@@ -34,8 +37,11 @@ def run_sweep(config: DictConfig, launcher: Launcher, context: HydraContext, arg
             Sweep(plan, link, workers, view).run()
             if plan.final is not None and plan.knobs.confirm is not None:
                 Confirmation(plan, link, workers, view).confirm(plan.final, plan.knobs.confirm.finalists)
-        except BaseException:
-            link.release()
-            stop_early(plan, link, view)
-            raise
+        except BaseException as reason:
+            try:
+                link.release()
+                stop_early(plan, link, view)
+            except Exception as error:  # a lock that the interrupt left behind, say: what stopped the sweep counts
+                log.warning("the state of the study was not written: %s", str(error) or type(error).__name__)
+            raise reason
     return finish(plan, link, view)
